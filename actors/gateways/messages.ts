@@ -1,0 +1,13 @@
+import type { ConsensusNotice } from '../consensus/messages.ts'
+import type { ReplyMessage } from '../watches/messages.ts'
+
+/** What both gateways accept. Socket input reaches their handler as messages of their own, in their files. */
+export type GatewayMessage =
+  | ReplyMessage
+  | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
+  /** Bytes for one connection that answer nothing: a watch event. `tag` as the watch was registered with. */
+  | { readonly kind: 'event'; readonly connection: number; readonly tag: number; readonly body: Uint8Array }
+  /** The session of this connection is gone or moved: close it. */
+  | { readonly kind: 'closeConnection'; readonly connection: number }
+  | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  | { readonly kind: 'tick' }

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// Starts Quorate under Node 24, on whatever Node (>= 20) the machine has: npm 10 does not link
+// `.bin/node` of an optional binary package, so the binary is looked up here. Plain JavaScript,
+// because the machine's own Node may not run TypeScript.
+//
+//   launcher.mjs <command line of quorate>
+//   launcher.mjs --script <file.ts> <arguments>    any script of this repository
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const requiredMajor = 24
+
+function findNode() {
+  if (Number(process.versions.node.split('.')[0]) >= requiredMajor) return process.execPath
+  const name = `node-${process.platform}-${process.arch}`
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`)
+    const binary = join(dirname(manifest), 'bin', 'node')
+    if (existsSync(binary)) return binary
+  } catch {
+    // Not installed: no such package for this platform, or optional dependencies were left out.
+  }
+  console.error(
+    `quorate: Node ${requiredMajor} or later is needed; this is Node ${process.versions.node}, and the ` +
+      `package ${name} is not installed (run \`npm install\` without --omit=optional, or use Node ${requiredMajor})`,
+  )
+  process.exit(1)
+}
+
+const main = join(dirname(fileURLToPath(import.meta.url)), 'main.ts')
+const given = process.argv.slice(2)
+const [script, ...args] =
+  given[0] === '--script' ? [resolve(given[1] ?? ''), ...given.slice(2)] : [main, ...given]
+const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', script, ...args], {
+  stdio: 'inherit',
+})
+// The terminal sends Ctrl-C to the whole group; only a signal sent to this process is passed on.
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+process.on('SIGINT', () => {
+  if (!process.stdin.isTTY) child.kill('SIGINT')
+})
+child.on('error', error => {
+  console.error(`quorate: cannot start ${findNode()}: ${error.message}`)
+  process.exit(1)
+})
+child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code))

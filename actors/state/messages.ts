@@ -1,0 +1,27 @@
+import type { ConsensusNotice } from '../consensus/messages.ts'
+
+/** Who proposes: each is an ordered stream of commands of this node (DESIGN.md D6). */
+export const stream = { zookeeper: 1, etcd: 2, sessions: 3 } as const
+
+/**
+ * What the state machine accepts. Requests are the protocol's own bytes, checked by the gateway:
+ * ZooKeeper: actors/state/zookeeper-commands.ts; etcd: actors/state/etcd-commands.ts.
+ */
+export type StateMessage =
+  | ConsensusNotice
+  /** A read for `connection` of the gateway with this stream; answered in order by way of the watch actor. */
+  | {
+      readonly kind: 'read'
+      readonly stream: number
+      readonly connection: number
+      /** The gateway's own mark for the answer (an HTTP/2 stream, a xid). */
+      readonly tag: number
+      /** Not before the command with this sequence of the same stream has applied here; 0: at once. */
+      readonly after: number
+      /** Not before this log position has applied here; 0: at once. */
+      readonly position: number
+      readonly request: Uint8Array
+    }
+  | { readonly kind: 'checkpointArrived'; readonly directory: string; readonly position: number; readonly epoch: number }
+  | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  | { readonly kind: 'tick' }

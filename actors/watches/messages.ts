@@ -1,0 +1,82 @@
+/**
+ * The ordered stream that the state machine emits (DESIGN.md D8). The watch actor alone sends to
+ * the gateways, events first, so an event precedes the reply that shows its change.
+ */
+export type WatchesMessage =
+  | ReplyMessage
+  | ZnodeChanged
+  | ZnodeWatch
+  | KeysChanged
+  | KeyWatch
+  | KeyHistory
+  | { readonly kind: 'connectionClosed'; readonly stream: number; readonly connection: number }
+  | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  | { readonly kind: 'tick' }
+
+/** Passed on to the gateway as it is. `sequence` is that of the command answered, 0 for a read. */
+export interface ReplyMessage {
+  readonly kind: 'reply'
+  readonly stream: number
+  readonly connection: number
+  readonly tag: number
+  readonly sequence: number
+  /** 0, or what the gateway has to do beyond sending: its own closed list (gateways/…). */
+  readonly status: number
+  readonly body: Uint8Array
+}
+
+export interface ZnodeChanged {
+  readonly kind: 'znodeChanged'
+  /** ZooKeeper's event type: 1 created, 2 deleted, 3 data changed. Child events are derived from 1 and 2. */
+  readonly event: 1 | 2 | 3
+  readonly path: string
+  readonly zxid: number
+  /** ACL of the node, and of its parent for the child event: encoded ACL vectors, empty = world may read. */
+  readonly acl: Uint8Array
+  readonly parentAcl: Uint8Array
+}
+
+export interface ZnodeWatch {
+  readonly kind: 'znodeWatch'
+  readonly connection: number
+  readonly path: string
+  /** data (also exists) and children are one-shot. */
+  readonly watcher: 'data' | 'children' | 'persistent' | 'recursive'
+}
+
+/** All changes of one revision, in order; sent only while `keyWatches` are registered. */
+export interface KeysChanged {
+  readonly kind: 'keysChanged'
+  readonly revision: number
+  readonly events: readonly KeyEvent[]
+}
+
+export interface KeyEvent {
+  readonly deleted: boolean
+  readonly key: Uint8Array
+  /** mvccpb.KeyValue after the change (key and mod_revision only for a delete). */
+  readonly current: Uint8Array
+  /** mvccpb.KeyValue before it; empty: there was none, or nobody asked. */
+  readonly previous: Uint8Array
+}
+
+/** Registration of an etcd watch, in order with the changes. */
+export interface KeyWatch {
+  readonly kind: 'keyWatch'
+  readonly connection: number
+  readonly tag: number
+  readonly revision: number
+  readonly compactRevision: number
+  /** etcdserverpb.WatchRequest. */
+  readonly request: Uint8Array
+}
+
+/** A slice of history for watches that start in the past; `upTo` is the last revision it covers. */
+export interface KeyHistory {
+  readonly kind: 'keyHistory'
+  readonly id: number
+  readonly upTo: number
+  readonly revision: number
+  readonly compactRevision: number
+  readonly changes: readonly KeysChanged[]
+}
