@@ -1,0 +1,42 @@
+import type { ConsensusNotice } from '../consensus/messages.ts'
+
+/** Lifetimes are sessions and leases (DESIGN.md D7): `lifetime` is one of these. */
+export const lifetime = { session: 1, lease: 2 } as const
+
+/**
+ * What the sessions actor accepts. Ids are 8 bytes, big-endian, as on the wire; lists of them are
+ * concatenated. It keeps the deadlines while this node leads; otherwise it passes touches on.
+ */
+export type SessionsMessage =
+  | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
+  /** From the state machine, in apply order, and for all that a checkpoint holds. */
+  | { readonly kind: 'opened'; readonly lifetime: number; readonly id: Uint8Array; readonly ttlMillis: number }
+  | { readonly kind: 'closed'; readonly lifetime: number; readonly id: Uint8Array }
+  /** All that was opened before is void: a checkpoint has been installed. */
+  | { readonly kind: 'forgetAll' }
+  /** Own commands of stream 3 up to here have applied. */
+  | { readonly kind: 'appliedOwn'; readonly sequence: number }
+  /** From a gateway: these sessions sent something; batched, coalesced. */
+  | { readonly kind: 'touched'; readonly ids: Uint8Array }
+  /** From another node's sessions actor: the same for its clients. */
+  | { readonly kind: 'touchedRemotely'; readonly ids: Uint8Array }
+  /** etcd keep-alive and time-to-live; answered to the etcd gateway by `leaseAnswer`. */
+  | { readonly kind: 'leaseQuestion'; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
+  | { readonly kind: 'leaseQuestionRemote'; readonly node: number; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
+  | LeaseAnswer
+  | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  | { readonly kind: 'tick' }
+
+/**
+ * `remainingMillis` −1: no such lease; `failed`: no leader could confirm it, ask again or time out.
+ * The leader has confirmed its leadership after it received the question and before it answered.
+ */
+export interface LeaseAnswer {
+  readonly kind: 'leaseAnswer'
+  readonly connection: number
+  readonly tag: number
+  readonly id: Uint8Array
+  readonly remainingMillis: number
+  readonly ttlMillis: number
+  readonly failed: boolean
+}

@@ -1,0 +1,93 @@
+/**
+ * What applying and reading may touch. The two faces (zookeeper-*.ts, etcd-*.ts) get it from the
+ * state actor; nothing else reaches them: no clock, no randomness, no node-dependent value decides
+ * what changes.
+ */
+import type { Keyspace } from '../../storage/keyspace.ts'
+import type { Tree } from '../../storage/tree.ts'
+import type { WatchesMessage } from '../watches/messages.ts'
+import type { Lifetime, Lifetimes } from './lifetimes.ts'
+
+export interface World {
+  readonly keyspace: Keyspace
+  readonly tree: Tree
+  readonly lifetimes: Lifetimes
+  /** Replicated counters and the feature level (DESIGN.md D7, D20). */
+  readonly numbers: Numbers
+  /** Not replicated: who this node is; only for what goes into answers. */
+  readonly identity: Identity
+  readonly emitter: Emitter
+}
+
+export interface Numbers {
+  /** Last zxid; the face that changes the tree or the sessions adds one. The revision is in `keyspace`. */
+  zxid: number
+  level: number
+}
+
+export interface Identity {
+  readonly node: number
+  /** etcd's header fields, 8 bytes each, big-endian. */
+  readonly clusterId: Uint8Array
+  readonly memberId: Uint8Array
+  /** Changes with leadership; for raft_term in answers to reads. */
+  epoch: number
+  leader: number
+}
+
+/** The entry that is being applied; one object, filled anew for each. */
+export interface Command {
+  position: number
+  epoch: number
+  /** Milliseconds since 1970, stamped by the leader; never goes back along the log. */
+  time: number
+  kind: number
+  node: number
+  stream: number
+  sequence: number
+  /** This node's gateway waits for the answer: produce the reply. Must not influence what changes. */
+  local: boolean
+  /** The body is bytes[start … end); valid during the call only: copy what is kept. */
+  bytes: Uint8Array
+  view: DataView
+  start: number
+  end: number
+}
+
+/** A read as it stands in StateMessage `read`. */
+export interface Read {
+  readonly stream: number
+  readonly connection: number
+  readonly tag: number
+  readonly request: Uint8Array
+}
+
+/** The ordered stream to the watch actor (DESIGN.md D8) and notices about lifetimes. */
+export interface Emitter {
+  /** Whether anybody could be interested in changes; if not, do not build them. */
+  readonly znodesWatched: boolean
+  readonly keysWatched: boolean
+  /** Changes and registrations, in order. */
+  emit(message: WatchesMessage): void
+  /** `body` may be a view into the arena: it is not written again. */
+  reply(stream: number, connection: number, tag: number, sequence: number, status: number, body: Uint8Array): void
+  /** Room for building replies; use from `start`, then `take` exactly what was written. */
+  reserve(bytesMax: number): Arena
+  take(bytes: number): Uint8Array
+  lifetimeOpened(opened: Lifetime): void
+  lifetimeClosed(closed: Lifetime): void
+}
+
+export interface Arena {
+  bytes: Uint8Array
+  view: DataView
+  start: number
+}
+
+/** What the state actor calls. Both faces have this shape. */
+export interface Face {
+  apply(world: World, command: Command): void
+  read(world: World, read: Read): void
+  /** The leader found that this lifetime ended (a `lifetime` entry): remove what it holds, then it. */
+  expire(world: World, command: Command, ended: Lifetime): void
+}
