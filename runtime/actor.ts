@@ -46,7 +46,10 @@ export interface Context<M extends Message> {
     supervision?: Supervision,
   ): Ref<N>
   /** A well-known actor by name, wherever the placement put it; `node` for one on another node. */
-  find<N extends Message>(definition: { readonly protocol?: Protocol<N>; readonly name: string }, node?: number): Ref<N>
+  find<N extends Message>(
+    definition: { readonly protocol?: Protocol<N>; readonly name: string },
+    node?: number,
+  ): Ref<N>
   /** Sends `notice` to this actor when `ref` stops (or its thread or node is lost). */
   watch(ref: Ref<never>, notice: M): void
   after(delayMillis: number, message: M): Timer
@@ -59,6 +62,12 @@ export interface Context<M extends Message> {
 }
 
 export type Supervision =
-  | { readonly kind: 'restart'; readonly strategy: 'oneForOne' | 'restForOne' | 'oneForAll'; readonly intensity: number; readonly periodMillis: number; readonly backoffMillis: number }
+  | {
+      readonly kind: 'restart'
+      readonly strategy: 'oneForOne' | 'restForOne' | 'oneForAll'
+      readonly intensity: number
+      readonly periodMillis: number
+      readonly backoffMillis: number
+    }
   /** A failure is a failure of the parent. */
   | { readonly kind: 'escalate' }

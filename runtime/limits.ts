@@ -1,0 +1,26 @@
+/** Every limit of the actor system, with its unit. Limits of the service are configuration. */
+export const limits = {
+  /** Messages waiting for one actor; beyond it `tell` counts a dead letter. */
+  mailboxMessagesMax: 65_536,
+  /** Messages handled in one turn before the thread looks at its sockets again. */
+  turnMessagesMax: 8_192,
+  /** Rounds of one turn before the thread looks at its sockets again. */
+  turnRoundsMax: 64,
+  /** Bytes one side of a thread link may have sent beyond what the other has handled. */
+  linkCreditBytes: 16 * 1024 * 1024,
+  /** Bytes that wait on the sending side without credit; beyond it ordinary messages are dead letters. */
+  linkHeldBytesMax: 32 * 1024 * 1024,
+  /** Room beyond `linkHeldBytesMax` for completions, supervision and link-down. */
+  linkReservedBytes: 4 * 1024 * 1024,
+  /** A slab is sent at the end of the turn, or when it has grown to this. */
+  slabBytesMax: 1024 * 1024,
+  slabBytesInitial: 64 * 1024,
+  /** One envelope, between threads or nodes. */
+  envelopeBytesMax: 64 * 1024 * 1024,
+  /** At most one line per actor in this time tells of dead letters. */
+  deadLetterLogMillis: 1_000,
+  /** A restart waits longer each time within the period, but not longer than this. */
+  backoffMillisMax: 30_000,
+  /** Time for a thread to end after it was asked to; then it is terminated. */
+  threadStopMillis: 5_000,
+} as const
