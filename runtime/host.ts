@@ -128,8 +128,8 @@ export interface DiskFile {
 
 export interface Jobs {
   /**
-   * Runs the function exported as `run` by a module off this thread. `input` and the result are
-   * copied as structured clone does; shared buffers stay shared.
+   * Runs `run(input, disk)`, exported by a module, off this thread; `disk` is the host's. `input` and
+   * the result are copied as structured clone does; shared buffers stay shared.
    */
   run<Result>(
     module: URL,

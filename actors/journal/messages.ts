@@ -1,5 +1,10 @@
 /** What the journal actor (the one that owns the disk) accepts; it answers consensus with `persisted`. */
 export type JournalMessage =
+  /**
+   * First of all: read what is on disk above `position` (that of the newest checkpoint). Answered to
+   * consensus by `recoveredEntries`, none or more, in order, and then one `recovered`.
+   */
+  | { readonly kind: 'recover'; readonly position: number }
   | {
       readonly kind: 'persist'
       readonly id: number
@@ -20,6 +25,27 @@ export type JournalMessage =
 
 export type JournalNotice =
   | { readonly kind: 'persisted'; readonly id: number }
-  /** No space: nothing of `id` is durable, and nothing was acknowledged; `spaceReturned` follows. */
+  /**
+   * No space: nothing of `id` is durable. The journal keeps it and tries again by itself:
+   * `spaceReturned` follows, and then `persisted` as ever. Until then propose nothing new.
+   */
   | { readonly kind: 'diskFull'; readonly id: number }
   | { readonly kind: 'spaceReturned' }
+  /** Entries `first` … `first + count - 1` as they were persisted, truncations already done. */
+  | {
+      readonly kind: 'recoveredEntries'
+      readonly first: number
+      readonly count: number
+      readonly entries: Uint8Array
+    }
+  /**
+   * The end of a recovery. `last` is the last position on disk (that of `recover` if there is none).
+   * `damage` is '' or says what was lost: then this node neither votes nor counts (DESIGN.md D14),
+   * `hardState` is empty, `last` is the position of `recover`, and nothing can be persisted.
+   */
+  | {
+      readonly kind: 'recovered'
+      readonly last: number
+      readonly hardState: Uint8Array
+      readonly damage: string
+    }
