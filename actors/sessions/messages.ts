@@ -24,7 +24,8 @@ export type SessionsMessage =
   | { readonly kind: 'leaseQuestion'; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
   | { readonly kind: 'leaseQuestionRemote'; readonly node: number; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
   | LeaseAnswer
-  | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  /** The state machine has applied the position that a `barrier` named; its notices came before. */
+  | { readonly kind: 'barrierReached'; readonly id: number }
   | { readonly kind: 'tick' }
 
 /**

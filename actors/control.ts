@@ -1,0 +1,28 @@
+/**
+ * Questions that every actor answers, and where the answers go: the node's own actor on the main
+ * thread, or another that asked. Answers are JSON: they are for people and metrics, not for speed.
+ */
+import { defineProtocol } from '../runtime/protocol.ts'
+
+export interface StatusQuestion {
+  readonly kind: 'status'
+  readonly replyTo: string
+  readonly id: number
+}
+
+export interface StatusAnswer {
+  readonly kind: 'statusAnswer'
+  readonly from: string
+  readonly id: number
+  readonly json: string
+}
+
+export type ControlMessage =
+  | StatusAnswer
+  /** How a `transfer` or `changeMembership` ended; `error` is empty where it succeeded. */
+  | { readonly kind: 'done'; readonly id: number; readonly error: string }
+
+export const controlProtocol = defineProtocol<ControlMessage>('control', {
+  statusAnswer: { from: 'string', id: 'long', json: 'string' },
+  done: { id: 'long', error: 'string' },
+})

@@ -1,0 +1,24 @@
+/** One request to a node's admin port, for the command line. */
+import { request } from 'node:http'
+
+export interface AdminAnswer {
+  readonly status: number
+  readonly text: string
+}
+
+const timeoutMillis = 5000
+
+export function requestAdmin(endpoint: string, method: 'GET' | 'POST', path: string, body?: unknown): Promise<AdminAnswer> {
+  return new Promise((resolve, reject) => {
+    const url = new URL(path, endpoint.includes('://') ? endpoint : `http://${endpoint}`)
+    const sent = request(url, { method, timeout: timeoutMillis }, response => {
+      response.setEncoding('utf8')
+      let text = ''
+      response.on('data', (part: string) => (text += part))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    })
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMillis} ms`)))
+    sent.on('error', reject)
+    sent.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}

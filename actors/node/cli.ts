@@ -1,0 +1,74 @@
+/** The command line: names, options and help texts. What the commands do is in commands/. */
+import { Command, InvalidArgumentError } from 'commander'
+import { ConfigError } from './config.ts'
+import { localNodesMax } from './config-template.ts'
+import { CommandError } from './errors.ts'
+
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof CommandError)) throw error
+    for (const line of error.message.split('\n')) console.error(`quorate: ${line}`)
+    process.exit(1)
+  }
+}
+
+// Each command is loaded when it is used: `quorate --help` should not load a server.
+function program(): Command {
+  const quorate = new Command('quorate')
+    .description('A coordination service for ZooKeeper and etcd v3 clients')
+    .version('0.1.0')
+    .showHelpAfterError('(see --help)')
+  quorate
+    .command('start')
+    .description('run one node in the foreground')
+    .requiredOption('--config <file>', 'its configuration (YAML; `quorate init` writes one)')
+    .action(async options => (await import('./commands/start.ts')).start(options))
+  quorate
+    .command('dev')
+    .description('run a local cluster on loopback: one process a node, data kept between runs')
+    .option('--nodes <count>', `1 to ${localNodesMax} nodes`, localNodeCount, 3)
+    .option('--dir <directory>', 'config files and data', '.quorate')
+    .option('--fresh', 'throw away the data of earlier runs first', false)
+    .action(async options => (await import('./commands/dev.ts')).dev(options))
+  quorate
+    .command('init')
+    .description('write the commented config files of a local cluster, and nothing else')
+    .option('--nodes <count>', `1 to ${localNodesMax} nodes`, localNodeCount, 3)
+    .requiredOption('--dir <directory>', 'where to write them')
+    .action(async options => (await import('./commands/init.ts')).init(options))
+  quorate
+    .command('status')
+    .description('print a table: role, epoch, applied position, revision, zxid, sessions, watches, lag')
+    .option('--endpoints <list>', 'admin endpoints, comma separated', '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203')
+    .option('--json', 'print what the nodes answer', false)
+    .action(async options => (await import('./commands/status.ts')).status(options))
+  const member = quorate.command('member').description('change the members of the cluster')
+  const endpoints = ['--endpoints <list>', 'admin endpoints, comma separated', '127.0.0.1:7201'] as const
+  member
+    .command('list')
+    .option(...endpoints)
+    .action(async options => (await import('./commands/member.ts')).list(options))
+  for (const [change, text] of [
+    ['add', 'add a node as a learner (it copies the log and does not vote)'],
+    ['promote', 'make a learner that has caught up a voter'],
+    ['replace', 'bind a node whose data was lost to its new data directory'],
+    ['remove', 'remove a node'],
+  ] as const) {
+    const command = member.command(change).description(text).argument('<node>', 'its name or id')
+    if (change === 'add') command.requiredOption('--peer <host:port>', 'where the others reach it')
+    command
+      .option(...endpoints)
+      .action(async (node, options) => (await import('./commands/member.ts')).change(change, node, options))
+  }
+  return quorate
+}
+
+function localNodeCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1 || count > localNodesMax) {
+    throw new InvalidArgumentError(`must be a whole number from 1 to ${localNodesMax}.`)
+  }
+  return count
+}

@@ -1,0 +1,172 @@
+/**
+ * `quorate dev`: a whole local cluster, one process a node, from config files that stay in place for
+ * the user to read and change. Says when every node serves, and which node died and how to start it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { requestAdmin } from '../admin-client.ts'
+import { loadConfig } from '../config.ts'
+import type { Config } from '../config-schema.ts'
+import { CommandError } from '../errors.ts'
+import { table } from '../table.ts'
+import { writeConfigs } from './init.ts'
+
+interface Node {
+  readonly config: Config
+  readonly file: string
+  process: ChildProcess
+  /** Ends with what the node said last, for the report of its death. */
+  lastLine: string
+}
+
+const readyMillisMax = 60_000
+
+export async function dev(options: { nodes: number; dir: string; fresh: boolean }): Promise<void> {
+  checkDirectory(options.dir, options.nodes, options.fresh)
+  const files = writeConfigs(options.dir, options.nodes)
+  const configs = files.map(file => loadConfig(file))
+  for (const config of configs) await checkPorts(config)
+  let stopping = false
+  const nodes = configs.map((config, at) => startNode(config, files[at] ?? ''))
+  const stop = (): void => {
+    if (stopping) return
+    stopping = true
+    for (const node of nodes) node.process.kill('SIGTERM')
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  const ended = nodes.map(node => untilEnd(node, () => stopping))
+  const allEnded = Promise.all(ended)
+  const ready = await Promise.race([untilReady(nodes, () => stopping), allEnded.then(() => false)])
+  if (ready) console.log(welcome(nodes, options.dir))
+  const codes = await allEnded
+  process.exit(stopping ? 0 : Math.max(1, ...codes))
+}
+
+function checkDirectory(directory: string, nodeCount: number, fresh: boolean): void {
+  if (!existsSync(directory)) return
+  const names = readdirSync(directory)
+  const foreign = names.find(name => !/^node\d(\.yaml)?$/.test(name))
+  if (foreign !== undefined) {
+    throw new CommandError(`${directory} holds ${foreign}, which is not of a local cluster; choose another --dir`)
+  }
+  const configs = names.filter(name => name.endsWith('.yaml')).length
+  if (fresh) {
+    for (const name of names) rmSync(join(directory, name), { recursive: true })
+  } else if (configs > 0 && configs !== nodeCount) {
+    throw new CommandError(
+      `${directory} holds a cluster of ${configs} nodes, not ${nodeCount}; use --fresh to throw it away, or another --dir`,
+    )
+  }
+}
+
+/** Asks before any node starts, so that a second `dev` says one clear thing. */
+async function checkPorts(config: Config): Promise<void> {
+  const { zookeeper, etcd, admin } = config.listeners
+  const own = config.cluster.members.find(member => member.name === config.node)
+  const peerPort = Number(own?.peer.split(':').at(-1))
+  const ports = [
+    ['zookeeper', zookeeper.host, zookeeper.port],
+    ['etcd', etcd.host, etcd.port],
+    ['admin', admin.host, admin.port],
+    ['peer', '127.0.0.1', peerPort],
+  ] as const
+  for (const [use, host, port] of ports) {
+    if (await isTaken(host, port)) {
+      throw new CommandError(`port ${port} on ${host} (${use}, ${config.node}) is taken by another process`)
+    }
+  }
+}
+
+function isTaken(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(true)
+      else reject(new CommandError(`cannot listen on ${host}:${port}: ${error.message}`))
+    })
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(false)))
+  })
+}
+
+function startNode(config: Config, file: string): Node {
+  const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+  const flags = ['--disable-warning=ExperimentalWarning']
+  // Its own process group: Ctrl-C reaches `dev`, which stops the nodes in order.
+  const child = spawn(process.execPath, [...flags, main, 'start', '--config', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const node: Node = { config, file, process: child, lastLine: '' }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8')
+    let rest = ''
+    stream?.on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        node.lastLine = line
+        console.log(`[${config.node}] ${line}`)
+      }
+    })
+  }
+  return node
+}
+
+async function untilEnd(node: Node, stopping: () => boolean): Promise<number> {
+  const code = await new Promise<number | string>(resolve => {
+    node.process.on('exit', (exitCode, signal) => resolve(exitCode ?? signal ?? 1))
+  })
+  if (!stopping()) {
+    const how = typeof code === 'number' ? `exit code ${code}` : code
+    console.log(`\n${node.config.node} has ended (${how}). Start it again with:\n  ${startCommand(node)}\n`)
+  }
+  return typeof code === 'number' ? code : 1
+}
+
+function startCommand(node: Node): string {
+  return `npx quorate start --config ${relative('.', node.file)}`
+}
+
+/** Ready is: each node has answered a linearizable read. */
+async function untilReady(nodes: readonly Node[], stopping: () => boolean): Promise<boolean> {
+  const deadline = performance.now() + readyMillisMax
+  for (const node of nodes) {
+    const { host, port } = node.config.listeners.admin
+    for (;;) {
+      if (stopping() || node.process.exitCode !== null || performance.now() > deadline) return false
+      const answer = await requestAdmin(`${host}:${port}`, 'GET', '/ready').catch(() => undefined)
+      if (answer?.status === 200) break
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+  return true
+}
+
+function welcome(nodes: readonly Node[], directory: string): string {
+  const rows = nodes.map(({ config }) => [
+    config.node,
+    endpoint(config.listeners.zookeeper),
+    endpoint(config.listeners.etcd),
+    endpoint(config.listeners.admin),
+  ])
+  const all = (door: 'zookeeper' | 'etcd'): string =>
+    nodes.map(({ config }) => endpoint(config.listeners[door])).join(',')
+  return [
+    '',
+    table([['node', 'ZooKeeper', 'etcd', 'admin (HTTP)'], ...rows]),
+    '',
+    'Try:',
+    `  zkCli.sh -server ${all('zookeeper')} create /hello world`,
+    `  etcdctl --endpoints ${all('etcd')} put hello world`,
+    `  npx quorate status`,
+    '',
+    `Config files and data are in ${directory}/. Ctrl-C stops all nodes.`,
+  ].join('\n')
+}
+
+function endpoint(listener: { host: string; port: number }): string {
+  return `${listener.host}:${listener.port}`
+}

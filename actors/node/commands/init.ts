@@ -1,0 +1,28 @@
+/** `quorate init`: the config files of a local cluster. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { configTemplate } from '../config-template.ts'
+import { CommandError } from '../errors.ts'
+
+export function init(options: { nodes: number; dir: string }): void {
+  const existing = configFiles(options.dir, options.nodes).find(file => existsSync(file))
+  if (existing !== undefined) throw new CommandError(`${existing} exists; nothing was written`)
+  for (const file of writeConfigs(options.dir, options.nodes)) console.log(file)
+}
+
+export function configFiles(directory: string, nodeCount: number): string[] {
+  return Array.from({ length: nodeCount }, (_, at) => join(directory, `node${at + 1}.yaml`))
+}
+
+/** Writes those that do not exist yet; returns all. */
+export function writeConfigs(directory: string, nodeCount: number): string[] {
+  mkdirSync(directory, { recursive: true })
+  const files = configFiles(directory, nodeCount)
+  files.forEach((file, at) => {
+    if (existsSync(file)) return
+    const dataDirectory = resolve(directory, `node${at + 1}`)
+    const text = configTemplate({ index: at + 1, nodeCount, dataDirectory, clusterName: 'quorate' })
+    writeFileSync(file, text)
+  })
+  return files
+}

@@ -1,0 +1,42 @@
+/** `quorate status`: one line a node, from their admin ports. */
+import { requestAdmin } from '../admin-client.ts'
+import type { NodeStatus } from '../status.ts'
+import { table } from '../table.ts'
+
+export async function status(options: { endpoints: string; json: boolean }): Promise<void> {
+  const endpoints = options.endpoints.split(',').map(one => one.trim())
+  const answers = await Promise.all(endpoints.map(ask))
+  if (options.json) console.log(JSON.stringify(answers, null, 2))
+  else console.log(table([header, ...answers.map(row)]))
+  if (answers.every(answer => 'error' in answer)) process.exitCode = 1
+}
+
+const header = ['node', 'role', 'epoch', 'applied', 'revision', 'zxid', 'sessions', 'watches', 'lag']
+
+type Answer = NodeStatus | { readonly endpoint: string; readonly error: string }
+
+async function ask(endpoint: string): Promise<Answer> {
+  try {
+    const { status: code, text } = await requestAdmin(endpoint, 'GET', '/status')
+    if (code !== 200) return { endpoint, error: `HTTP ${code}: ${text.trim()}` }
+    return JSON.parse(text) as NodeStatus
+  } catch (error) {
+    return { endpoint, error: (error as Error).message || (error as NodeJS.ErrnoException).code || 'no answer' }
+  }
+}
+
+function row(answer: Answer): string[] {
+  if ('error' in answer) return [answer.endpoint, `unreachable: ${answer.error}`]
+  const { node, consensus, state, watches } = answer
+  return [
+    node,
+    consensus.role,
+    String(consensus.epoch),
+    String(state.applied),
+    String(state.revision),
+    `0x${state.zxid.toString(16)}`,
+    String(state.sessions),
+    String(watches.watches),
+    String(Math.max(0, consensus.commit - state.applied)),
+  ]
+}

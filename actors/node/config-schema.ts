@@ -1,0 +1,145 @@
+/**
+ * The configuration of a node: every key, its default and its bounds. The commented file that
+ * `quorate init` writes (config-template.ts) explains them to people.
+ */
+import { z } from 'zod'
+
+const port = z.int().min(0).max(65535)
+const millis = z.int().min(1).max(3_600_000)
+const bytes = z.int().min(4096)
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be "host:port"')
+
+const listener = z
+  .strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    port,
+    /** What clients are told to connect to; default host:port. */
+    advertise: address.optional(),
+    /** PEM files; both or neither. */
+    certificate: z.string().min(1).optional(),
+    key: z.string().min(1).optional(),
+  })
+  .refine(one => (one.certificate === undefined) === (one.key === undefined), {
+    message: 'certificate and key go together',
+  })
+
+const member = z.strictObject({
+  name,
+  id: z.int().min(1).max(254),
+  /** Where the other nodes reach this one. */
+  peer: address,
+})
+
+const actorNames = ['consensus', 'journal', 'peers', 'state', 'sessions', 'watches', 'zookeeper', 'etcd'] as const
+
+export const configSchema = z
+  .strictObject({
+    node: name,
+    dataDirectory: z.string().min(1),
+    /** Directory of the journal where it should lie on a disk of its own; default inside dataDirectory. */
+    logDirectory: z.string().min(1).optional(),
+    cluster: z.strictObject({
+      name,
+      consensus: z.enum(['raft']).default('raft'),
+      members: z.array(member).min(1).max(9),
+    }),
+    listeners: z.strictObject({
+      zookeeper: listener,
+      etcd: listener,
+      admin: listener,
+    }),
+    timings: z
+      .strictObject({
+        tickMillis: millis.default(10),
+        heartbeatMillis: millis.default(100),
+        electionMillis: millis.default(1000),
+        requestTimeoutMillis: millis.default(7000),
+        sessionTimeoutMinMillis: millis.default(4000),
+        sessionTimeoutMaxMillis: millis.default(40_000),
+        shutdownMillis: millis.default(4000),
+      })
+      .prefault({})
+      .refine(one => one.electionMillis >= 5 * one.heartbeatMillis, {
+        message: 'electionMillis must be at least 5 times heartbeatMillis',
+      })
+      .refine(one => one.sessionTimeoutMaxMillis >= one.sessionTimeoutMinMillis, {
+        message: 'sessionTimeoutMaxMillis must not be below sessionTimeoutMinMillis',
+      }),
+    limits: z
+      .strictObject({
+        zookeeperFrameBytesMax: bytes.default(1_048_575),
+        etcdRequestBytesMax: bytes.default(1_572_864),
+        transactionOperationsMax: z.int().min(1).default(128),
+        connectionsMax: z.int().min(1).default(10_000),
+        proposalsInFlightMax: z.int().min(1).default(20_000),
+        proposalBytesInFlightMax: bytes.default(16 * 1024 * 1024),
+      })
+      .prefault({}),
+    placement: z
+      .union([
+        z.enum(['default', 'single', 'spread']),
+        z.record(z.string().min(1), z.array(z.enum(actorNames)).min(1)),
+      ])
+      .default('default')
+      .refine(one => typeof one === 'string' || placesEachOnce(one), {
+        message: `a placement names each of ${actorNames.join(', ')} exactly once`,
+      }),
+    journal: z
+      .strictObject({
+        /** `never` loses acknowledged writes in a power failure: for experiments only. */
+        fsync: z.enum(['always', 'never']).default('always'),
+        segmentBytes: bytes.default(16 * 1024 * 1024),
+        /** Log kept in memory and on disk behind the newest checkpoint, for followers that were away. */
+        retainedBytes: bytes.default(32 * 1024 * 1024),
+      })
+      .prefault({}),
+    checkpoints: z
+      .strictObject({
+        /** A checkpoint is cut after this much log. */
+        everyBytes: bytes.default(16 * 1024 * 1024),
+      })
+      .prefault({}),
+    tracing: z
+      .strictObject({
+        exporter: z.enum(['none', 'console', 'otlp']).default('none'),
+        /** OTLP over HTTP. */
+        endpoint: z.url().default('http://127.0.0.1:4318/v1/traces'),
+        /** Part of the requests that start a trace here; one that a client has sampled always is. */
+        ratio: z.number().min(0).max(1).default(1),
+      })
+      .prefault({}),
+    metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+    logging: z
+      .strictObject({
+        level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+        format: z.enum(['text', 'json']).default('text'),
+      })
+      .prefault({}),
+  })
+  .superRefine((config, context) => {
+    const { members } = config.cluster
+    for (const field of ['name', 'id', 'peer'] as const) {
+      const seen = new Set<unknown>()
+      members.forEach((one, index) => {
+        if (seen.has(one[field])) {
+          const path = ['cluster', 'members', index, field]
+          context.addIssue({ code: 'custom', path, message: `another member has the same ${field}` })
+        }
+        seen.add(one[field])
+      })
+    }
+    if (!members.some(one => one.name === config.node)) {
+      const known = members.map(one => one.name).join(', ')
+      const message = `"${config.node}" is not a member of the cluster (${known})`
+      context.addIssue({ code: 'custom', path: ['node'], message })
+    }
+  })
+
+export type Config = z.infer<typeof configSchema>
+export type ActorName = (typeof actorNames)[number]
+
+function placesEachOnce(placement: Record<string, readonly string[]>): boolean {
+  const placed = Object.values(placement).flat()
+  return placed.length === actorNames.length && new Set(placed).size === placed.length
+}

@@ -1,0 +1,107 @@
+/**
+ * The commented config file that `quorate init` and `quorate dev` write, and the example at the
+ * root of the repository (a test holds the two together).
+ */
+export interface TemplateNode {
+  readonly index: number
+  readonly nodeCount: number
+  readonly dataDirectory: string
+  readonly clusterName: string
+}
+
+/** Ports of the local cluster: node i = 1 … 5 (README). */
+export function localPorts(index: number): { zookeeper: number; etcd: number; peer: number; admin: number } {
+  const etcd = index === 1 ? 2379 : 12379 + (index - 1) * 10000
+  return { zookeeper: 2180 + index, etcd, peer: 7100 + index, admin: 7200 + index }
+}
+
+export const localNodesMax = 5
+
+export function configTemplate(node: TemplateNode): string {
+  const ports = localPorts(node.index)
+  const members = Array.from({ length: node.nodeCount }, (_, at) => at + 1)
+    .map(id => `    - { name: node${id}, id: ${id}, peer: "127.0.0.1:${localPorts(id).peer}" }`)
+    .join('\n')
+  return `# Configuration of one Quorate node. Start it with: quorate start --config FILE
+# Every key can be set from the environment as well: QUORATE_CLUSTER__NAME=other sets cluster.name,
+# QUORATE_TIMINGS__HEARTBEAT_MILLIS=50 sets timings.heartbeatMillis.
+
+# The name of this node, one of cluster.members.
+node: node${node.index}
+
+# Everything the node keeps. Never copy or share it between nodes.
+dataDirectory: ${JSON.stringify(node.dataDirectory)}
+# Put the journal on a disk of its own (default: inside dataDirectory).
+# logDirectory: /var/lib/quorate-journal
+
+# The same on every node.
+cluster:
+  name: ${node.clusterName}
+  # The consensus algorithm: raft.
+  consensus: raft
+  # id: 1 to 254, never reused; peer: where the other nodes reach this one.
+  members:
+${members}
+
+# Where clients connect. certificate and key (PEM files) turn TLS on; advertise is what clients are
+# told to connect to where it differs from host and port.
+listeners:
+  zookeeper: { host: 127.0.0.1, port: ${ports.zookeeper} }
+  etcd: { host: 127.0.0.1, port: ${ports.etcd} }
+  # HTTP: /metrics, /health, /status. Keep it away from the public.
+  admin: { host: 127.0.0.1, port: ${ports.admin} }
+
+timings:
+  # A leader that was silent this long is replaced; at least 5 heartbeats. One whose process ended
+  # is replaced at once.
+  electionMillis: 1000
+  heartbeatMillis: 100
+  # After this an etcd request is answered with "etcdserver: request timed out".
+  requestTimeoutMillis: 7000
+  # What ZooKeeper clients may ask for.
+  sessionTimeoutMinMillis: 4000
+  sessionTimeoutMaxMillis: 40000
+  # Graceful stop: leadership handed over, clients answered, disk flushed.
+  shutdownMillis: 4000
+
+limits:
+  zookeeperFrameBytesMax: 1048575
+  etcdRequestBytesMax: 1572864
+  transactionOperationsMax: 128
+  connectionsMax: 10000
+  # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
+  # and etcd requests are refused with "etcdserver: too many requests".
+  proposalsInFlightMax: 20000
+  proposalBytesInFlightMax: 16777216
+
+# Which actors run on which threads: default (two threads), single (one), spread (one a role), or
+# a mapping from thread names to lists of consensus, journal, peers, state, sessions, watches,
+# zookeeper, etcd.
+placement: default
+
+journal:
+  # always: a write is on disk on a majority before it is acknowledged. never: for experiments.
+  fsync: always
+  segmentBytes: 16777216
+  # Log kept behind the newest checkpoint for followers that were away for a while.
+  retainedBytes: 33554432
+
+checkpoints:
+  # The state is written to disk, beside the running service, after this much log.
+  everyBytes: 16777216
+
+tracing:
+  # none, console, or otlp (HTTP, to endpoint).
+  exporter: none
+  endpoint: http://127.0.0.1:4318/v1/traces
+  # Part of the requests that start a trace; a request that its client has sampled always is traced.
+  ratio: 1
+
+metrics: { enabled: true }
+
+logging:
+  # debug, info, warn or error; as text or json.
+  level: info
+  format: text
+`
+}

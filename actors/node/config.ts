@@ -1,0 +1,156 @@
+/**
+ * Reads a node's configuration: YAML, then overrides from the environment, then the schema. Every
+ * fault is one line: file, line, what is wrong, and the nearest valid key.
+ */
+import { readFileSync } from 'node:fs'
+import { isMap, isScalar, LineCounter, parse, parseDocument } from 'yaml'
+import type { Document } from 'yaml'
+import { type Config, configSchema } from './config-schema.ts'
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+type Path = readonly (string | number)[]
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** @throws ConfigError with one line for each fault. */
+export function loadConfig(file: string, environment: Environment = process.env): Config {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`${file}: cannot be read: ${(error as Error).message}`)
+  }
+  return parseConfig(text, file, environment)
+}
+
+export function parseConfig(text: string, file: string, environment: Environment = {}): Config {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [syntax] = document.errors
+  if (syntax !== undefined) {
+    const line = lines.linePos(syntax.pos[0]).line
+    throw new ConfigError(`${file}:${line}: not valid YAML: ${syntax.message.split('\n')[0]}`)
+  }
+  const values: unknown = document.toJS() ?? {}
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new ConfigError(`${file}:1: must be a mapping of keys to values`)
+  }
+  const overridden = applyEnvironment(values, environment)
+  const result = configSchema.safeParse(values)
+  if (result.success) return result.data
+  const faults = result.error.issues.flatMap(issue => explain(issue))
+  const where = (path: Path): string => {
+    const variable = overridden.get(path.join('.'))
+    return variable === undefined ? `${file}:${lineOf(document, lines, path)}` : `environment ${variable}`
+  }
+  throw new ConfigError(faults.map(fault => `${where(fault.path)}: ${fault.text}`).join('\n'))
+}
+
+/** QUORATE_CLUSTER__NAME=x sets cluster.name; values are read as YAML. Returns path → variable. */
+function applyEnvironment(values: object, environment: Environment): Map<string, string> {
+  const overridden = new Map<string, string>()
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('QUORATE_') || text === undefined) continue
+    const path = variable.slice('QUORATE_'.length).split('__').map(camelCase)
+    let place = values as Record<string, unknown>
+    for (const key of path.slice(0, -1)) {
+      const next = place[key]
+      place = (typeof next === 'object' && next !== null ? next : (place[key] = {})) as typeof place
+    }
+    place[path.at(-1) ?? ''] = parse(text)
+    for (let length = path.length; length > 0; length -= 1) {
+      overridden.set(path.slice(0, length).join('.'), variable)
+    }
+  }
+  return overridden
+}
+
+function camelCase(words: string): string {
+  return words.toLowerCase().replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+interface Fault {
+  readonly path: Path
+  readonly text: string
+}
+
+interface Issue {
+  readonly code?: string | undefined
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  readonly keys?: readonly string[]
+}
+
+function explain(issue: Issue): Fault[] {
+  const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
+  if (issue.code !== 'unrecognized_keys') {
+    const key = path.join('.')
+    return [{ path, text: key === '' ? issue.message : `${key}: ${issue.message}` }]
+  }
+  return (issue.keys ?? []).map(key => {
+    const full = [...path, key]
+    const nearest = nearestKey(key, keysAt(path))
+    const hint = nearest === undefined ? '' : `; did you mean "${[...path, nearest].join('.')}"?`
+    return { path: full, text: `unknown key "${full.join('.')}"${hint}` }
+  })
+}
+
+/** The valid keys of the mapping at `path`. */
+function keysAt(path: Path): string[] {
+  interface Schema {
+    readonly def: { readonly innerType?: Schema; readonly element?: Schema }
+    readonly shape?: Record<string, Schema>
+  }
+  let schema: Schema | undefined = unwrap(configSchema as unknown as Schema)
+  for (const part of path) {
+    const next: Schema | undefined = typeof part === 'number' ? schema?.def.element : schema?.shape?.[part]
+    schema = next === undefined ? undefined : unwrap(next)
+  }
+  return Object.keys(schema?.shape ?? {})
+
+  function unwrap(outer: Schema): Schema {
+    return outer.shape === undefined && outer.def.innerType !== undefined ? unwrap(outer.def.innerType) : outer
+  }
+}
+
+function nearestKey(wrong: string, valid: readonly string[]): string | undefined {
+  const ranked = valid
+    .map(key => ({ key, distance: editDistance(wrong.toLowerCase(), key.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  const [best] = ranked
+  return best !== undefined && best.distance <= Math.max(3, wrong.length / 2) ? best.key : undefined
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** The line of the key at `path`, or of the nearest enclosing key that the file has. */
+function lineOf(document: Document, lines: LineCounter, path: Path): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+    const key = path[length - 1]
+    if (isMap(parent)) {
+      const pair = parent.items.find(item => isScalar(item.key) && item.key.value === key)
+      if (pair !== undefined && isScalar(pair.key) && pair.key.range) {
+        return lines.linePos(pair.key.range[0]).line
+      }
+    }
+    const node: unknown = document.getIn(path.slice(0, length), true)
+    if (typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)) {
+      return lines.linePos(Number(node.range[0])).line
+    }
+  }
+  return 1
+}

@@ -1,0 +1,89 @@
+/**
+ * When each lifetime ends unless it is touched. Touching only moves a number; buckets of time hold
+ * each lifetime once and put it into a later bucket when its own has come but its deadline has not.
+ * Pure: time is given.
+ */
+export interface Deadline {
+  readonly lifetime: number
+  readonly id: bigint
+  readonly ttlMillis: number
+  atMillis: number
+  /** The epoch in which its end was proposed; 0: not. */
+  proposedIn: number
+}
+
+const bucketMillis = 100
+
+export class Deadlines {
+  readonly #tables = new Map<number, Map<bigint, Deadline>>()
+  #buckets = new Map<number, Deadline[]>()
+  #nextBucket = 0
+
+  get size(): number {
+    let size = 0
+    for (const table of this.#tables.values()) size += table.size
+    return size
+  }
+
+  find(lifetime: number, id: bigint): Deadline | undefined {
+    return this.#tables.get(lifetime)?.get(id)
+  }
+
+  open(lifetime: number, id: bigint, ttlMillis: number, nowMillis: number): void {
+    const opened = { lifetime, id, ttlMillis, atMillis: nowMillis + ttlMillis, proposedIn: 0 }
+    let table = this.#tables.get(lifetime)
+    if (table === undefined) this.#tables.set(lifetime, (table = new Map()))
+    table.set(id, opened)
+    this.#file(opened)
+  }
+
+  close(lifetime: number, id: bigint): void {
+    const closed = this.find(lifetime, id)
+    if (closed === undefined) return
+    this.#tables.get(lifetime)?.delete(id)
+    // Its bucket drops it when it comes.
+    closed.atMillis = Number.NaN
+  }
+
+  clear(): void {
+    this.#tables.clear()
+    this.#buckets.clear()
+  }
+
+  /** A new leader gives every lifetime its whole time again. */
+  restart(nowMillis: number, extraMillis: number): void {
+    this.#buckets = new Map()
+    this.#nextBucket = Math.floor(nowMillis / bucketMillis)
+    for (const table of this.#tables.values()) {
+      for (const one of table.values()) {
+        one.atMillis = nowMillis + one.ttlMillis + extraMillis
+        one.proposedIn = 0
+        this.#file(one)
+      }
+    }
+  }
+
+  /** Those whose time is over, at most `countMax`; they stay until closed and come once per restart. */
+  due(nowMillis: number, countMax: number): Deadline[] {
+    const ended: Deadline[] = []
+    const last = Math.floor(nowMillis / bucketMillis) - 1
+    while (this.#nextBucket <= last && ended.length < countMax) {
+      const bucket = this.#buckets.get(this.#nextBucket) ?? []
+      this.#buckets.delete(this.#nextBucket)
+      for (const one of bucket) {
+        if (Number.isNaN(one.atMillis)) continue
+        if (one.atMillis > nowMillis) this.#file(one)
+        else ended.push(one)
+      }
+      this.#nextBucket += 1
+    }
+    return ended
+  }
+
+  #file(one: Deadline): void {
+    const slot = Math.max(this.#nextBucket, Math.floor(one.atMillis / bucketMillis))
+    const bucket = this.#buckets.get(slot)
+    if (bucket === undefined) this.#buckets.set(slot, [one])
+    else bucket.push(one)
+  }
+}

@@ -1,0 +1,23 @@
+import { defineProtocol } from '../../runtime/protocol.ts'
+import type { StateMessage } from './messages.ts'
+
+export const stateProtocol = defineProtocol<StateMessage>('state', {
+  committed: { first: 'long', count: 'int', entries: 'bytes' },
+  leader: { epoch: 'long', leader: 'int', self: 'boolean' },
+  readReady: { id: 'long', position: 'long' },
+  readFailed: { id: 'long' },
+  read: {
+    stream: 'int',
+    connection: 'long',
+    tag: 'long',
+    after: 'long',
+    position: 'long',
+    request: 'bytes',
+  },
+  checkpointArrived: { directory: 'string', position: 'long', epoch: 'long' },
+  barrier: { replyTo: 'string', id: 'long', position: 'long' },
+  hash: { node: 'int', position: 'long', low: 'int', high: 'int' },
+  unwatched: { keys: 'boolean', registrations: 'long' },
+  status: { replyTo: 'string', id: 'long' },
+  tick: {},
+})

@@ -1,0 +1,43 @@
+import { defineProtocol } from '../../runtime/protocol.ts'
+import type { WatchesMessage } from './messages.ts'
+
+const keysChanged = {
+  revision: 'long',
+  events: {
+    array: {
+      record: 'KeyEvent',
+      fields: { deleted: 'boolean', key: 'bytes', current: 'bytes', previous: 'bytes' },
+    },
+  },
+} as const
+
+export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
+  reply: {
+    stream: 'int',
+    connection: 'long',
+    tag: 'long',
+    sequence: 'long',
+    status: 'int',
+    body: 'bytes',
+  },
+  znodeChanged: { event: 'int', path: 'string', zxid: 'long', acl: 'bytes', parentAcl: 'bytes' },
+  znodeWatch: { connection: 'long', path: 'string', watcher: 'string' },
+  keysChanged,
+  keyWatch: {
+    connection: 'long',
+    tag: 'long',
+    revision: 'long',
+    compactRevision: 'long',
+    request: 'bytes',
+  },
+  keyHistory: {
+    id: 'long',
+    upTo: 'long',
+    revision: 'long',
+    compactRevision: 'long',
+    changes: { array: { record: 'KeysChanged', fields: keysChanged } },
+  },
+  connectionClosed: { stream: 'int', connection: 'long' },
+  status: { replyTo: 'string', id: 'long' },
+  tick: {},
+})
