@@ -1,0 +1,15 @@
+/** Limits of the ZooKeeper port. Names carry units. */
+export const limits = {
+  /** jute.maxbuffer: a longer frame closes its connection without an answer. */
+  frameBytesMax: 1_048_575,
+  /** Requests in one `multi`. */
+  multiOperationsMax: 10_000,
+  /** A connection that sent no connect request by then is dropped. */
+  unestablishedMillisMax: 10_000,
+  /** Answers that a client has not taken yet; beyond it we stop reading from that client. */
+  outgoingBytesMax: 4 << 20,
+  /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */
+  outstandingRequestsMax: 1_000,
+  /** auth packets add identities; each write carries all of them. */
+  identitiesBytesMax: 16_384,
+} as const
