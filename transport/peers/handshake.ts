@@ -1,0 +1,306 @@
+/**
+ * What two nodes tell each other before anything else, and the judgement on it. Written by hand, not
+ * in Avro: it has to be readable by every version there will ever be. Pure. Little-endian:
+ *
+ *   u32 magic    u16 protocol version    u8 purpose    u8 zero    u32 from    u32 to
+ *   16 bytes store id    u64 incarnation    16 bytes process    text cluster
+ *   u16 schemas, each: text name    u8 count    count × 16 bytes fingerprint, newest first
+ *   (text: u8 length, UTF-8)
+ */
+export const protocolVersion = 1
+export const fingerprintBytes = 16
+
+export const purpose = { messages: 1, checkpoint: 2 } as const
+
+export interface Hello {
+  readonly version: number
+  readonly purpose: number
+  readonly from: number
+  readonly to: number
+  /** 16 bytes in hexadecimal, of the data directory (DESIGN.md D14). */
+  readonly storeId: string
+  /** Grows with every start of a node on its data directory. */
+  readonly incarnation: number
+  /** Random, one a process: two processes that run one incarnation are told apart by it. */
+  readonly process: string
+  readonly cluster: string
+  readonly schemas: readonly SchemaLine[]
+}
+
+/** Fingerprints of the schemas that a node reads and writes for one kind of message, newest first. */
+export interface SchemaLine {
+  readonly name: string
+  readonly fingerprints: readonly string[]
+}
+
+export type RefusalCode =
+  | 'badHello'
+  | 'protocolVersion'
+  | 'otherCluster'
+  | 'wrongNode'
+  | 'unknownNode'
+  | 'unknownSchema'
+  | 'staleIncarnation'
+  | 'duplicateIncarnation'
+  | 'storeChanged'
+
+export interface Refusal {
+  readonly code: RefusalCode
+  readonly text: string
+}
+
+/** What is known of a node from earlier links of this process. */
+export interface Acquaintance {
+  readonly storeId: string
+  readonly incarnation: number
+  readonly process: string
+}
+
+/** `from` 0: any node but ourselves. Returns why the peer cannot be talked to, or nothing. */
+export function judgeHello(
+  own: Hello,
+  hello: Hello,
+  from: number,
+  known: Acquaintance | undefined,
+): Refusal | undefined {
+  return (
+    judgeVersion(own, hello) ??
+    judgeCluster(own, hello) ??
+    judgeNode(own, hello, from) ??
+    judgeIncarnation(hello, known) ??
+    judgeSchemas(own, hello)
+  )
+}
+
+function judgeVersion(own: Hello, hello: Hello): Refusal | undefined {
+  if (hello.version === own.version) return undefined
+  return refuse('protocolVersion', `peer protocol ${hello.version} is not ${own.version}`)
+}
+
+function judgeCluster(own: Hello, hello: Hello): Refusal | undefined {
+  if (hello.cluster === own.cluster) return undefined
+  return refuse('otherCluster', `cluster "${hello.cluster}" is not "${own.cluster}"`)
+}
+
+function judgeNode(own: Hello, hello: Hello, from: number): Refusal | undefined {
+  if (hello.from === own.from) {
+    return refuse(
+      'wrongNode',
+      `node ${hello.from} is our own id: two nodes have it, or an address is ours`,
+    )
+  }
+  if (from !== 0 && hello.from !== from) {
+    return refuse('wrongNode', `node ${hello.from} answers at the address of node ${from}`)
+  }
+  if (hello.to !== own.from) {
+    return refuse(
+      'wrongNode',
+      `node ${hello.from} looks for node ${hello.to}, this is node ${own.from}`,
+    )
+  }
+  return undefined
+}
+
+function judgeIncarnation(hello: Hello, known: Acquaintance | undefined): Refusal | undefined {
+  if (known === undefined) return undefined
+  const who = `incarnation ${hello.incarnation} of node ${hello.from}`
+  if (hello.incarnation < known.incarnation && hello.storeId === known.storeId) {
+    return refuse('staleIncarnation', `${who} is older than ${known.incarnation}, which was here`)
+  }
+  if (hello.incarnation === known.incarnation && hello.process !== known.process) {
+    return refuse(
+      'duplicateIncarnation',
+      `${who} runs in another process too: one data directory, two nodes`,
+    )
+  }
+  if (hello.process === known.process && hello.storeId !== known.storeId) {
+    return refuse(
+      'storeChanged',
+      `${who} changed its store id from ${known.storeId} to ${hello.storeId}`,
+    )
+  }
+  return undefined
+}
+
+function judgeSchemas(own: Hello, hello: Hello): Refusal | undefined {
+  for (const line of own.schemas) {
+    const theirs = hello.schemas.find(other => other.name === line.name)
+    if (theirs === undefined) continue
+    if (newestCommon(line.fingerprints, theirs.fingerprints) === undefined) {
+      const [newest] = theirs.fingerprints
+      return refuse('unknownSchema', `schema ${newest ?? '(none)'} of ${line.name} is unknown here`)
+    }
+  }
+  return undefined
+}
+
+/** Both sides find the same one: their histories are one line, of which one may know less. */
+export function newestCommon(
+  ours: readonly string[],
+  theirs: readonly string[],
+): string | undefined {
+  return ours.find(fingerprint => theirs.includes(fingerprint))
+}
+
+function refuse(code: RefusalCode, text: string): Refusal {
+  return { code, text }
+}
+
+const magic = 0x52505251
+const schemasMax = 1000
+const fingerprintsMax = 100
+const textBytesMax = 255
+
+export function encodeHello(hello: Hello): Uint8Array {
+  const writer = new HelloWriter()
+  writer.uint(magic, 4)
+  writer.uint(hello.version, 2)
+  writer.uint(hello.purpose, 1)
+  writer.uint(0, 1)
+  writer.uint(hello.from, 4)
+  writer.uint(hello.to, 4)
+  writer.hex(hello.storeId)
+  writer.uint(hello.incarnation % twoTo32, 4)
+  writer.uint(Math.floor(hello.incarnation / twoTo32), 4)
+  writer.hex(hello.process)
+  writer.text(hello.cluster)
+  writer.uint(hello.schemas.length, 2)
+  for (const { name, fingerprints } of hello.schemas) {
+    writer.text(name)
+    writer.uint(fingerprints.length, 1)
+    for (const fingerprint of fingerprints) writer.hex(fingerprint)
+  }
+  return Uint8Array.from(writer.bytes)
+}
+
+/** A hello, or the sentence that says what is wrong with it. */
+export function decodeHello(body: Uint8Array): Hello | Refusal {
+  const reader = new HelloReader(body)
+  if (reader.uint(4) !== magic)
+    return refuse('badHello', 'hello does not begin with the magic number')
+  const version = reader.uint(2)
+  // What follows may look different in another version; only the version matters then.
+  if (version !== protocolVersion)
+    return refuse('protocolVersion', `peer protocol ${version} is not ${protocolVersion}`)
+  const hello: Hello = {
+    version,
+    purpose: reader.uint(1),
+    from: (reader.uint(1), reader.uint(4)),
+    to: reader.uint(4),
+    storeId: reader.hex(),
+    incarnation: reader.uint(4) + reader.uint(4) * twoTo32,
+    process: reader.hex(),
+    cluster: reader.text(),
+    schemas: readSchemas(reader),
+  }
+  if (reader.short) return refuse('badHello', `hello of ${body.length} bytes is cut short`)
+  if (reader.left > 0) return refuse('badHello', `hello has ${reader.left} bytes too many`)
+  if (hello.purpose !== purpose.messages && hello.purpose !== purpose.checkpoint) {
+    return refuse('badHello', `purpose ${hello.purpose} of a connection is unknown`)
+  }
+  if (hello.from === 0 || !Number.isSafeInteger(hello.incarnation)) {
+    return refuse(
+      'badHello',
+      `node ${hello.from} or incarnation ${hello.incarnation} is out of range`,
+    )
+  }
+  return hello
+}
+
+export function isRefusal(result: Hello | Refusal): result is Refusal {
+  return 'code' in result
+}
+
+function readSchemas(reader: HelloReader): SchemaLine[] {
+  const lines: SchemaLine[] = []
+  const count = Math.min(reader.uint(2), schemasMax)
+  for (let index = 0; index < count && !reader.short; index++) {
+    const name = reader.text()
+    const fingerprints: string[] = []
+    const versions = Math.min(reader.uint(1), fingerprintsMax)
+    for (let version = 0; version < versions && !reader.short; version++)
+      fingerprints.push(reader.hex())
+    lines.push({ name, fingerprints })
+  }
+  return lines
+}
+
+export function encodeRefusal(refusal: {
+  readonly code: string
+  readonly text: string
+}): Uint8Array {
+  return new TextEncoder().encode(`${refusal.code} ${refusal.text}`)
+}
+
+export function decodeRefusal(body: Uint8Array): { readonly code: string; readonly text: string } {
+  const all = new TextDecoder().decode(body.subarray(0, 1024))
+  const space = all.indexOf(' ')
+  return space < 0
+    ? { code: all, text: '' }
+    : { code: all.slice(0, space), text: all.slice(space + 1) }
+}
+
+const twoTo32 = 4294967296
+
+class HelloWriter {
+  readonly bytes: number[] = []
+
+  uint(value: number, bytes: number): void {
+    for (let shift = 0; shift < bytes; shift++)
+      this.bytes.push(Math.floor(value / 2 ** (8 * shift)) & 255)
+  }
+
+  text(text: string): void {
+    const encoded = new TextEncoder().encode(text)
+    if (encoded.length > textBytesMax)
+      throw new Error(`"${text}" is longer than ${textBytesMax} bytes`)
+    this.bytes.push(encoded.length, ...encoded)
+  }
+
+  hex(text: string): void {
+    const encoded = Buffer.from(text, 'hex')
+    if (encoded.length !== fingerprintBytes)
+      throw new Error(`"${text}" is not 16 bytes in hexadecimal`)
+    this.bytes.push(...encoded)
+  }
+}
+
+/** Reads zeros beyond the end and remembers that it did: the caller asks once, at the end. */
+class HelloReader {
+  short = false
+  #at = 0
+  readonly #body: Uint8Array
+
+  constructor(body: Uint8Array) {
+    this.#body = body
+  }
+
+  get left(): number {
+    return this.#body.length - this.#at
+  }
+
+  uint(bytes: number): number {
+    if (!this.#has(bytes)) return 0
+    let value = 0
+    for (let shift = 0; shift < bytes; shift++) value += this.#body[this.#at++]! * 2 ** (8 * shift)
+    return value
+  }
+
+  text(): string {
+    const bytes = this.uint(1)
+    if (!this.#has(bytes)) return ''
+    return new TextDecoder().decode(this.#body.subarray(this.#at, (this.#at += bytes)))
+  }
+
+  hex(): string {
+    if (!this.#has(fingerprintBytes)) return ''
+    return Buffer.from(this.#body.subarray(this.#at, (this.#at += fingerprintBytes))).toString(
+      'hex',
+    )
+  }
+
+  #has(bytes: number): boolean {
+    if (this.left < bytes) this.short = true
+    return !this.short
+  }
+}

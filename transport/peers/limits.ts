@@ -1,0 +1,28 @@
+/** What a link between nodes may hold, wait for or send. Every limit has its unit in its name. */
+export const limits = {
+  /** A body before the handshake is done: room for a hello with its table of schemas. */
+  helloBytesMax: 64 * 1024,
+  /** A body of any later frame; one envelope has to fit. */
+  frameBytesMax: 16 * 1024 * 1024,
+  /** Bulk of one frame stops here once it holds an envelope, so that control frames get in between. */
+  bulkFrameBytesMax: 1024 * 1024,
+  /** Bytes sent that the peer has not yet reported as received; bulk waits beyond, control does not. */
+  windowBytes: 2 * 1024 * 1024,
+  /** The receiver reports at the latest after so many bytes, so that the window never closes for long. */
+  reportBytes: 512 * 1024,
+  bulkQueueBytesMax: 32 * 1024 * 1024,
+  /** Control is never dropped: beyond this the link is given up, and its end is reported. */
+  controlQueueBytesMax: 8 * 1024 * 1024,
+  redialMillisMin: 10,
+  redialMillisMax: 400,
+  /** From the dial to the end of the handshake. */
+  greetingMillisMax: 1000,
+  greetingsMax: 64,
+  /** After a farewell; then the socket is destroyed. */
+  lingerMillis: 200,
+  pingMillis: 250,
+  silenceMillis: 2000,
+  addressCacheMillis: 30_000,
+  checkpointChunkBytes: 256 * 1024,
+  checkpointSilenceMillis: 10_000,
+} as const
