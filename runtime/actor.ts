@@ -50,8 +50,13 @@ export interface Context<M extends Message> {
     definition: { readonly protocol?: Protocol<N>; readonly name: string },
     node?: number,
   ): Ref<N>
-  /** Sends `notice` to this actor when `ref` stops (or its thread or node is lost). */
+  /**
+   * Sends `notice` to this actor, once and ahead of other mail, when `ref` stops or fails (a restart
+   * loses its state), or when its thread or node is lost; at once when it is not there.
+   */
   watch(ref: Ref<never>, notice: M): void
+  /** False: pause whatever produces, or messages may become dead letters (DESIGN.md D4). */
+  hasRoom(ref: Ref<never>): boolean
   after(delayMillis: number, message: M): Timer
   /** Ticks coalesce: one that is still waiting in the mailbox is not added again. */
   every(periodMillis: number, message: M): Timer

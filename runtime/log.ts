@@ -34,12 +34,14 @@ export function createLogger(options: LogOptions): Logger {
 }
 
 /** For tests and for parts that are built without a log. */
-export const silentLogger: Logger = createLogger({
+export const silentLogger: Logger = {
   level: 'error',
-  format: 'text',
-  wallMillis: () => 0,
-  write() {},
-})
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child: () => silentLogger,
+}
 
 class LineLogger implements Logger {
   readonly level: LogLevel
