@@ -116,8 +116,10 @@ export class Cell implements Ref<Message>, Runnable {
   }
 
   run(messagesMax: number): number {
-    this.#scheduled = false
-    if (this.state !== 'running') return 0
+    if (this.state !== 'running') {
+      this.#scheduled = false
+      return 0
+    }
     if (!this.#dirty) {
       this.#dirty = true
       this.#dispatcher.markDirty(this)
@@ -126,10 +128,12 @@ export class Cell implements Ref<Message>, Runnable {
     try {
       handled = this.#handle(messagesMax)
     } catch (error) {
+      this.#scheduled = false
       this.#failed(error)
       return handled + 1
     }
-    if (this.#mailbox.size + this.#signals.size > 0) this.#schedule()
+    if (this.#mailbox.size + this.#signals.size > 0) this.#dispatcher.schedule(this)
+    else this.#scheduled = false
     return handled
   }
 
@@ -175,8 +179,10 @@ export class Cell implements Ref<Message>, Runnable {
   #handle(messagesMax: number): number {
     const mailbox = this.#mailbox
     const signals = this.#signals
+    // What it tells itself meanwhile comes after the others' turn.
+    const countMax = Math.min(messagesMax, mailbox.size + signals.size)
     let handled = 0
-    while (handled < messagesMax && !this.#stopRequested) {
+    while (handled < countMax && !this.#stopRequested) {
       const message = signals.size > 0 ? signals.shift() : mailbox.shift()
       if (message === undefined) break
       handled++

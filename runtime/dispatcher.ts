@@ -19,6 +19,8 @@ const sliceMessagesMax = 1_024
 
 export class Dispatcher {
   turns = 0
+  /** Calls of `run`: mail of one actor that is handled together counts once. */
+  runs = 0
   messages = 0
   readonly #defer: Host['defer']
   readonly #ready: Runnable[] = []
@@ -90,6 +92,7 @@ export class Dispatcher {
     if (this.#urgent.length > 0) this.#runUrgent()
     while (this.#readyStart < ready.length && left > 0) {
       const handled = ready[this.#readyStart++]!.run(Math.min(left, sliceMessagesMax))
+      this.runs++
       this.messages += handled
       left -= handled
       if (this.#urgent.length > 0) this.#runUrgent()

@@ -152,6 +152,26 @@ describe('a turn', () => {
     expect(events).toEqual(['first', 'end', 'again', 'end', 'again', 'end'])
   })
 
+  test('runs an actor once for all its mail, however often it told itself', () => {
+    const { host, system } = world()
+    let handled = 0
+    const definition: Definition<Note, void> = {
+      name: 'echo',
+      start: context => message => {
+        handled++
+        if (message.text === 'twice') {
+          context.self.tell(note('once'))
+          context.self.tell(note('once'))
+        }
+      },
+    }
+    const ref = system.spawn(definition, 'echo', undefined)
+    for (let index = 0; index < 100; index++) ref.tell(note('twice'))
+    host.runDeferred()
+    expect(handled).toBe(300)
+    expect(system.dispatcher.runs).toBe(2)
+  })
+
   test('is bounded: an endless conversation lets the event loop go on', () => {
     const { host, system } = world()
     let handled = 0
