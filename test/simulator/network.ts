@@ -229,7 +229,8 @@ class SocketEnd implements Socket {
 
   write(bytes: Uint8Array): void {
     if (!this.alive || this.#ending) return
-    this.#waiting.push(bytes.slice())
+    // Not `bytes.slice()`: that of a Buffer is a view.
+    this.#waiting.push(new Uint8Array(bytes))
     this.#waitingBytes += bytes.length
     this.transmit()
   }

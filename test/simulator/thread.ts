@@ -72,7 +72,10 @@ export class VirtualThread {
   #runOne(): void {
     if (this.dead) return
     const { scheduler } = this.#setup
-    if (scheduler.nowMillis < this.#pausedUntilMillis) return this.#schedule()
+    if (scheduler.nowMillis < this.#pausedUntilMillis) {
+      this.#schedule()
+      return
+    }
     const callback = this.#queue.shift()!
     this.#freeAtMillis = scheduler.nowMillis + callbackMillisMax * this.#random.fraction()
     try {

@@ -182,10 +182,11 @@ export function decodeHello(body: Uint8Array): Hello | Refusal {
   // What follows may look different in another version; only the version matters then.
   if (version !== protocolVersion)
     return refuse('protocolVersion', `peer protocol ${version} is not ${protocolVersion}`)
+  const purposeAndZero = reader.uint(2)
   const hello: Hello = {
     version,
-    purpose: reader.uint(1),
-    from: (reader.uint(1), reader.uint(4)),
+    purpose: purposeAndZero,
+    from: reader.uint(4),
     to: reader.uint(4),
     storeId: reader.hex(),
     incarnation: reader.uint(4) + reader.uint(4) * twoTo32,

@@ -163,7 +163,10 @@ export class PeerLink {
   }
 
   #dialled(result: GreetingResult): void {
-    if (result.kind === 'greeted') return this.#goUp(result.connection, result.hello)
+    if (result.kind === 'greeted') {
+      this.#goUp(result.connection, result.hello)
+      return
+    }
     this.#lastEnd = result.end.why
     this.#setup.dialFailed(result.end)
     if (this.#connection === undefined) this.#backOff()
@@ -206,15 +209,18 @@ export class PeerLink {
   #frame(connection: Connection, kind: number, body: Uint8Array, received: number): void {
     this.#heardAt = this.#setup.host.clock.monotonicMillis()
     this.#confirmed = received
-    if (kind === frameKind.envelopes) this.#takeIn(connection, body)
-    else if (kind === frameKind.ping && body.length === 8)
+    if (kind === frameKind.envelopes) {
+      this.#takeIn(connection, body)
+    } else if (kind === frameKind.ping && body.length === pingBytes) {
       this.#sendSmall(connection, frameKind.pong, body)
-    else if (kind === frameKind.pong && body.length === 8) this.#takePong(body)
-    else
-      return connection.close(
+    } else if (kind === frameKind.pong && body.length === pingBytes) {
+      this.#takePong(body)
+    } else {
+      connection.close(
         'badKind',
         `frame kind ${kind} of ${body.length} bytes on a link for messages`,
       )
+    }
     if (this.#queue.bulkBytes > 0) this.flush()
   }
 
@@ -224,7 +230,8 @@ export class PeerLink {
     try {
       if (body.length > 0) this.#setup.envelopes(body)
     } catch (error) {
-      return connection.close('badEnvelope', error instanceof Error ? error.message : String(error))
+      connection.close('badEnvelope', error instanceof Error ? error.message : String(error))
+      return
     }
     if ((this.#received - this.#reported) >>> 0 >= limits.reportBytes) {
       this.#sendSmall(connection, frameKind.envelopes, nothing)
@@ -232,7 +239,7 @@ export class PeerLink {
   }
 
   #takePong(body: Uint8Array): void {
-    const sentAt = Buffer.from(body.buffer, body.byteOffset, 8).readDoubleLE(0)
+    const sentAt = Buffer.from(body.buffer, body.byteOffset, pingBytes).readDoubleLE(0)
     this.#roundTripMillis = this.#heardAt - sentAt
   }
 
@@ -244,9 +251,10 @@ export class PeerLink {
     const late = now - this.#tickAt > 2 * limits.pingMillis
     this.#tickAt = now
     if (!late && now - this.#heardAt > limits.silenceMillis) {
-      return connection.close('silent', `nothing heard for ${limits.silenceMillis} ms`)
+      connection.close('silent', `nothing heard for ${limits.silenceMillis} ms`)
+      return
     }
-    const body = Buffer.allocUnsafe(8)
+    const body = Buffer.allocUnsafe(pingBytes)
     body.writeDoubleLE(now, 0)
     this.#sendSmall(connection, frameKind.ping, body)
     this.#timer = this.#setup.host.timers.after(limits.pingMillis, () => this.#tick())
@@ -282,4 +290,5 @@ export class PeerLink {
   }
 }
 
+const pingBytes = 8
 const nothing = new Uint8Array(0)
