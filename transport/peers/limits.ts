@@ -24,5 +24,5 @@ export const limits = {
   silenceMillis: 2000,
   addressCacheMillis: 30_000,
   checkpointChunkBytes: 256 * 1024,
-  checkpointSilenceMillis: 10_000,
+  checkpointSilenceMillis: 30_000,
 } as const
