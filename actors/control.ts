@@ -3,6 +3,7 @@
  * thread, or another that asked. Answers are JSON: they are for people and metrics, not for speed.
  */
 import { defineProtocol } from '../runtime/protocol.ts'
+import type { ConsensusNotice } from './consensus/messages.ts'
 
 export interface StatusQuestion {
   readonly kind: 'status'
@@ -19,10 +20,15 @@ export interface StatusAnswer {
 
 export type ControlMessage =
   | StatusAnswer
+  | Extract<ConsensusNotice, { kind: 'readReady' | 'readFailed' }>
+  | { readonly kind: 'barrierReached'; readonly id: number }
   /** How a `transfer` or `changeMembership` ended; `error` is empty where it succeeded. */
   | { readonly kind: 'done'; readonly id: number; readonly error: string }
 
 export const controlProtocol = defineProtocol<ControlMessage>('control', {
+  readReady: { id: 'long', position: 'long' },
+  readFailed: { id: 'long' },
+  barrierReached: { id: 'long' },
   statusAnswer: { from: 'string', id: 'long', json: 'string' },
   done: { id: 'long', error: 'string' },
 })

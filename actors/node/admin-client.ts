@@ -8,7 +8,12 @@ export interface AdminAnswer {
 
 const timeoutMillis = 5000
 
-export function requestAdmin(endpoint: string, method: 'GET' | 'POST', path: string, body?: unknown): Promise<AdminAnswer> {
+export function requestAdmin(
+  endpoint: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const url = new URL(path, endpoint.includes('://') ? endpoint : `http://${endpoint}`)
     const sent = request(url, { method, timeout: timeoutMillis }, response => {

@@ -40,12 +40,22 @@ function program(): Command {
     .action(async options => (await import('./commands/init.ts')).init(options))
   quorate
     .command('status')
-    .description('print a table: role, epoch, applied position, revision, zxid, sessions, watches, lag')
-    .option('--endpoints <list>', 'admin endpoints, comma separated', '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203')
+    .description(
+      'print a table: role, epoch, applied position, revision, zxid, sessions, watches, lag',
+    )
+    .option(
+      '--endpoints <list>',
+      'admin endpoints, comma separated',
+      '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203',
+    )
     .option('--json', 'print what the nodes answer', false)
     .action(async options => (await import('./commands/status.ts')).status(options))
   const member = quorate.command('member').description('change the members of the cluster')
-  const endpoints = ['--endpoints <list>', 'admin endpoints, comma separated', '127.0.0.1:7201'] as const
+  const endpoints = [
+    '--endpoints <list>',
+    'admin endpoints, comma separated',
+    '127.0.0.1:7201',
+  ] as const
   member
     .command('list')
     .option(...endpoints)
@@ -60,7 +70,9 @@ function program(): Command {
     if (change === 'add') command.requiredOption('--peer <host:port>', 'where the others reach it')
     command
       .option(...endpoints)
-      .action(async (node, options) => (await import('./commands/member.ts')).change(change, node, options))
+      .action(async (node, options) =>
+        (await import('./commands/member.ts')).change(change, node, options),
+      )
   }
   return quorate
 }

@@ -7,7 +7,9 @@ import { z } from 'zod'
 const port = z.int().min(0).max(65535)
 const millis = z.int().min(1).max(3_600_000)
 const bytes = z.int().min(4096)
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
 const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be "host:port"')
 
 const listener = z
@@ -31,7 +33,16 @@ const member = z.strictObject({
   peer: address,
 })
 
-const actorNames = ['consensus', 'journal', 'peers', 'state', 'sessions', 'watches', 'zookeeper', 'etcd'] as const
+const actorNames = [
+  'consensus',
+  'journal',
+  'peers',
+  'state',
+  'sessions',
+  'watches',
+  'zookeeper',
+  'etcd',
+] as const
 
 export const configSchema = z
   .strictObject({
@@ -124,7 +135,11 @@ export const configSchema = z
       members.forEach((one, index) => {
         if (seen.has(one[field])) {
           const path = ['cluster', 'members', index, field]
-          context.addIssue({ code: 'custom', path, message: `another member has the same ${field}` })
+          context.addIssue({
+            code: 'custom',
+            path,
+            message: `another member has the same ${field}`,
+          })
         }
         seen.add(one[field])
       })

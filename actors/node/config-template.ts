@@ -10,7 +10,12 @@ export interface TemplateNode {
 }
 
 /** Ports of the local cluster: node i = 1 … 5 (README). */
-export function localPorts(index: number): { zookeeper: number; etcd: number; peer: number; admin: number } {
+export function localPorts(index: number): {
+  zookeeper: number
+  etcd: number
+  peer: number
+  admin: number
+} {
   const etcd = index === 1 ? 2379 : 12379 + (index - 1) * 10000
   return { zookeeper: 2180 + index, etcd, peer: 7100 + index, admin: 7200 + index }
 }

@@ -43,7 +43,9 @@ export function parseConfig(text: string, file: string, environment: Environment
   const faults = result.error.issues.flatMap(issue => explain(issue))
   const where = (path: Path): string => {
     const variable = overridden.get(path.join('.'))
-    return variable === undefined ? `${file}:${lineOf(document, lines, path)}` : `environment ${variable}`
+    return variable === undefined
+      ? `${file}:${lineOf(document, lines, path)}`
+      : `environment ${variable}`
   }
   throw new ConfigError(faults.map(fault => `${where(fault.path)}: ${fault.text}`).join('\n'))
 }
@@ -105,13 +107,16 @@ function keysAt(path: Path): string[] {
   }
   let schema: Schema | undefined = unwrap(configSchema as unknown as Schema)
   for (const part of path) {
-    const next: Schema | undefined = typeof part === 'number' ? schema?.def.element : schema?.shape?.[part]
+    const next: Schema | undefined =
+      typeof part === 'number' ? schema?.def.element : schema?.shape?.[part]
     schema = next === undefined ? undefined : unwrap(next)
   }
   return Object.keys(schema?.shape ?? {})
 
   function unwrap(outer: Schema): Schema {
-    return outer.shape === undefined && outer.def.innerType !== undefined ? unwrap(outer.def.innerType) : outer
+    return outer.shape === undefined && outer.def.innerType !== undefined
+      ? unwrap(outer.def.innerType)
+      : outer
   }
 }
 
@@ -139,7 +144,8 @@ function editDistance(a: string, b: string): number {
 /** The line of the key at `path`, or of the nearest enclosing key that the file has. */
 function lineOf(document: Document, lines: LineCounter, path: Path): number {
   for (let length = path.length; length > 0; length -= 1) {
-    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+    const parent =
+      length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
     const key = path[length - 1]
     if (isMap(parent)) {
       const pair = parent.items.find(item => isScalar(item.key) && item.key.value === key)

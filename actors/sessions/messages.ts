@@ -10,7 +10,12 @@ export const lifetime = { session: 1, lease: 2 } as const
 export type SessionsMessage =
   | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
   /** From the state machine, in apply order, and for all that a checkpoint holds. */
-  | { readonly kind: 'opened'; readonly lifetime: number; readonly id: Uint8Array; readonly ttlMillis: number }
+  | {
+      readonly kind: 'opened'
+      readonly lifetime: number
+      readonly id: Uint8Array
+      readonly ttlMillis: number
+    }
   | { readonly kind: 'closed'; readonly lifetime: number; readonly id: Uint8Array }
   /** All that was opened before is void: a checkpoint has been installed. */
   | { readonly kind: 'forgetAll' }
@@ -21,8 +26,21 @@ export type SessionsMessage =
   /** From another node's sessions actor: the same for its clients. */
   | { readonly kind: 'touchedRemotely'; readonly ids: Uint8Array }
   /** etcd keep-alive and time-to-live; answered to the etcd gateway by `leaseAnswer`. */
-  | { readonly kind: 'leaseQuestion'; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
-  | { readonly kind: 'leaseQuestionRemote'; readonly node: number; readonly connection: number; readonly tag: number; readonly id: Uint8Array; readonly renew: boolean }
+  | {
+      readonly kind: 'leaseQuestion'
+      readonly connection: number
+      readonly tag: number
+      readonly id: Uint8Array
+      readonly renew: boolean
+    }
+  | {
+      readonly kind: 'leaseQuestionRemote'
+      readonly node: number
+      readonly connection: number
+      readonly tag: number
+      readonly id: Uint8Array
+      readonly renew: boolean
+    }
   | LeaseAnswer
   /** The state machine has applied the position that a `barrier` named; its notices came before. */
   | { readonly kind: 'barrierReached'; readonly id: number }

@@ -86,7 +86,12 @@ class Sessions {
       case 'touchedRemotely':
         return this.#touch(message.ids, false)
       case 'opened':
-        return this.#deadlines.open(message.lifetime, idOf(message.id, 0), message.ttlMillis, this.#now())
+        return this.#deadlines.open(
+          message.lifetime,
+          idOf(message.id, 0),
+          message.ttlMillis,
+          this.#now(),
+        )
       case 'closed':
         return this.#deadlines.close(message.lifetime, idOf(message.id, 0))
       case 'forgetAll':
@@ -104,11 +109,17 @@ class Sessions {
       case 'readReady':
         return this.#context
           .find(directory.state)
-          .tell({ kind: 'barrier', replyTo: 'sessions', id: message.id, position: message.position })
+          .tell({
+            kind: 'barrier',
+            replyTo: 'sessions',
+            id: message.id,
+            position: message.position,
+          })
       case 'barrierReached':
         return this.#answerBatch(message.id)
       case 'readFailed':
-        for (const question of this.#questions) if (question.batch === message.id) question.batch = 0
+        for (const question of this.#questions)
+          if (question.batch === message.id) question.batch = 0
         return this.#confirm()
       case 'tick':
         return this.#tick()
@@ -199,10 +210,21 @@ class Sessions {
     this.#proposals.commit(entryKind.lifetime, 17)
   }
 
-  #ask(node: number, asked: { connection: number; tag: number; id: Uint8Array; renew: boolean }): void {
+  #ask(
+    node: number,
+    asked: { connection: number; tag: number; id: Uint8Array; renew: boolean },
+  ): void {
     const untilMillis = this.#context.host.clock.monotonicMillis() + this.#setup.questionMillis
     const { connection, tag, id, renew } = asked
-    const question: Question = { node, connection, tag, id: id.slice(), renew, untilMillis, batch: 0 }
+    const question: Question = {
+      node,
+      connection,
+      tag,
+      id: id.slice(),
+      renew,
+      untilMillis,
+      batch: 0,
+    }
     if (this.#questions.length >= questionsMax) this.#fail(question)
     else this.#route(question)
   }
@@ -223,7 +245,9 @@ class Sessions {
     if (this.#questions.length === 0) return
     this.#batch += 1
     for (const question of this.#questions) question.batch = this.#batch
-    this.#context.find(directory.consensus).tell({ kind: 'readRequest', replyTo: 'sessions', id: this.#batch })
+    this.#context
+      .find(directory.consensus)
+      .tell({ kind: 'readRequest', replyTo: 'sessions', id: this.#batch })
   }
 
   #answerBatch(batch: number): void {
@@ -247,7 +271,15 @@ class Sessions {
 
   #reply(question: Question, remainingMillis: number, ttlMillis: number, failed: boolean): void {
     const { connection, tag, id } = question
-    const answer: LeaseAnswer = { kind: 'leaseAnswer', connection, tag, id, remainingMillis, ttlMillis, failed }
+    const answer: LeaseAnswer = {
+      kind: 'leaseAnswer',
+      connection,
+      tag,
+      id,
+      remainingMillis,
+      ttlMillis,
+      failed,
+    }
     if (question.node === this.#setup.node) this.#gateway.tell(answer)
     else this.#context.find(directory.sessions, question.node).tell(answer)
   }
@@ -256,7 +288,8 @@ class Sessions {
   #answered(answer: LeaseAnswer): void {
     const id = idOf(answer.id, 0)
     const at = this.#questions.findIndex(
-      one => one.connection === answer.connection && one.tag === answer.tag && idOf(one.id, 0) === id,
+      one =>
+        one.connection === answer.connection && one.tag === answer.tag && idOf(one.id, 0) === id,
     )
     if (at < 0) return
     this.#questions.splice(at, 1)

@@ -46,7 +46,15 @@ export class Lifetimes {
   open(kind: number, id: bigint, ttlMillis: number, password: Uint8Array): Lifetime {
     const table = this.#table(kind)
     invariant(!table.has(id), 'a lifetime is opened once')
-    const opened = { kind, id, ttlMillis, password, node: 0, connection: 0, holdings: new Set<string>() }
+    const opened = {
+      kind,
+      id,
+      ttlMillis,
+      password,
+      node: 0,
+      connection: 0,
+      holdings: new Set<string>(),
+    }
     table.set(id, opened)
     this.#mix(opened, 1)
     return opened

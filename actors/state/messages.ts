@@ -22,11 +22,27 @@ export type StateMessage =
       readonly position: number
       readonly request: Uint8Array
     }
-  | { readonly kind: 'checkpointArrived'; readonly directory: string; readonly position: number; readonly epoch: number }
+  | {
+      readonly kind: 'checkpointArrived'
+      readonly directory: string
+      readonly position: number
+      readonly epoch: number
+    }
   /** Answered to the named actor by `barrierReached` once this position has applied. */
-  | { readonly kind: 'barrier'; readonly replyTo: string; readonly id: number; readonly position: number }
+  | {
+      readonly kind: 'barrier'
+      readonly replyTo: string
+      readonly id: number
+      readonly position: number
+    }
   /** Another node's state hash after this position. */
-  | { readonly kind: 'hash'; readonly node: number; readonly position: number; readonly low: number; readonly high: number }
+  | {
+      readonly kind: 'hash'
+      readonly node: number
+      readonly position: number
+      readonly low: number
+      readonly high: number
+    }
   /** The watch actor has handled this many registrations and holds none of this kind any more. */
   | { readonly kind: 'unwatched'; readonly keys: boolean; readonly registrations: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }

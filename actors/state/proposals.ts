@@ -69,7 +69,11 @@ export class Proposals {
    * Room for a body of at most `bodyBytesMax` bytes: write it into `target` from `start`, then
    * `commit`. Nothing else may be reserved in between.
    */
-  reserve(bodyBytesMax: number): { readonly target: Uint8Array; readonly view: DataView; readonly start: number } {
+  reserve(bodyBytesMax: number): {
+    readonly target: Uint8Array
+    readonly view: DataView
+    readonly start: number
+  } {
     const needed = entryHeaderBytes + bodyBytesMax
     let chunk = this.#chunks.at(-1)
     if (chunk === undefined || chunk.bytes.length - chunk.used < needed) {
@@ -82,7 +86,10 @@ export class Proposals {
   commit(kind: number, bodyBytes: number, trace?: TraceContext): number {
     const chunk = this.#chunks.at(-1)
     const length = entryHeaderBytes + bodyBytes
-    invariant(chunk !== undefined && chunk.used + length <= chunk.bytes.length, 'commit follows reserve')
+    invariant(
+      chunk !== undefined && chunk.used + length <= chunk.bytes.length,
+      'commit follows reserve',
+    )
     const sequence = ++this.#lastSequence
     const at = chunk.used
     const { view } = chunk
@@ -141,7 +148,8 @@ export class Proposals {
 
   tick(nowMillis: number): void {
     if (this.waitingCount === 0) this.#progressMillis = nowMillis
-    else if (nowMillis - this.#progressMillis >= this.#setup.resendMillis) this.#sendAgain(nowMillis)
+    else if (nowMillis - this.#progressMillis >= this.#setup.resendMillis)
+      this.#sendAgain(nowMillis)
   }
 
   #sendAgain(nowMillis: number): void {
@@ -150,7 +158,10 @@ export class Proposals {
       chunk.sentBytes = 0
       chunk.sentCount = 0
       // Lengths lead from entry to entry; what has applied already is stepped over.
-      while (chunk.sentCount < chunk.count && chunk.firstSequence + chunk.sentCount <= this.#appliedSequence) {
+      while (
+        chunk.sentCount < chunk.count &&
+        chunk.firstSequence + chunk.sentCount <= this.#appliedSequence
+      ) {
         chunk.sentBytes += chunk.view.getUint32(chunk.sentBytes + offset.length, true)
         chunk.sentCount += 1
       }

@@ -70,7 +70,14 @@ export interface Emitter {
   /** Changes and registrations, in order. */
   emit(message: WatchesMessage): void
   /** `body` may be a view into the arena: it is not written again. */
-  reply(stream: number, connection: number, tag: number, sequence: number, status: number, body: Uint8Array): void
+  reply(
+    stream: number,
+    connection: number,
+    tag: number,
+    sequence: number,
+    status: number,
+    body: Uint8Array,
+  ): void
   /** Room for building replies; use from `start`, then `take` exactly what was written. */
   reserve(bytesMax: number): Arena
   take(bytes: number): Uint8Array

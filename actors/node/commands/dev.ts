@@ -50,7 +50,9 @@ function checkDirectory(directory: string, nodeCount: number, fresh: boolean): v
   const names = readdirSync(directory)
   const foreign = names.find(name => !/^node\d(\.yaml)?$/.test(name))
   if (foreign !== undefined) {
-    throw new CommandError(`${directory} holds ${foreign}, which is not of a local cluster; choose another --dir`)
+    throw new CommandError(
+      `${directory} holds ${foreign}, which is not of a local cluster; choose another --dir`,
+    )
   }
   const configs = names.filter(name => name.endsWith('.yaml')).length
   if (fresh) {
@@ -75,7 +77,9 @@ async function checkPorts(config: Config): Promise<void> {
   ] as const
   for (const [use, host, port] of ports) {
     if (await isTaken(host, port)) {
-      throw new CommandError(`port ${port} on ${host} (${use}, ${config.node}) is taken by another process`)
+      throw new CommandError(
+        `port ${port} on ${host} (${use}, ${config.node}) is taken by another process`,
+      )
     }
   }
 }
@@ -121,7 +125,9 @@ async function untilEnd(node: Node, stopping: () => boolean): Promise<number> {
   })
   if (!stopping()) {
     const how = typeof code === 'number' ? `exit code ${code}` : code
-    console.log(`\n${node.config.node} has ended (${how}). Start it again with:\n  ${startCommand(node)}\n`)
+    console.log(
+      `\n${node.config.node} has ended (${how}). Start it again with:\n  ${startCommand(node)}\n`,
+    )
   }
   return typeof code === 'number' ? code : 1
 }

@@ -11,7 +11,17 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
   if (answers.every(answer => 'error' in answer)) process.exitCode = 1
 }
 
-const header = ['node', 'role', 'epoch', 'applied', 'revision', 'zxid', 'sessions', 'watches', 'lag']
+const header = [
+  'node',
+  'role',
+  'epoch',
+  'applied',
+  'revision',
+  'zxid',
+  'sessions',
+  'watches',
+  'lag',
+]
 
 type Answer = NodeStatus | { readonly endpoint: string; readonly error: string }
 
@@ -21,7 +31,10 @@ async function ask(endpoint: string): Promise<Answer> {
     if (code !== 200) return { endpoint, error: `HTTP ${code}: ${text.trim()}` }
     return JSON.parse(text) as NodeStatus
   } catch (error) {
-    return { endpoint, error: (error as Error).message || (error as NodeJS.ErrnoException).code || 'no answer' }
+    return {
+      endpoint,
+      error: (error as Error).message || (error as NodeJS.ErrnoException).code || 'no answer',
+    }
   }
 }
 

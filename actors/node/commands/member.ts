@@ -1,0 +1,51 @@
+/** `quorate member …`: membership changes, asked of any node; the leader carries them out. */
+import { requestAdmin } from '../admin-client.ts'
+import { CommandError } from '../errors.ts'
+import { table } from '../table.ts'
+
+interface Member {
+  readonly name: string
+  readonly id: number
+  readonly peer: string
+  readonly role: string
+  readonly store: string
+}
+
+export async function list(options: { endpoints: string }): Promise<void> {
+  const members = (await ask(options.endpoints, 'GET', '/members')) as Member[]
+  const rows = members.map(one => [one.name, String(one.id), one.peer, one.role, one.store])
+  console.log(table([['name', 'id', 'peer', 'role', 'store'], ...rows]))
+}
+
+export type Change = 'add' | 'promote' | 'replace' | 'remove'
+
+export async function change(
+  kind: Change,
+  node: string,
+  options: { endpoints: string; peer?: string },
+): Promise<void> {
+  await ask(options.endpoints, 'POST', '/members', { change: kind, node, peer: options.peer })
+  await list(options)
+}
+
+/** The first endpoint that can carry it out answers. */
+async function ask(
+  endpoints: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const faults: string[] = []
+  for (const endpoint of endpoints.split(',').map(one => one.trim())) {
+    try {
+      const { status, text } = await requestAdmin(endpoint, method, path, body)
+      if (status === 200) return JSON.parse(text)
+      faults.push(`${endpoint}: ${text.trim()}`)
+      // What the cluster refused, another node would refuse as well.
+      if (status === 409 || status === 400) break
+    } catch (error) {
+      faults.push(`${endpoint}: ${(error as Error).message}`)
+    }
+  }
+  throw new CommandError(faults.join('\n'))
+}

@@ -1,0 +1,86 @@
+/** The state machine's one ordered stream to the watch actor, and the arena its answers are built in. */
+import type { Ref } from '../../runtime/actor.ts'
+import type { SessionsMessage } from '../sessions/messages.ts'
+import type { WatchesMessage } from '../watches/messages.ts'
+import type { Lifetime } from './lifetimes.ts'
+import type { Arena, Emitter } from './world.ts'
+
+const arenaBytes = 128 * 1024
+
+export class StreamEmitter implements Emitter {
+  znodesWatched = false
+  keysWatched = false
+  #registrations = 0
+  readonly #watches: Ref<WatchesMessage>
+  readonly #sessions: Ref<SessionsMessage>
+  readonly #arena: Arena
+
+  constructor(watches: Ref<WatchesMessage>, sessions: Ref<SessionsMessage>) {
+    this.#watches = watches
+    this.#sessions = sessions
+    const bytes = new Uint8Array(arenaBytes)
+    this.#arena = { bytes, view: new DataView(bytes.buffer), start: 0 }
+  }
+
+  emit(message: WatchesMessage): void {
+    if (message.kind === 'znodeWatch') {
+      this.znodesWatched = true
+      this.#registrations += 1
+    } else if (message.kind === 'keyWatch') {
+      this.keysWatched = true
+      this.#registrations += 1
+    }
+    this.#watches.tell(message)
+  }
+
+  reply(
+    stream: number,
+    connection: number,
+    tag: number,
+    sequence: number,
+    status: number,
+    body: Uint8Array,
+  ): void {
+    this.#watches.tell({ kind: 'reply', stream, connection, tag, sequence, status, body })
+  }
+
+  reserve(bytesMax: number): Arena {
+    const arena = this.#arena
+    if (arena.bytes.length - arena.start < bytesMax) {
+      // Views into the old one live on in answers under way.
+      arena.bytes = new Uint8Array(Math.max(arenaBytes, bytesMax))
+      arena.view = new DataView(arena.bytes.buffer)
+      arena.start = 0
+    }
+    return arena
+  }
+
+  take(bytes: number): Uint8Array {
+    const arena = this.#arena
+    const taken = arena.bytes.subarray(arena.start, arena.start + bytes)
+    arena.start += bytes
+    return taken
+  }
+
+  lifetimeOpened(opened: Lifetime): void {
+    const { kind, ttlMillis } = opened
+    this.#sessions.tell({ kind: 'opened', lifetime: kind, id: idBytes(opened.id), ttlMillis })
+  }
+
+  lifetimeClosed(closed: Lifetime): void {
+    this.#sessions.tell({ kind: 'closed', lifetime: closed.kind, id: idBytes(closed.id) })
+  }
+
+  /** Watches that registered while this notice was under way are not in it: it is void then. */
+  unwatched(keys: boolean, registrations: number): void {
+    if (registrations !== this.#registrations) return
+    if (keys) this.keysWatched = false
+    else this.znodesWatched = false
+  }
+}
+
+function idBytes(id: bigint): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigInt64(0, id)
+  return bytes
+}

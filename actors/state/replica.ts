@@ -1,0 +1,126 @@
+/**
+ * All that is replicated, in one place: what a checkpoint holds and what the state hash covers.
+ * Keys and znodes lie in the slabs of storage/; the rest is small and makes up a checkpoint's head.
+ */
+import { Keyspace } from '../../storage/keyspace.ts'
+import { Tree } from '../../storage/tree.ts'
+import { readUint64, writeUint64 } from '../consensus/entry.ts'
+import { Lifetimes } from './lifetimes.ts'
+import { Origins } from './origins.ts'
+import type { Numbers } from './world.ts'
+
+export class Replica {
+  readonly keyspace = new Keyspace()
+  readonly tree = new Tree()
+  readonly lifetimes = new Lifetimes()
+  readonly origins = new Origins()
+  readonly numbers: Numbers = { zxid: 0, level: 1 }
+  /** The last entry applied, its epoch, and its time in milliseconds since 1970. */
+  position = 0
+  epoch = 0
+  time = 0
+  /** Body of the last membership entry. */
+  membership: Uint8Array = new Uint8Array(0)
+
+  advance(position: number, epoch: number, time: number): void {
+    this.position = position
+    this.epoch = epoch
+    this.time = time
+  }
+
+  /** Two 32-bit lanes; equal on all replicas at one position. */
+  hash(): { low: number; high: number } {
+    const { keyspace, tree, lifetimes, numbers } = this
+    let low = (keyspace.hashLow + tree.hashLow + lifetimes.hashLow) | 0
+    let high = (keyspace.hashHigh + tree.hashHigh + lifetimes.hashHigh) | 0
+    const counters = [numbers.zxid, numbers.level, keyspace.revision, keyspace.compactRevision]
+    for (const counter of counters) {
+      low = Math.imul(low ^ (counter | 0), 0x9e3779b1)
+      high = Math.imul(high ^ (counter / 4294967296), 0x85ebca77) ^ (low >>> 15)
+    }
+    for (const byte of this.origins.encode()) {
+      low = Math.imul(low ^ byte, 0x01000193)
+      high = Math.imul(high + byte, 0x27d4eb2f)
+    }
+    return { low, high }
+  }
+
+  /**
+   * Head of a checkpoint: format u32, zxid, level, position, epoch, time, revision and compact
+   * revision as u64, then length-prefixed (u32): membership, origins, access lists; then u32 count
+   * of lifetimes and each: u8 kind, i64 id, f64 ttl, u32 node, f64 connection, 16 bytes password
+   * where it is a session.
+   */
+  encodeHead(): Uint8Array {
+    const parts = [this.membership, this.origins.encode(), this.tree.acls.encode()]
+    const lifetimes = [...this.lifetimes.all()]
+    const partBytes = parts.reduce((sum, part) => sum + 4 + part.length, 0)
+    const bytes = new Uint8Array(4 + 7 * 8 + partBytes + 4 + lifetimes.length * lifetimeBytes)
+    const view = new DataView(bytes.buffer)
+    view.setUint32(0, headFormat, true)
+    const { numbers, keyspace } = this
+    const words = [
+      numbers.zxid,
+      numbers.level,
+      this.position,
+      this.epoch,
+      this.time,
+      keyspace.revision,
+      keyspace.compactRevision,
+    ]
+    words.forEach((word, index) => writeUint64(view, 4 + 8 * index, word))
+    let at = 4 + 7 * 8
+    for (const part of parts) {
+      view.setUint32(at, part.length, true)
+      bytes.set(part, at + 4)
+      at += 4 + part.length
+    }
+    view.setUint32(at, lifetimes.length, true)
+    at += 4
+    for (const one of lifetimes) {
+      view.setUint8(at, one.kind)
+      view.setBigInt64(at + 1, one.id, true)
+      view.setFloat64(at + 9, one.ttlMillis, true)
+      view.setUint32(at + 17, one.node, true)
+      view.setFloat64(at + 21, one.connection, true)
+      bytes.set(one.password, at + 29)
+      at += lifetimeBytes
+    }
+    return bytes
+  }
+
+  /** Before the entries of the checkpoint are loaded. @throws Error on a format of a later version. */
+  decodeHead(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const format = view.getUint32(0, true)
+    if (format !== headFormat)
+      throw new Error(`checkpoint head has format ${format}, this version reads ${headFormat}`)
+    const word = (index: number): number => readUint64(view, 4 + 8 * index)
+    this.numbers.zxid = word(0)
+    this.numbers.level = word(1)
+    this.advance(word(2), word(3), word(4))
+    this.keyspace.restoreRevisions(word(5), word(6))
+    let at = 4 + 7 * 8
+    const part = (): Uint8Array => {
+      const length = view.getUint32(at, true)
+      at += 4 + length
+      return bytes.slice(at - length, at)
+    }
+    this.membership = part()
+    this.origins.decode(part())
+    this.tree.acls.decode(part())
+    this.lifetimes.clear()
+    let count = view.getUint32(at, true)
+    for (at += 4; count > 0; count -= 1, at += lifetimeBytes) {
+      const kind = view.getUint8(at)
+      const password = bytes.slice(at + 29, at + lifetimeBytes)
+      const id = view.getBigInt64(at + 1, true)
+      const opened = this.lifetimes.open(kind, id, view.getFloat64(at + 9, true), password)
+      const node = view.getUint32(at + 17, true)
+      if (node !== 0) this.lifetimes.attach(opened, node, view.getFloat64(at + 21, true))
+    }
+  }
+}
+
+const headFormat = 1
+const lifetimeBytes = 45

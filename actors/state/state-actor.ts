@@ -1,0 +1,295 @@
+/**
+ * The deterministic state machine (DESIGN.md D19): applies committed entries in order, once each,
+ * runs reads at the right moment, and emits one ordered stream to the watch actor. Durable as a
+ * checkpoint plus the log above it.
+ */
+import type { Context, Definition, Ref } from '../../runtime/actor.ts'
+import { invariant } from '../../runtime/invariant.ts'
+import { entryKind, offset, readUint64 } from '../consensus/entry.ts'
+import { directory } from '../directory.ts'
+import { lifetime } from '../sessions/messages.ts'
+import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
+import { StreamEmitter } from './emitter.ts'
+import { etcdFace } from './etcd-face.ts'
+import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
+import { type StateMessage, stream } from './messages.ts'
+import type { Replica } from './replica.ts'
+import { WaitingReads, type WaitingRead } from './waiting-reads.ts'
+import type { Command, Face, Identity, World } from './world.ts'
+import { zookeeperFace } from './zookeeper-face.ts'
+
+export interface StateSetup {
+  readonly identity: Identity
+  readonly incarnation: number
+  readonly nodes: readonly number[]
+  /** Loaded from the newest checkpoint, or empty. */
+  readonly replica: Replica
+  readonly checkpoints: CheckpointSetup
+}
+
+const tickMillis = 20
+const compactionEntriesPerTick = 10_000
+
+export const stateActor: Definition<StateMessage, StateSetup> = {
+  ...directory.state,
+  start(context, setup) {
+    const machine = new StateMachine(context, setup)
+    return message => machine.handle(message)
+  },
+}
+
+class StateMachine {
+  readonly #context: Context<StateMessage>
+  readonly #setup: StateSetup
+  readonly #replica: Replica
+  readonly #world: World
+  readonly #emitter: StreamEmitter
+  readonly #waiting = new WaitingReads()
+  readonly #barriers: { replyTo: string; id: number; position: number }[] = []
+  readonly #command: Command = newCommand()
+  readonly #hashes: HashComparison
+  readonly #peers: Ref<StateMessage>[]
+  readonly #checkpoints: CheckpointDriver
+
+  constructor(context: Context<StateMessage>, setup: StateSetup) {
+    this.#context = context
+    this.#setup = setup
+    this.#replica = setup.replica
+    this.#emitter = new StreamEmitter(
+      context.find(directory.watches),
+      context.find(directory.sessions),
+    )
+    const { keyspace, tree, lifetimes, numbers } = setup.replica
+    this.#world = {
+      keyspace,
+      tree,
+      lifetimes,
+      numbers,
+      identity: setup.identity,
+      emitter: this.#emitter,
+    }
+    this.#peers = setup.nodes
+      .filter(node => node !== setup.identity.node)
+      .map(node => context.find(directory.state, node))
+    this.#hashes = new HashComparison(setup.identity.node, () => setup.nodes.length)
+    this.#checkpoints = new CheckpointDriver(context, setup.replica, setup.checkpoints)
+    this.#announceLifetimes()
+    context.every(tickMillis, { kind: 'tick' })
+  }
+
+  handle(message: StateMessage): void {
+    switch (message.kind) {
+      case 'committed':
+        return this.#applyAll(message.first, message.count, message.entries)
+      case 'read':
+        return this.#readWhenAllowed(message)
+      case 'leader':
+        this.#setup.identity.epoch = message.epoch
+        this.#setup.identity.leader = message.leader
+        return
+      case 'barrier':
+        this.#barriers.push(message)
+        return this.#releaseBarriers()
+      case 'hash':
+        return this.#compareHash(message.node, message.position, message)
+      case 'unwatched':
+        return this.#emitter.unwatched(message.keys, message.registrations)
+      case 'checkpointArrived':
+        return this.#install(message.directory, message.position, message.epoch)
+      case 'status':
+        return this.#answerStatus(message.id)
+      case 'tick':
+        this.#world.keyspace.compactStep(compactionEntriesPerTick)
+        return this.#checkpoints.tick()
+      case 'readReady':
+      case 'readFailed':
+        // Gateways and sessions ask for themselves and hand in the position with the read.
+        return
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #applyAll(first: number, count: number, entries: Uint8Array): void {
+    const command = this.#command
+    command.bytes = entries
+    command.view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+    let at = 0
+    for (let index = 0; index < count; index += 1) {
+      const length = command.view.getUint32(at + offset.length, true)
+      const position = readUint64(command.view, at + offset.position)
+      invariant(position === first + index, 'committed entries come in order')
+      // A checkpoint that a peer sent may have covered what was already under way.
+      if (position > this.#replica.position) this.#applyOne(at, length, position)
+      at += length
+    }
+    this.#releaseBarriers()
+    this.#context
+      .find(directory.consensus)
+      .tell({ kind: 'applied', position: this.#replica.position })
+    this.#checkpoints.applied(entries.length)
+  }
+
+  #applyOne(at: number, length: number, position: number): void {
+    const command = this.#command
+    const { view } = command
+    invariant(position === this.#replica.position + 1, 'no position is skipped')
+    command.position = position
+    command.epoch = readUint64(view, at + offset.epoch)
+    command.time = readUint64(view, at + offset.time)
+    command.kind = view.getUint8(at + offset.kind)
+    command.node = view.getUint32(at + offset.node, true)
+    command.stream = view.getUint32(at + offset.stream, true)
+    command.sequence = readUint64(view, at + offset.sequence)
+    command.start = at + offset.body
+    command.end = at + length
+    const incarnation = readUint64(view, at + offset.incarnation)
+    command.local =
+      command.node === this.#setup.identity.node && incarnation === this.#setup.incarnation
+    this.#replica.advance(position, command.epoch, command.time)
+    if (command.kind === entryKind.membership) {
+      this.#replica.membership = command.bytes.slice(command.start, command.end)
+    }
+    if (command.kind >= entryKind.register) this.#applyCommand(command, incarnation)
+    if (position % hashEveryPositions === 0) this.#announceHash(position)
+    if (position >= this.#waiting.nextPosition)
+      this.#runAll(this.#waiting.takeThroughPosition(position))
+  }
+
+  #applyCommand(command: Command, incarnation: number): void {
+    const { node, sequence } = command
+    if (!this.#replica.origins.accept(node, incarnation, command.stream, sequence)) return
+    switch (command.kind) {
+      case entryKind.register:
+        break
+      case entryKind.zookeeper:
+        zookeeperFace.apply(this.#world, command)
+        break
+      case entryKind.etcd:
+        etcdFace.apply(this.#world, command)
+        break
+      case entryKind.lifetime:
+        this.#endLifetime(command)
+        break
+      case entryKind.level:
+        this.#world.numbers.level = Math.max(
+          this.#world.numbers.level,
+          command.view.getUint32(command.start, true),
+        )
+        break
+      default:
+        // A later version wrote it, and its level should have kept this node from seeing it.
+        throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
+    }
+    if (!command.local) return
+    if (command.stream === stream.sessions) {
+      this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence })
+    } else {
+      this.#runAll(this.#waiting.takeSequence(command.stream, sequence))
+    }
+  }
+
+  /** Body: u8 lifetime, i64 id, f64 epoch in which the leader decided it; void in any other epoch. */
+  #endLifetime(command: Command): void {
+    const { view, start } = command
+    if (view.getFloat64(start + 9) !== command.epoch) return
+    const session = view.getUint8(start) === lifetime.session
+    const id = view.getBigInt64(start + 1)
+    const { lifetimes } = this.#world
+    const ended = session ? lifetimes.session(id) : lifetimes.lease(id)
+    if (ended === undefined) return
+    const face: Face = session ? zookeeperFace : etcdFace
+    face.expire(this.#world, command, ended)
+  }
+
+  #readWhenAllowed(read: WaitingRead): void {
+    if (read.after > this.#ownSequence(read.stream)) this.#waiting.waitForSequence(read)
+    else if (read.position > this.#replica.position) this.#waiting.waitForPosition(read)
+    else this.#run(read)
+  }
+
+  #runAll(reads: readonly WaitingRead[]): void {
+    for (const read of reads) {
+      if (read.position > this.#replica.position) this.#waiting.waitForPosition(read)
+      else this.#run(read)
+    }
+  }
+
+  #run(read: WaitingRead): void {
+    if (read.stream === stream.zookeeper) zookeeperFace.read(this.#world, read)
+    else etcdFace.read(this.#world, read)
+  }
+
+  #ownSequence(ofStream: number): number {
+    const { identity, incarnation } = this.#setup
+    return this.#replica.origins.lastSequence(identity.node, incarnation, ofStream)
+  }
+
+  #releaseBarriers(): void {
+    while ((this.#barriers[0]?.position ?? Number.POSITIVE_INFINITY) <= this.#replica.position) {
+      const reached = this.#barriers.shift()
+      if (reached === undefined) return
+      const asker = reached.replyTo === 'control' ? directory.control : directory.sessions
+      this.#context.find<BarrierReached>(asker).tell({ kind: 'barrierReached', id: reached.id })
+    }
+  }
+
+  #announceLifetimes(): void {
+    for (const opened of this.#world.lifetimes.all()) this.#emitter.lifetimeOpened(opened)
+  }
+
+  #announceHash(position: number): void {
+    const { node } = this.#setup.identity
+    const { low, high } = this.#replica.hash()
+    for (const peer of this.#peers) peer.tell({ kind: 'hash', node, position, low, high })
+    this.#compareHash(node, position, { low, high })
+  }
+
+  #compareHash(node: number, position: number, { low, high }: { low: number; high: number }): void {
+    if (!this.#hashes.add(node, position, { low, high })) return
+    const sentence = 'the state of this node differs from that of the majority: it stops'
+    this.#context.log.error(sentence, { position })
+    throw new Error(sentence)
+  }
+
+  #install(from: string, position: number, epoch: number): void {
+    if (position <= this.#replica.position) return
+    this.#checkpoints.install(from)
+    invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')
+    this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
+    this.#announceLifetimes()
+    this.#context.find(directory.consensus).tell({ kind: 'checkpointInstalled', position, epoch })
+    this.#runAll(this.#waiting.takeThroughPosition(position))
+    this.#releaseBarriers()
+  }
+
+  #answerStatus(id: number): void {
+    const { position, keyspace, tree, lifetimes, numbers } = this.#replica
+    const { low, high } = this.#replica.hash()
+    const json = JSON.stringify({
+      applied: position,
+      revision: keyspace.revision,
+      compactRevision: keyspace.compactRevision,
+      zxid: numbers.zxid,
+      level: numbers.level,
+      keys: keyspace.keyCount,
+      znodes: tree.nodeCount,
+      sessions: lifetimes.sessionCount,
+      leases: lifetimes.leaseCount,
+      waitingReads: this.#waiting.count,
+      hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
+    })
+    this.#context.find(directory.control).tell({ kind: 'statusAnswer', from: 'state', id, json })
+  }
+}
+
+function newCommand(): Command {
+  const bytes = new Uint8Array(0)
+  const view = new DataView(bytes.buffer)
+  const numbers = { position: 0, epoch: 0, time: 0, kind: 0, node: 0, stream: 0, sequence: 0 }
+  return { ...numbers, local: false, bytes, view, start: 0, end: 0 }
+}
+
+function unreachable(message: never): never {
+  throw new Error(`unknown message ${JSON.stringify(message)}`)
+}

@@ -1,0 +1,127 @@
+/**
+ * Applies ZooKeeper's commands: deterministic, one at a time. The zxid grows by one exactly when
+ * the tree or the sessions changed (DESIGN.md D7). Changes are emitted in order before the reply,
+ * and only the node where the client is answers.
+ */
+import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
+import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
+import { operation } from '../../transport/zookeeper/operations.ts'
+import type { Command, World } from './world.ts'
+import { Answer, writeStat } from './zookeeper-answers.ts'
+import { CommandHeader, ownOperation, replyStatus } from './zookeeper-commands.ts'
+import { applyMulti } from './zookeeper-multi.ts'
+import { attachSession, closeSession, createSession } from './zookeeper-sessions.ts'
+import { TreeWrites } from './zookeeper-writes.ts'
+
+/** What a command works with; one per world. */
+export interface Work {
+  readonly world: World
+  readonly header: CommandHeader
+  readonly reader: JuteReader
+  readonly answer: Answer
+  readonly writes: TreeWrites
+}
+
+export function createWork(world: World): Work {
+  return {
+    world,
+    header: new CommandHeader(),
+    reader: new JuteReader(),
+    answer: new Answer(),
+    writes: new TreeWrites(world.tree),
+  }
+}
+
+export function applyCommand(work: Work, command: Command): void {
+  begin(work, command)
+  const { header, world, answer } = work
+  if (header.operation === ownOperation.createSession) {
+    createSession(work, command)
+    return
+  }
+  const session = world.lifetimes.session(header.session)
+  if (header.operation === ownOperation.attach) {
+    attachSession(work, command, session)
+    return
+  }
+  if (session === undefined) answer.error(errorCode.sessionExpired)
+  else if (session.node !== command.node || session.connection !== header.connection) {
+    answer.notice(replyStatus.close, nothing)
+  } else if (header.operation === operation.closeSession) closeSession(work, session)
+  else if (header.operation === operation.multi) applyMulti(work)
+  else applyWrite(work)
+}
+
+/** Everything that changed becomes visible: the zxid, then events, and the reply may follow. */
+export function settle(work: Work): void {
+  const { world, writes, answer } = work
+  world.numbers.zxid = writes.zxid
+  answer.zxid = writes.zxid
+  if (writes.changes.length === 0) return
+  for (const change of writes.changes) world.emitter.emit(change)
+  writes.changes = []
+}
+
+function begin(work: Work, command: Command): void {
+  const { world, header, reader, answer, writes } = work
+  header.read(command.view, command.start)
+  reader.reset(command.bytes, header.body, command.end)
+  answer.emitter = world.emitter
+  answer.stream = command.stream
+  answer.connection = header.connection
+  answer.xid = header.xid
+  answer.sequence = command.sequence
+  answer.zxid = world.numbers.zxid
+  answer.wanted = command.local
+  writes.zxid = world.numbers.zxid + 1
+  writes.time = command.time
+  writes.ownerHigh = header.sessionHigh
+  writes.ownerLow = header.sessionLow
+  writes.watched = world.emitter.znodesWatched
+  writes.access.callerIs(header, command.bytes)
+}
+
+function applyWrite(work: Work): void {
+  const { header, answer } = work
+  const error = writeOnce(work)
+  if (error !== errorCode.ok) {
+    answer.error(error)
+    return
+  }
+  settle(work)
+  if (!answer.wanted) return
+  if (header.operation === operation.delete) answer.error(errorCode.ok)
+  else answerWrite(work)
+}
+
+/** Records are read whole before anything changes, so one that does not decode changes nothing. */
+function writeOnce({ header, reader, writes }: Work): number {
+  try {
+    switch (header.operation) {
+      case operation.create:
+      case operation.create2:
+        return writes.create(reader)
+      case operation.delete:
+        return writes.delete(reader)
+      case operation.setData:
+        return writes.setData(reader)
+      case operation.setAcl:
+        return writes.setAcl(reader)
+      default:
+        return errorCode.unimplemented
+    }
+  } catch (error) {
+    if (error instanceof MalformedRecord) return errorCode.marshallingError
+    throw error
+  }
+}
+
+function answerWrite({ header, answer, writes, world }: Work): void {
+  const writer = answer.begin()
+  const { operation: type } = header
+  if (type === operation.create || type === operation.create2) writer.string(writes.path)
+  if (type !== operation.create) writeStat(writer, world.tree, writes.node)
+  answer.finish()
+}
+
+const nothing = new Uint8Array(0)

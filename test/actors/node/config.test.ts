@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig } from '../../../actors/node/config.ts'
+import { configTemplate } from '../../../actors/node/config-template.ts'
+
+const text = configTemplate({
+  index: 2,
+  nodeCount: 3,
+  dataDirectory: '/data/two',
+  clusterName: 'c',
+})
+
+function faultOf(changed: string, environment = {}): string {
+  try {
+    parseConfig(changed, 'node.yaml', environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  throw new Error('the configuration was accepted')
+}
+
+/** The line of the template that `part` stands on. */
+function lineOf(part: string): number {
+  return text.slice(0, text.indexOf(part)).split('\n').length
+}
+
+describe('a configuration', () => {
+  it('is read as it is written by init', () => {
+    const config = parseConfig(text, 'node.yaml')
+    expect(config.node).toBe('node2')
+    expect(config.dataDirectory).toBe('/data/two')
+    expect(config.listeners.etcd.port).toBe(22379)
+    expect(config.cluster.members.map(member => member.peer)).toEqual([
+      '127.0.0.1:7101',
+      '127.0.0.1:7102',
+      '127.0.0.1:7103',
+    ])
+  })
+
+  it('has defaults for all that may be left out', () => {
+    const shortest = [
+      'node: a',
+      'dataDirectory: /d',
+      'cluster: { name: c, members: [{ name: a, id: 1, peer: "h:1" }] }',
+      'listeners: { zookeeper: { port: 1 }, etcd: { port: 2 }, admin: { port: 3 } }',
+    ].join('\n')
+    const config = parseConfig(shortest, 'node.yaml')
+    expect(config.timings.electionMillis).toBe(1000)
+    expect(config.placement).toBe('default')
+    expect(config.journal.fsync).toBe('always')
+  })
+
+  it('takes overrides from the environment, words by _ and levels by __', () => {
+    const environment = {
+      QUORATE_CLUSTER__NAME: 'other',
+      QUORATE_TIMINGS__HEARTBEAT_MILLIS: '50',
+      QUORATE_CLUSTER__MEMBERS__0__PEER: '10.0.0.1:7000',
+      HOME: '/root',
+    }
+    const config = parseConfig(text, 'node.yaml', environment)
+    expect(config.cluster.name).toBe('other')
+    expect(config.timings.heartbeatMillis).toBe(50)
+    expect(config.cluster.members[0]?.peer).toBe('10.0.0.1:7000')
+  })
+})
+
+describe('a wrong configuration is one clear line', () => {
+  it('for an unknown key, with the nearest valid one', () => {
+    const wrong = text.replace('heartbeatMillis: 100', 'heartbeatMilis: 100')
+    expect(faultOf(wrong)).toBe(
+      `node.yaml:${lineOf('heartbeatMillis: 100')}: unknown key "timings.heartbeatMilis"; did you mean "timings.heartbeatMillis"?`,
+    )
+  })
+
+  it('for a value out of bounds', () => {
+    const wrong = text.replace('port: 2182', 'port: 99999')
+    expect(faultOf(wrong)).toBe(
+      `node.yaml:${lineOf('port: 2182')}: listeners.zookeeper.port: Too big: expected number to be <=65535`,
+    )
+  })
+
+  it('for a node that is no member', () => {
+    const wrong = text.replace('node: node2', 'node: node9')
+    expect(faultOf(wrong)).toBe(
+      `node.yaml:${lineOf('node: node2')}: node: "node9" is not a member of the cluster (node1, node2, node3)`,
+    )
+  })
+
+  it('for two members with one id', () => {
+    const wrong = text.replace('name: node3, id: 3', 'name: node3, id: 2')
+    expect(faultOf(wrong)).toBe(
+      `node.yaml:${lineOf('name: node3')}: cluster.members.2.id: another member has the same id`,
+    )
+  })
+
+  it('for text that is not YAML', () => {
+    expect(faultOf('node: a\ncluster: [')).toMatch(/^node\.yaml:2: not valid YAML: /)
+  })
+
+  it('for an unknown variable of the environment', () => {
+    expect(faultOf(text, { QUORATE_CLUSTR__NAME: 'x' })).toBe(
+      'environment QUORATE_CLUSTR__NAME: unknown key "clustr"; did you mean "cluster"?',
+    )
+  })
+
+  it('for timings that cannot work together', () => {
+    const wrong = text.replace('electionMillis: 1000', 'electionMillis: 400')
+    expect(faultOf(wrong)).toContain('electionMillis must be at least 5 times heartbeatMillis')
+  })
+
+  it('for a placement that forgets an actor', () => {
+    const wrong = text.replace('placement: default', 'placement: { all: [consensus, journal] }')
+    expect(faultOf(wrong)).toContain('exactly once')
+  })
+})

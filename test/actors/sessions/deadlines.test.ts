@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { Deadlines } from '../../../actors/sessions/deadlines.ts'
+import { lifetime } from '../../../actors/sessions/messages.ts'
+
+const { session, lease } = lifetime
+
+function ids(deadlines: Deadlines, now: number): bigint[] {
+  return deadlines.due(now, 100).map(one => one.id)
+}
+
+describe('deadlines', () => {
+  it('end what nobody touched, never before its time, once', () => {
+    const deadlines = new Deadlines()
+    deadlines.restart(0, 0)
+    deadlines.open(session, 1n, 1000, 0)
+    expect(ids(deadlines, 999)).toEqual([])
+    expect(ids(deadlines, 1200)).toEqual([1n])
+    expect(ids(deadlines, 9000)).toEqual([])
+  })
+
+  it('are put off by a touch', () => {
+    const deadlines = new Deadlines()
+    deadlines.open(session, 1n, 1000, 0)
+    const one = deadlines.find(session, 1n)
+    if (one !== undefined) one.atMillis = 1700
+    expect(ids(deadlines, 1300)).toEqual([])
+    expect(ids(deadlines, 1800)).toEqual([1n])
+  })
+
+  it('keep sessions and leases of one id apart', () => {
+    const deadlines = new Deadlines()
+    deadlines.open(session, 1n, 1000, 0)
+    deadlines.open(lease, 1n, 500, 0)
+    deadlines.close(session, 1n)
+    expect(deadlines.due(5000, 100).map(one => one.lifetime)).toEqual([lease])
+  })
+
+  it('begin anew for a new leader', () => {
+    const deadlines = new Deadlines()
+    deadlines.open(session, 1n, 1000, 0)
+    deadlines.restart(900, 100)
+    expect(ids(deadlines, 1900)).toEqual([])
+    expect(ids(deadlines, 2200)).toEqual([1n])
+  })
+
+  it('come in portions', () => {
+    const deadlines = new Deadlines()
+    for (let id = 0n; id < 10n; id += 1n) deadlines.open(lease, id, 100 * (Number(id) + 1), 0)
+    const first = deadlines.due(5000, 3)
+    expect(first.map(one => one.id)).toEqual([0n, 1n, 2n])
+    expect(deadlines.due(5000, 100)).toHaveLength(7)
+  })
+})
