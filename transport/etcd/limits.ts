@@ -43,6 +43,8 @@ export interface EtcdServerLimits {
   /** Silence after which we ask with a PING, and how long we wait for its answer. */
   readonly keepaliveIdleMillis: number
   readonly keepaliveTimeoutMillis: number
+  /** An HTTP/1.1 client that asks nothing, or does not finish asking. */
+  readonly http1IdleMillisMax: number
 }
 
 export const defaultLimits: EtcdServerLimits = {
@@ -72,4 +74,5 @@ export const defaultLimits: EtcdServerLimits = {
   connectionWindowBytes: 4 * 1024 * 1024,
   keepaliveIdleMillis: 7_200_000,
   keepaliveTimeoutMillis: 20_000,
+  http1IdleMillisMax: 60_000,
 }

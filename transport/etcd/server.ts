@@ -1,10 +1,241 @@
-/** The etcd port: HTTP/2 with gRPC, and plain HTTP, on one listener. See api.ts for its contract. */
-import type { EtcdServer, EtcdServerOptions } from './api.ts'
+/** The etcd port: HTTP/2 with gRPC, and plain HTTP, on one listener. api.ts has its contract. */
+import type { Listener, Socket } from '../../runtime/host.ts'
+import type { EtcdServer, EtcdServerOptions, EtcdServerStatus } from './api.ts'
+import { Calls, failCall } from './calls.ts'
+import { Http1 } from './http1.ts'
+import { Connection } from './http2/connection.ts'
+import { ConnectionError, errorCode, preface } from './http2/protocol.ts'
+import type { Stream } from './http2/stream.ts'
+import { defaultLimits, type EtcdServerLimits } from './limits.ts'
+import { protocolOf } from './sniff.ts'
 
 export type * from './api.ts'
-export { defaultLimits, type EtcdServerLimits } from './limits.ts'
 export { grpcStatus } from './grpc.ts'
+export { defaultLimits, type EtcdServerLimits } from './limits.ts'
 
-export function startEtcdServer(_options: EtcdServerOptions): EtcdServer {
-  throw new Error('the etcd port is not built yet')
+export function startEtcdServer(options: EtcdServerOptions): EtcdServer {
+  return new Port(options)
+}
+
+const tickMillis = 1000
+
+/** A socket until it has shown which protocol it speaks. */
+interface Newcomer {
+  readonly socket: Socket
+  readonly sinceMillis: number
+  /** What it has said so far, where that did not tell. */
+  read: Uint8Array
+}
+
+class Port implements EtcdServer {
+  readonly #options: EtcdServerOptions
+  readonly #limits: EtcdServerLimits
+  readonly #listener: Listener
+  readonly #calls: Calls
+  readonly #http1: Http1
+  readonly #newcomers = new Set<Newcomer>()
+  readonly #connections = new Map<number, Connection>()
+  readonly #refusals: Record<string, number> = {}
+  #dirty: Connection[] = []
+  #connectionsSeen = 0
+  #receivedBytes = 0
+  #sentBytes = 0
+  #deadlineMillis = -1
+  #done: (() => void) | undefined
+
+  constructor(options: EtcdServerOptions) {
+    this.#options = options
+    const { host, listen, handler } = options
+    const limits: EtcdServerLimits = { ...defaultLimits, ...options.limits }
+    this.#limits = limits
+    const methods = new Map(options.methods.map(method => [method.path, method]))
+    this.#calls = new Calls(methods, handler, limits, (_, limit) => this.#count(limit))
+    this.#http1 = new Http1(handler, host.clock, limits.messageBytesMax, limits.http1IdleMillisMax)
+    const tls = listen.tls && { protocols: ['h2', 'http/1.1'], ...listen.tls }
+    this.#listener = host.network.listen(
+      tls === undefined ? listen : { ...listen, tls },
+      socket => this.#accept(socket),
+      error => options.onListening(error),
+    )
+    this.#tickLater()
+  }
+
+  get port(): number {
+    return this.#listener.port
+  }
+
+  reply(connection: number, stream: number, body: Uint8Array): void {
+    const at = this.#find(connection, stream)
+    if (at !== undefined) at.replyMessage(at.streams.get(stream)!, body)
+  }
+
+  fail(connection: number, stream: number, status: number, message: string): void {
+    const at = this.#find(connection, stream)
+    if (at !== undefined) failCall(at, at.streams.get(stream)!, status, message)
+  }
+
+  open(connection: number, stream: number): void {
+    const at = this.#find(connection, stream)
+    if (at !== undefined) at.sendHeaders(at.streams.get(stream)!)
+  }
+
+  send(connection: number, stream: number, body: Uint8Array): number {
+    const at = this.#find(connection, stream)
+    if (at === undefined) return 0
+    const to = at.streams.get(stream)!
+    at.sendMessage(to, body)
+    if (to.queuedBytes > this.#limits.streamBufferedBytesLow) to.wantsDrained = true
+    return to.queuedBytes
+  }
+
+  finish(connection: number, stream: number): void {
+    const at = this.#find(connection, stream)
+    if (at !== undefined) at.end(at.streams.get(stream)!, at.answers.okTrailers)
+  }
+
+  bufferedBytes(connection: number, stream: number): number {
+    return this.#connections.get(connection)?.streams.get(stream)?.queuedBytes ?? 0
+  }
+
+  flush(): void {
+    const dirty = this.#dirty
+    if (dirty.length === 0) return
+    this.#dirty = []
+    for (const connection of dirty) {
+      connection.dirty = false
+      connection.flush()
+    }
+  }
+
+  status(): EtcdServerStatus {
+    let streams = 0
+    for (const connection of this.#connections.values()) streams += connection.streams.size
+    return {
+      connections: this.#connections.size + this.#newcomers.size + this.#http1.connections,
+      streams,
+      receivedBytes: this.#receivedBytes,
+      sentBytes: this.#sentBytes,
+      refusals: { ...this.#refusals },
+    }
+  }
+
+  close(graceMillis: number, done: () => void): void {
+    this.#done = done
+    this.#deadlineMillis = this.#options.host.clock.monotonicMillis() + graceMillis
+    this.#listener.close()
+    for (const newcomer of this.#newcomers) newcomer.socket.destroy()
+    for (const connection of this.#connections.values()) connection.goAway()
+    this.#options.host.timers.after(graceMillis, () => this.#closeRest())
+  }
+
+  /** The connection, if that stream of it can still be answered; it will be flushed. */
+  #find(number: number, stream: number): Connection | undefined {
+    const connection = this.#connections.get(number)
+    const at: Stream | undefined = connection?.streams.get(stream)
+    if (connection === undefined || at === undefined || at.localClosed) return undefined
+    if (!connection.dirty) {
+      connection.dirty = true
+      this.#dirty.push(connection)
+    }
+    return connection
+  }
+
+  #accept(socket: Socket): void {
+    const newcomer = {
+      socket,
+      sinceMillis: this.#options.host.clock.monotonicMillis(),
+      read: new Uint8Array(0),
+    }
+    const count = this.#connections.size + this.#newcomers.size + this.#http1.connections
+    const welcome = count < this.#limits.connectionsMax && this.#deadlineMillis < 0
+    let connection: Connection | undefined
+    if (welcome) this.#newcomers.add(newcomer)
+    socket.open({
+      data: chunk => {
+        this.#receivedBytes += chunk.length
+        if (connection !== undefined) connection.receive(chunk)
+        else if (this.#newcomers.has(newcomer)) connection = this.#sniff(newcomer, chunk)
+      },
+      drained: () => connection?.drained(),
+      closed: () => {
+        this.#newcomers.delete(newcomer)
+        if (connection !== undefined) this.#lost(connection)
+        this.#doneIfEmpty()
+      },
+    })
+    if (welcome) return
+    this.#count('connectionsMax')
+    socket.destroy()
+  }
+
+  /** Returns the connection if it is to be one of HTTP/2. */
+  #sniff(newcomer: Newcomer, chunk: Uint8Array): Connection | undefined {
+    const { socket } = newcomer
+    const read = newcomer.read.length === 0 ? chunk : Buffer.concat([newcomer.read, chunk])
+    const spoken = protocolOf(read)
+    if (spoken === 'unknown') {
+      newcomer.read = new Uint8Array(read)
+      return undefined
+    }
+    this.#newcomers.delete(newcomer)
+    if (spoken === 'http1' && socket.protocol !== 'h2') {
+      this.#http1.take(socket, new Uint8Array(read))
+      return undefined
+    }
+    const connection = this.#connect(socket)
+    if (spoken === 'http2') connection.receive(read.subarray(preface.length))
+    else connection.fail(new ConnectionError(errorCode.protocolError, 'not the preface of HTTP/2'))
+    return connection
+  }
+
+  #connect(socket: Socket): Connection {
+    const clock = this.#options.host.clock
+    const number = ++this.#connectionsSeen
+    const connection = new Connection(number, socket, clock, this.#limits, this.#calls, bytes => {
+      this.#sentBytes += bytes
+    })
+    this.#connections.set(number, connection)
+    connection.start()
+    return connection
+  }
+
+  #lost(connection: Connection): void {
+    connection.lost()
+    this.#connections.delete(connection.number)
+  }
+
+  #count(limit: string): void {
+    if (limit !== '') this.#refusals[limit] = (this.#refusals[limit] ?? 0) + 1
+  }
+
+  #tickLater(): void {
+    this.#options.host.timers.after(tickMillis, () => this.#tick())
+  }
+
+  #tick(): void {
+    const now = this.#options.host.clock.monotonicMillis()
+    for (const newcomer of this.#newcomers) {
+      if (now - newcomer.sinceMillis <= this.#limits.prefaceMillisMax) continue
+      this.#count('prefaceMillisMax')
+      newcomer.socket.destroy()
+    }
+    for (const connection of this.#connections.values()) connection.tick(now)
+    this.#http1.tick(now)
+    if (this.#done !== undefined || this.#deadlineMillis < 0) this.#tickLater()
+  }
+
+  #closeRest(): void {
+    for (const connection of this.#connections.values()) connection.socket.destroy()
+    this.#http1.close()
+    this.#doneIfEmpty()
+  }
+
+  /** HTTP/1.1 is not waited for. */
+  #doneIfEmpty(): void {
+    if (this.#done === undefined || this.#connections.size + this.#newcomers.size > 0) return
+    const done = this.#done
+    this.#done = undefined
+    this.#http1.close()
+    done()
+  }
 }

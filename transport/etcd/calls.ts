@@ -1,0 +1,225 @@
+/** gRPC calls, and plain requests, on the streams of HTTP/2 connections: from bytes to the handler's callbacks. */
+import type { EtcdHandler, HttpResponse, Method } from './api.ts'
+import { type Route, routeOf } from './call-head.ts'
+import { encodeStatusMessage, grpcStatus } from './grpc.ts'
+import type { Connection, StreamOwner } from './http2/connection.ts'
+import { errorCode } from './http2/protocol.ts'
+import type { Stream } from './http2/stream.ts'
+import type { EtcdServerLimits } from './limits.ts'
+import { MessageAssembly } from './message-assembly.ts'
+
+/** Longer texts are cut: with three bytes for a byte they still fit one frame. */
+const statusMessageLengthMax = 4096
+
+/** Kept at the stream. */
+class Call {
+  readonly route: Route
+  readonly assembly = new MessageAssembly()
+  /** The one message of a method that takes one. */
+  message: Uint8Array | null = null
+  /** The handler knows of it. */
+  handed = false
+  /** The body of a plain request. */
+  readonly body: Uint8Array[] = []
+  bodyBytes = 0
+
+  constructor(route: Route) {
+    this.route = route
+  }
+}
+
+export class Calls implements StreamOwner {
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #handler: EtcdHandler
+  readonly #limits: EtcdServerLimits
+  readonly #closed: (connection: Connection, limit: string) => void
+
+  constructor(
+    methods: ReadonlyMap<string, Method>,
+    handler: EtcdHandler,
+    limits: EtcdServerLimits,
+    closed: (connection: Connection, limit: string) => void,
+  ) {
+    this.#methods = methods
+    this.#handler = handler
+    this.#limits = limits
+    this.#closed = closed
+  }
+
+  request(connection: Connection, stream: Stream): void {
+    const request = stream.request
+    if (request.meaning === undefined) request.meaning = routeOf(request, this.#methods)
+    const route = request.meaning as Route
+    const call = new Call(route)
+    stream.user = call
+    if (route.kind === 'refused') {
+      failCall(connection, stream, route.status, route.message)
+      return
+    }
+    if (route.kind === 'call' && route.head.method.requests === 'many') {
+      call.handed = true
+      connection.known = true
+      this.#handler.opened(connection.number, stream.id, route.head)
+    }
+    if (stream.remoteClosed && !stream.localClosed) this.ended(connection, stream)
+  }
+
+  data(
+    connection: Connection,
+    stream: Stream,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const call = stream.user as Call
+    if (call.route.kind === 'http') {
+      this.#keepBody(connection, stream, call, bytes, start, end)
+      return
+    }
+    const assembly = call.assembly
+    const heldBefore = assembly.heldBytes
+    for (let at = start; at < end && !stream.localClosed; at = assembly.at) {
+      const step = assembly.step(bytes, at, end, this.#limits.messageBytesMax)
+      if (step === 'complete') this.#message(connection, stream, call, assembly.message)
+      else if (step !== 'needMore') this.#refuseMessage(connection, stream, step, assembly)
+    }
+    connection.assemblyBytes += assembly.heldBytes - heldBefore
+    if (connection.assemblyBytes > this.#limits.assemblyBytesMax && !stream.localClosed)
+      connection.reset(stream, errorCode.enhanceYourCalm)
+    else if (stream.localClosed) release(connection, call)
+  }
+
+  ended(connection: Connection, stream: Stream): void {
+    const call = stream.user as Call
+    const route = call.route
+    if (route.kind === 'http') this.#serveHttp(connection, stream, call)
+    else if (route.kind === 'refused') return
+    else if (!call.assembly.empty)
+      failCall(connection, stream, grpcStatus.internal, 'the body ends inside a message')
+    else if (route.head.method.requests === 'many')
+      this.#handler.halfClosed(connection.number, stream.id)
+    else if (call.message === null)
+      failCall(connection, stream, grpcStatus.internal, 'the request has no message')
+    else {
+      const message = call.message
+      call.message = null
+      call.handed = true
+      connection.known = true
+      this.#handler.call(connection.number, stream.id, route.head, message)
+    }
+  }
+
+  aborted(connection: Connection, stream: Stream): void {
+    const call = stream.user as Call | undefined
+    if (call === undefined) return
+    release(connection, call)
+    if (call.handed) this.#handler.cancelled(connection.number, stream.id)
+  }
+
+  drained(connection: Connection, stream: Stream): void {
+    this.#handler.drained(connection.number, stream.id)
+  }
+
+  closed(connection: Connection, limit: string): void {
+    this.#closed(connection, limit)
+    if (connection.known) this.#handler.connectionClosed(connection.number)
+  }
+
+  #message(connection: Connection, stream: Stream, call: Call, message: Uint8Array): void {
+    if (call.route.kind !== 'call') return
+    if (call.route.head.method.requests === 'many')
+      this.#handler.message(connection.number, stream.id, message)
+    else if (call.message === null) call.message = message
+    else failCall(connection, stream, grpcStatus.internal, 'the request has more than one message')
+  }
+
+  #refuseMessage(
+    connection: Connection,
+    stream: Stream,
+    step: 'compressed' | 'tooLarge',
+    assembly: MessageAssembly,
+  ): void {
+    const call = stream.user as Call
+    if (step === 'compressed') {
+      const message = 'grpc: Decompressor is not installed for a compressed message'
+      failCall(connection, stream, grpcStatus.unimplemented, message)
+    } else {
+      const message = `grpc: received message larger than max (${assembly.announcedBytes} vs. ${this.#limits.messageBytesMax})`
+      failCall(connection, stream, grpcStatus.resourceExhausted, message)
+    }
+    if (call.handed) this.#handler.cancelled(connection.number, stream.id)
+  }
+
+  #keepBody(
+    connection: Connection,
+    stream: Stream,
+    call: Call,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    call.bodyBytes += end - start
+    connection.assemblyBytes += end - start
+    call.body.push(new Uint8Array(bytes.subarray(start, end)))
+    if (call.bodyBytes > this.#limits.messageBytesMax) {
+      release(connection, call)
+      connection.respond(stream, [':status', '413'], new Uint8Array(0))
+    } else if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
+      connection.reset(stream, errorCode.enhanceYourCalm)
+  }
+
+  #serveHttp(connection: Connection, stream: Stream, call: Call): void {
+    const { method, path, fields } = stream.request
+    const mark = path.indexOf('?')
+    const headers = new Map<string, string>()
+    for (let at = 0; at < fields.length; at += 2) headers.set(fields[at]!, fields[at + 1]!)
+    if (!headers.has('host')) headers.set('host', stream.request.authority)
+    const body = Buffer.concat(call.body)
+    release(connection, call)
+    const request = {
+      method,
+      path: mark < 0 ? path : path.slice(0, mark),
+      query: mark < 0 ? '' : path.slice(mark + 1),
+      headers,
+      body,
+    }
+    this.#handler.http(request, response => {
+      if (stream.localClosed) return
+      answerHttp(connection, stream, response, method === 'HEAD')
+    })
+  }
+}
+
+/** Ends a call with an error. */
+export function failCall(
+  connection: Connection,
+  stream: Stream,
+  status: number,
+  message: string,
+): void {
+  const text = encodeStatusMessage(message.slice(0, statusMessageLengthMax))
+  connection.end(stream, ['grpc-status', String(status), 'grpc-message', text])
+}
+
+function answerHttp(
+  connection: Connection,
+  stream: Stream,
+  response: HttpResponse,
+  headOnly: boolean,
+): void {
+  const body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body
+  const fields = [':status', String(response.status), 'content-type', response.contentType]
+  for (const [name, value] of Object.entries(response.headers ?? {}))
+    fields.push(name.toLowerCase(), value)
+  fields.push('content-length', String(body.length))
+  connection.respond(stream, fields, headOnly ? new Uint8Array(0) : body)
+  connection.flush()
+}
+
+/** Gives back what an unfinished message or body holds. */
+function release(connection: Connection, call: Call): void {
+  connection.assemblyBytes -= call.assembly.heldBytes + call.bodyBytes
+  call.assembly.discard()
+  call.body.length = 0
+  call.bodyBytes = 0
+}
