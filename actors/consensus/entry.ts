@@ -28,8 +28,20 @@ export const entryKind = {
 const twoTo32 = 4294967296
 
 export const offset = {
-  length: 0, format: 4, kind: 5, flags: 6, position: 8, epoch: 16, time: 24, node: 32, stream: 36,
-  incarnation: 40, sequence: 48, traceId: 56, spanId: 72, body: entryHeaderBytes,
+  length: 0,
+  format: 4,
+  kind: 5,
+  flags: 6,
+  position: 8,
+  epoch: 16,
+  time: 24,
+  node: 32,
+  stream: 36,
+  incarnation: 40,
+  sequence: 48,
+  traceId: 56,
+  spanId: 72,
+  body: entryHeaderBytes,
 } as const
 
 export function readUint64(view: DataView, at: number): number {

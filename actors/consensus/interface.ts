@@ -7,6 +7,8 @@
 /** What machines of one protocol say to each other; a union of that protocol's own. */
 export interface PeerMessage {
   readonly kind: string
+  /** The node that says it. */
+  readonly from: number
 }
 
 export interface StepMachine<M extends PeerMessage> {
@@ -28,7 +30,7 @@ export type Event<M extends PeerMessage> =
   | { readonly kind: 'tick' }
   /** All input of a round is in: what was gathered leaves, one frame a peer and one persist. */
   | { readonly kind: 'roundEnded' }
-  | { readonly kind: 'received'; readonly from: number; readonly message: M }
+  | { readonly kind: 'received'; readonly message: M }
   /** Entries without position, epoch and time; an entry that has a time keeps it. `now` is wall time. */
   | { readonly kind: 'proposed'; readonly batches: readonly ProposedBatch[]; readonly now: number }
   /** Every attempt has an id of its own, never used before by this process. */
@@ -55,7 +57,12 @@ export type Effect<M extends PeerMessage> =
   | { readonly kind: 'readReady'; readonly id: number; readonly position: number }
   /** Ask again, with another id, when a leader is known. */
   | { readonly kind: 'readFailed'; readonly id: number }
-  | { readonly kind: 'roleChanged'; readonly role: Role; readonly epoch: number; readonly leader: number }
+  | {
+      readonly kind: 'roleChanged'
+      readonly role: Role
+      readonly epoch: number
+      readonly leader: number
+    }
   /** The log no longer reaches back to `next`: send this node the newest checkpoint. */
   | { readonly kind: 'snapshotNeeded'; readonly node: number; readonly next: number }
   /** The log starts anew above this checkpoint: the journal forgets what it has. */
@@ -64,7 +71,11 @@ export type Effect<M extends PeerMessage> =
   | { readonly kind: 'compactJournal'; readonly position: number }
   | { readonly kind: 'proposalsRefused'; readonly count: number; readonly reason: RefusalReason }
   /** In force from now on (not necessarily committed). */
-  | { readonly kind: 'membershipChanged'; readonly membership: Membership; readonly position: number }
+  | {
+      readonly kind: 'membershipChanged'
+      readonly membership: Membership
+      readonly position: number
+    }
   /** The change asked for is committed and no outgoing voters are left. */
   | { readonly kind: 'membershipDone'; readonly membership: Membership }
   | { readonly kind: 'membershipRefused'; readonly reason: MembershipRefusal }
@@ -112,6 +123,8 @@ export type RefusalReason = 'notLeader' | 'transferring' | 'overloaded'
 export type MembershipRefusal =
   | 'notLeader'
   | 'changePending'
+  /** It may or may not come about: look at the membership. */
+  | 'leadershipLost'
   | 'unknownNode'
   | 'alreadyMember'
   | 'notLearner'

@@ -1,0 +1,291 @@
+/** All that a Raft node knows, and the effects it gathers; the other files here are its rules. */
+import { Formation, type InitialMember } from '../formation.ts'
+import type {
+  Batch,
+  CheckpointMark,
+  Effect,
+  Member,
+  Membership,
+  Role,
+  WaitingReason,
+} from '../interface.ts'
+import { invariant } from '../invariant.ts'
+import type { ConsensusLimits } from '../limits.ts'
+import { Log } from '../log.ts'
+import { decodeMembership, isBound, isVoter, MembershipHistory } from '../membership.ts'
+import { Persistence } from '../persistence.ts'
+import type { Progress } from '../progress.ts'
+import type { Reach } from '../quorum.ts'
+import { SeededRandom } from '../random.ts'
+import { ReadConfirmation } from '../read-confirmation.ts'
+import { decodeHardState, encodeHardState } from './hard-state.ts'
+import type { RaftMessage, VoteRequestMessage } from './messages.ts'
+
+export interface RaftSetup {
+  readonly self: number
+  /** Identity of the data directory. */
+  readonly store: string
+  /** False after a recovery that dropped anything not provably torn: neither votes nor counts (D14). */
+  readonly canVote: boolean
+  readonly seed: number
+  readonly limits: ConsensusLimits
+  /** Empty for a node that joins a cluster which exists. */
+  readonly initialMembers: readonly InitialMember[]
+  readonly recovered: RecoveredState
+}
+
+export interface RecoveredState {
+  readonly hardState: Uint8Array
+  /** Position 0: there is none. */
+  readonly checkpoint: CheckpointMark
+  /** What the journal holds; may begin below the checkpoint. */
+  readonly entries: readonly Batch[]
+}
+
+/** The raw role; what is shown outside also says whether the node is bound and formed. */
+export type RaftRole = 'follower' | 'preCandidate' | 'candidate' | 'leader'
+
+export class RaftState {
+  readonly self: number
+  readonly store: string
+  readonly limits: ConsensusLimits
+  readonly random: SeededRandom
+  readonly formation: Formation
+  readonly reads = new ReadConfirmation()
+  log: Log
+  memberships: MembershipHistory
+  readonly persistence: Persistence<RaftMessage>
+  effects: Effect<RaftMessage>[] = []
+
+  role: RaftRole = 'follower'
+  epoch: number
+  votedFor: number
+  formed: boolean
+  leader = 0
+  commit: number
+  committedTold = 0
+  /** Position of our newest checkpoint. */
+  checkpoint: number
+
+  electionElapsed = 0
+  electionTimeout = 0
+  /** Counts down to a campaign because the leader's process has gone; 0: none planned. */
+  campaignInTicks = 0
+  /** The leader closed its link to us: it does not protect itself any more (D16). */
+  leaderGone = false
+  /** Campaigns since the leader went that may follow each other quickly. */
+  eagerCampaigns = 0
+  /** A pre-vote refused because of a leader whose end may be about to show here too. */
+  deferredPreVote: VoteRequestMessage | undefined
+  readonly votes = new Map<string, boolean>()
+  /** The persist that makes the vote for ourselves durable. */
+  selfVotePersist = 0
+
+  /** As a follower: the log is the leader's up to here. */
+  verified: number
+  replyDue = false
+  /** An acknowledgement waits for persists that are under way. */
+  replyWhenDurable = false
+  confirmSeen = 0
+  confirmReplied = 0
+
+  /** As a leader. */
+  readonly peers = new Map<number, Progress>()
+  heartbeatElapsed = 0
+  heartbeatDue = false
+  transferTarget = 0
+  transferElapsed = 0
+  /** The target has been told to campaign. */
+  transferAsked = false
+  /** Position of the membership entry whose change was asked for here; 0: none. */
+  changeAsked = 0
+
+  formationElapsed = 0
+  waitingTold: WaitingReason | '' = ''
+  membersDiffer = false
+
+  constructor(setup: RaftSetup) {
+    const { checkpoint, entries, hardState } = setup.recovered
+    this.self = setup.self
+    this.store = setup.canVote ? setup.store : ''
+    this.limits = setup.limits
+    this.random = new SeededRandom(setup.seed)
+    this.formation = new Formation(setup.self, this.store, setup.initialMembers)
+    const hard = decodeHardState(hardState)
+    this.log = recoveredLog(checkpoint, entries)
+    this.epoch = Math.max(hard.epoch, this.log.lastEpoch)
+    this.votedFor = hard.epoch === this.epoch ? hard.votedFor : 0
+    this.formed = hard.formed || checkpoint.position > 0 || this.log.last > 1
+    this.memberships = new MembershipHistory(
+      decodeMembership(checkpoint.membership),
+      checkpoint.position,
+    )
+    this.takeMemberships()
+    this.persistence = new Persistence(this.log.last)
+    this.#resetJournal(entries)
+    this.commit = checkpoint.position
+    this.verified = checkpoint.position
+    this.committedTold = checkpoint.position
+    this.checkpoint = checkpoint.position
+    this.resetElectionTimer(true)
+  }
+
+  /** A journal that does not end where the log does is to start anew. */
+  #resetJournal(entries: readonly Batch[]): void {
+    const end = entries.length === 0 ? 0 : lastOf(entries[entries.length - 1]!)
+    if (end === this.log.last) return
+    this.effects.push({ kind: 'reset', position: this.log.base, epoch: this.log.lastEpoch })
+    this.hardStateChanged()
+  }
+
+  get membership(): Membership {
+    return this.memberships.latest
+  }
+
+  get isVoter(): boolean {
+    return isVoter(this.membership, this.self, this.store)
+  }
+
+  get isBound(): boolean {
+    return this.formed && isBound(this.membership, this.self, this.store)
+  }
+
+  get shownRole(): Role {
+    if (this.role === 'leader') return 'leader'
+    if (!this.formed) return 'forming'
+    if (!this.isBound) return 'waiting'
+    if (!this.isVoter) return 'learner'
+    return this.role === 'follower' ? 'follower' : 'candidate'
+  }
+
+  /** A leader that was heard of lately protects itself against votes. */
+  get inLease(): boolean {
+    if (this.leader === 0 || this.leaderGone) return false
+    return this.role === 'leader' || this.electionElapsed < this.limits.electionTicksMin
+  }
+
+  send(to: number, message: RaftMessage): void {
+    this.effects.push({ kind: 'send', to, message })
+  }
+
+  /** Drawn anew with each change of role, so that two candidates do not stay in step. */
+  resetElectionTimer(eager: boolean): void {
+    const ticks = eager ? this.limits.eagerElectionTicksMin : this.limits.electionTicksMin
+    this.electionElapsed = 0
+    this.electionTimeout = ticks + this.random.below(ticks)
+  }
+
+  setEpoch(epoch: number, votedFor: number): void {
+    invariant(epoch >= this.epoch, 'epochs never go back')
+    invariant(
+      epoch > this.epoch || this.votedFor === 0 || this.votedFor === votedFor,
+      'one vote an epoch',
+    )
+    if (epoch === this.epoch && votedFor === this.votedFor) return
+    this.epoch = epoch
+    this.votedFor = votedFor
+    this.hardStateChanged()
+  }
+
+  hardStateChanged(): void {
+    const { epoch, votedFor, formed } = this
+    this.persistence.setHardState(encodeHardState({ epoch, votedFor, formed }))
+  }
+
+  commitTo(position: number): void {
+    if (position <= this.commit) return
+    invariant(position <= this.log.last, 'only what is in the log is committed')
+    this.commit = position
+  }
+
+  truncate(from: number): void {
+    invariant(from > this.commit, 'what is committed is never truncated')
+    this.log.truncate(from)
+    this.persistence.truncated(from)
+    if (this.memberships.truncate(from)) this.membershipChanged()
+  }
+
+  /** Brings membership entries that arrived with the log into force. */
+  takeMemberships(): boolean {
+    let taken = false
+    for (const position of this.log.takeMembershipsSeen()) {
+      if (position <= this.memberships.latestPosition) continue
+      this.memberships.append(position, decodeMembership(this.log.bodyAt(position)))
+      taken = true
+    }
+    return taken
+  }
+
+  membershipChanged(): void {
+    const position = this.memberships.latestPosition
+    this.effects.push({ kind: 'membershipChanged', membership: this.membership, position })
+  }
+
+  /** Quorum views of this node and its peers, each the number that its name says. */
+  readonly matched: Reach = {
+    of: member => this.#peerValue(member, this.persistence.durable, 'match'),
+  }
+  readonly confirmed: Reach = {
+    of: member => this.#peerValue(member, Number.POSITIVE_INFINITY, 'confirmed'),
+  }
+  readonly active: Reach = {
+    of: member => {
+      if (member.node === this.self) return member.store === this.store ? 1 : 0
+      const peer = this.peers.get(member.node)
+      return peer?.active === true && peer.store === member.store ? 1 : 0
+    },
+  }
+  readonly granted: Reach = {
+    of: member => {
+      const vote = this.votes.get(voteKey(member.node, member.store))
+      return vote === undefined ? 0 : vote ? 1 : -1
+    },
+  }
+
+  #peerValue(member: Member, own: number, name: 'match' | 'confirmed'): number {
+    if (member.node === this.self) return member.store === this.store ? own : 0
+    const peer = this.peers.get(member.node)
+    return peer !== undefined && peer.store === member.store ? peer[name] : 0
+  }
+
+  /** How many voters come before this one when several could campaign at once. */
+  rankAmongVoters(without: number): number {
+    let rank = 0
+    for (const voter of this.membership.voters) {
+      if (voter.node < this.self && voter.node !== without) rank++
+    }
+    return rank
+  }
+}
+
+export function voteKey(node: number, store: string): string {
+  return `${node} ${store}`
+}
+
+/**
+ * The first entry at or below the checkpoint stands for where the log begins, since its epoch is
+ * known. A journal that ends below the checkpoint, or differs from it (a peer's checkpoint was put in
+ * place and the journal not yet reset), has nothing to add.
+ */
+function recoveredLog(checkpoint: CheckpointMark, entries: readonly Batch[]): Log {
+  const end = entries.length === 0 ? 0 : lastOf(entries[entries.length - 1]!)
+  const first = entries[0]?.first ?? 0
+  invariant(
+    end === 0 || first <= checkpoint.position + 1,
+    'the journal reaches back to the checkpoint',
+  )
+  const above = end <= checkpoint.position || first > checkpoint.position
+  const log = above
+    ? new Log(checkpoint.position, checkpoint.epoch, checkpoint.time)
+    : new Log(first - 1, 0, 0)
+  if (end <= checkpoint.position) return log
+  for (const batch of entries) log.append(batch.bytes, batch.count)
+  if (above) return log
+  log.compact(first)
+  const agrees = log.epochAt(checkpoint.position) === checkpoint.epoch
+  return agrees ? log : new Log(checkpoint.position, checkpoint.epoch, checkpoint.time)
+}
+
+function lastOf(batch: Batch): number {
+  return batch.first + batch.count - 1
+}
