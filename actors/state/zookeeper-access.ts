@@ -1,6 +1,11 @@
 /** Permission as it stands in the tree: lists decoded once, identities only where they matter. */
 import { type AclId, type AclTable, openAcl } from '../../storage/acl-table.ts'
-import { type AccessList, acceptedAcls, accessList, permits } from '../../transport/zookeeper/access.ts'
+import {
+  type AccessList,
+  acceptedAcls,
+  accessList,
+  permits,
+} from '../../transport/zookeeper/access.ts'
 import { decodeAcls, encodeAcls, type Id } from '../../transport/zookeeper/acl.ts'
 import { decodeIdentities } from '../../transport/zookeeper/identities.ts'
 import type { JuteReader } from '../../transport/zookeeper/jute-reader.ts'

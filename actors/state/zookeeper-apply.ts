@@ -4,33 +4,13 @@
  * and only the node where the client is answers.
  */
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
-import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { operation } from '../../transport/zookeeper/operations.ts'
-import type { Command, World } from './world.ts'
-import { Answer, writeStat } from './zookeeper-answers.ts'
-import { CommandHeader, ownOperation, replyStatus } from './zookeeper-commands.ts'
+import type { Command } from './world.ts'
+import { writeStat } from './zookeeper-answers.ts'
+import { ownOperation, replyStatus } from './zookeeper-commands.ts'
 import { applyMulti } from './zookeeper-multi.ts'
 import { attachSession, closeSession, createSession } from './zookeeper-sessions.ts'
-import { TreeWrites } from './zookeeper-writes.ts'
-
-/** What a command works with; one per world. */
-export interface Work {
-  readonly world: World
-  readonly header: CommandHeader
-  readonly reader: JuteReader
-  readonly answer: Answer
-  readonly writes: TreeWrites
-}
-
-export function createWork(world: World): Work {
-  return {
-    world,
-    header: new CommandHeader(),
-    reader: new JuteReader(),
-    answer: new Answer(),
-    writes: new TreeWrites(world.tree),
-  }
-}
+import { settle, type Work } from './zookeeper-work.ts'
 
 export function applyCommand(work: Work, command: Command): void {
   begin(work, command)
@@ -50,16 +30,6 @@ export function applyCommand(work: Work, command: Command): void {
   } else if (header.operation === operation.closeSession) closeSession(work, session)
   else if (header.operation === operation.multi) applyMulti(work)
   else applyWrite(work)
-}
-
-/** Everything that changed becomes visible: the zxid, then events, and the reply may follow. */
-export function settle(work: Work): void {
-  const { world, writes, answer } = work
-  world.numbers.zxid = writes.zxid
-  answer.zxid = writes.zxid
-  if (writes.changes.length === 0) return
-  for (const change of writes.changes) world.emitter.emit(change)
-  writes.changes = []
 }
 
 function begin(work: Work, command: Command): void {

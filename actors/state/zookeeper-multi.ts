@@ -3,6 +3,8 @@
  * one zxid. A failed one is still answered with error 0 in the header and a code for each operation.
  */
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
+import type { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
+import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import {
   decodeMultiHeader,
   encodeMultiEnd,
@@ -10,9 +12,9 @@ import {
   encodeMultiResult,
 } from '../../transport/zookeeper/multi.ts'
 import { operation } from '../../transport/zookeeper/operations.ts'
-import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
-import { settle, type Work } from './zookeeper-apply.ts'
+import { checkRequest } from '../../transport/zookeeper/requests.ts'
 import { writeStat } from './zookeeper-answers.ts'
+import { settle, type Work } from './zookeeper-work.ts'
 
 export function applyMulti(work: Work): void {
   const { world, answer, writes } = work
@@ -66,7 +68,7 @@ function runAll(work: Work, outcome: Outcome): void {
     if (error !== errorCode.ok) {
       outcome.failedAt = outcome.count
       outcome.error = error
-      outcome.count += 1 + countRest(work)
+      outcome.count += 1 + countRest(work.reader)
       return
     }
     outcome.count += 1
@@ -96,6 +98,15 @@ function encodeResult({ writes, world }: Work, type: number): void {
   if (type === operation.create || type === operation.create2) results.string(writes.path)
   if (type === operation.create2 || type === operation.setData) {
     writeStat(results, world.tree, writes.node)
+  }
+}
+
+/** Those behind the one that failed are answered too. */
+function countRest(reader: JuteReader): number {
+  for (let count = 0; ; count += 1) {
+    const type = decodeMultiHeader(reader)
+    if (type === undefined) return count
+    checkRequest(reader, type)
   }
 }
 

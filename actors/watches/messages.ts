@@ -6,6 +6,7 @@ export type WatchesMessage =
   | ReplyMessage
   | ZnodeChanged
   | ZnodeWatch
+  | ZnodeIdentities
   | KeysChanged
   | KeyWatch
   | KeyHistory
@@ -42,6 +43,15 @@ export interface ZnodeWatch {
   readonly path: string
   /** data (also exists) and children are one-shot. */
   readonly watcher: 'data' | 'children' | 'persistent' | 'recursive'
+  /** Who the connection is (transport/zookeeper/identities.ts): decides which events it may see. */
+  readonly identities: Uint8Array
+}
+
+/** An auth packet added to what the connection is. */
+export interface ZnodeIdentities {
+  readonly kind: 'znodeIdentities'
+  readonly connection: number
+  readonly identities: Uint8Array
 }
 
 /** All changes of one revision, in order; sent only while `keyWatches` are registered. */

@@ -21,7 +21,8 @@ export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
     body: 'bytes',
   },
   znodeChanged: { event: 'int', path: 'string', zxid: 'long', acl: 'bytes', parentAcl: 'bytes' },
-  znodeWatch: { connection: 'long', path: 'string', watcher: 'string' },
+  znodeWatch: { connection: 'long', path: 'string', watcher: 'string', identities: 'bytes' },
+  znodeIdentities: { connection: 'long', identities: 'bytes' },
   keysChanged,
   keyWatch: {
     connection: 'long',

@@ -1,0 +1,58 @@
+/**
+ * setWatches: a client that comes back names what it watches and the last zxid it saw. What changed
+ * since is told at once, the rest is watched again (facts 1.14).
+ */
+import type { Tree } from '../../storage/tree.ts'
+import { errorCode } from '../../transport/zookeeper/errors.ts'
+import { eventType, permission } from '../../transport/zookeeper/operations.ts'
+import { eventFrame } from '../../transport/zookeeper/watcher-event.ts'
+import type { ZnodeWatch } from '../watches/messages.ts'
+import { replyStatus } from './zookeeper-commands.ts'
+import type { Work } from './zookeeper-work.ts'
+
+/** The event that was missed; 0: none. */
+type Missed = (tree: Tree, path: string, since: number) => number
+
+export function catchUpWatches(work: Work): void {
+  const since = work.reader.long()
+  catchUp(work, since, 'data', missedData)
+  catchUp(work, since, 'data', missedCreation)
+  catchUp(work, since, 'children', missedChildren)
+  work.answer.error(errorCode.ok)
+}
+
+function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], missed: Missed): void {
+  const { reader, world, answer, writes } = work
+  for (let left = reader.count(4); left > 0; left -= 1) {
+    const path = reader.string()
+    const type = missed(world.tree, path, since)
+    if (type !== 0 && mayHear(work, path)) {
+      answer.notice(replyStatus.notification, eventFrame(answer.writer, type, path, -1))
+    } else {
+      const identities = writes.access.identitiesBytes()
+      const { connection } = answer
+      world.emitter.emit({ kind: 'znodeWatch', connection, path, watcher, identities })
+    }
+  }
+}
+
+function mayHear({ world, writes }: Work, path: string): boolean {
+  const node = world.tree.find(path)
+  return node === 0 || writes.access.permits(world.tree.acl(node), permission.read)
+}
+
+function missedData(tree: Tree, path: string, since: number): number {
+  const node = tree.find(path)
+  if (node === 0) return eventType.deleted
+  return tree.mzxid(node) > since ? eventType.dataChanged : 0
+}
+
+function missedCreation(tree: Tree, path: string): number {
+  return tree.find(path) === 0 ? 0 : eventType.created
+}
+
+function missedChildren(tree: Tree, path: string, since: number): number {
+  const node = tree.find(path)
+  if (node === 0) return eventType.deleted
+  return tree.pzxid(node) > since ? eventType.childrenChanged : 0
+}

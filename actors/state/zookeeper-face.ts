@@ -1,0 +1,33 @@
+/** The ZooKeeper face of the state machine: what the state actor calls. */
+import type { Face, World } from './world.ts'
+import { applyCommand } from './zookeeper-apply.ts'
+import { runRead } from './zookeeper-reads.ts'
+import { expireSession } from './zookeeper-sessions.ts'
+import { createWork, type Work } from './zookeeper-work.ts'
+
+export const zookeeperFace: Face = {
+  apply(world, command) {
+    applyCommand(workOf(world), command)
+  },
+  read(world, read) {
+    runRead(workOf(world), read)
+  },
+  expire(world, command, ended) {
+    expireSession(workOf(world), command, ended)
+  },
+}
+
+/** Buffers and caches, nothing that is replicated. A thread has one world, except in the simulator. */
+const works = new WeakMap<World, Work>()
+let last: Work | undefined
+
+function workOf(world: World): Work {
+  if (last?.world === world) return last
+  let work = works.get(world)
+  if (work === undefined) {
+    work = createWork(world)
+    works.set(world, work)
+  }
+  last = work
+  return work
+}
