@@ -1,0 +1,612 @@
+/**
+ * The log on disk (DESIGN.md D12, D14, D15). Records gather in one buffer; `flush` makes them one
+ * write and one sync. One batch is in flight at a time; what comes meanwhile is the next batch. A full
+ * disk is waited out and loses nothing; any other failed write, and any failed sync, throws and is final.
+ */
+import type { Clock, Disk, DiskFile, Jobs } from '../runtime/host.ts'
+import { invariant } from '../runtime/invariant.ts'
+import { diskFailed, isDiskFull, StorageError } from './errors.ts'
+import { type JournalJob, type JournalJobResult, journalJobModule } from './journal-job.ts'
+import {
+  BatchBuffer,
+  batchKind,
+  entryAt,
+  entryBytesMin,
+  journalFormat,
+  readUint64,
+  storeTag,
+} from './journal-record.ts'
+import type { Chain } from './journal-reader.ts'
+import { type Damaged, recoverJournal } from './journal-recovery.ts'
+import { RecoveredLog } from './recovered-log.ts'
+import { type ClosedSegment, prepareSegment, Segment, segmentPath, writeZeros } from './segment.ts'
+import { SyncPolicy } from './sync-policy.ts'
+
+export interface JournalOptions {
+  readonly disk: Disk
+  readonly jobs: Jobs
+  readonly clock: Clock
+  readonly directory: string
+  readonly store: Uint8Array
+  readonly segmentBytes: number
+  /** `never` is for benchmarks: what is acknowledged may be lost with the machine. */
+  readonly fsync: 'always' | 'never'
+  /** Segments that are no longer needed are kept while they are not more than this together. */
+  readonly retainedBytesMax: number
+  /** What to tell the owner, called from within `flush` and `completed`. */
+  readonly notify: (outcome: JournalOutcome) => void
+  /** Called from the event loop; the owner passes it on to `completed` in its own time. */
+  readonly complete: (completion: JournalCompletion) => void
+}
+
+export type JournalOutcome =
+  | { readonly kind: 'persisted'; readonly id: number }
+  | { readonly kind: 'diskFull'; readonly id: number }
+  | { readonly kind: 'spaceReturned' }
+
+/** `failure` is '' when it went well. */
+export type JournalCompletion =
+  | { readonly kind: 'synced'; readonly failure: string }
+  | {
+      readonly kind: 'prepared'
+      readonly sequence: number
+      readonly full: boolean
+      readonly failure: string
+    }
+  | { readonly kind: 'removed'; readonly failure: string }
+
+export interface Opened {
+  readonly kind: 'opened'
+  readonly journal: Journal
+  readonly log: RecoveredLog
+  readonly hardState: Uint8Array
+  /** Bytes of a batch that was never acknowledged, cut off. */
+  readonly tornBytes: number
+}
+
+/** `mayCreate`: this store never had a journal; otherwise one that is missing is damage. */
+export function openJournal(
+  options: JournalOptions,
+  from: { readonly position: number; readonly mayCreate: boolean },
+): Opened | Damaged {
+  const { disk, directory, store } = options
+  if (!disk.exists(directory)) {
+    disk.makeDirectory(directory)
+    disk.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
+  }
+  const found = recoverJournal({ disk, directory, store, position: from.position })
+  if (found.kind === 'damaged') return found
+  if (found.kind === 'empty' && !from.mayCreate) {
+    return { kind: 'damaged', path: directory, offset: 0, reason: 'the journal is missing' }
+  }
+  removeLeftovers(disk, directory, found.leftovers)
+  if (found.kind === 'empty') return createJournal(options, from.position)
+  const { head, chain, torn } = found
+  const file = disk.open(head.path, 'write')
+  cutOff(file, torn.start, torn.end)
+  const segment = new Segment(
+    head.sequence,
+    head.path,
+    file,
+    head.end,
+    head.sizeBytes,
+    head.positionMax,
+  )
+  const journal = new Journal(options, chain, segment, found.closed, found.spare, found.hardState)
+  journal.prepare()
+  const tornBytes = torn.end - torn.start
+  return { kind: 'opened', journal, log: found.log, hardState: found.hardState, tornBytes }
+}
+
+function createJournal(options: JournalOptions, position: number): Opened {
+  const { disk, directory, segmentBytes, fsync } = options
+  const path = segmentPath(directory, 1)
+  try {
+    prepareSegment(disk, path, segmentBytes, fsync === 'always')
+  } catch (error) {
+    if (!isDiskFull(error)) throw diskFailed(path, error)
+    const message = `${directory}: no space for the first journal segment of ${segmentBytes} bytes`
+    throw new StorageError('noSpace', message, error)
+  }
+  const chain = { sequence: 1, checksum: 0, storeTag: storeTag(options.store) }
+  const segment = new Segment(1, path, disk.open(path, 'write'), 0, segmentBytes, 0)
+  const journal = new Journal(options, chain, segment, [], 0, new Uint8Array(0))
+  journal.beginFirstSegment()
+  journal.prepare()
+  const log = new RecoveredLog(position)
+  return { kind: 'opened', journal, log, hardState: new Uint8Array(0), tornBytes: 0 }
+}
+
+/** The end of a segment must be zeros before anything is written there again. */
+function cutOff(file: DiskFile, start: number, end: number): void {
+  if (start === end) return
+  try {
+    writeZeros(file, start, end)
+    file.syncNow()
+  } catch (error) {
+    throw diskFailed(file.path, error)
+  }
+}
+
+function removeLeftovers(disk: Disk, directory: string, paths: readonly string[]): void {
+  if (paths.length === 0) return
+  for (const path of paths) disk.remove(path)
+  disk.syncDirectory(directory)
+}
+
+export interface JournalStatus {
+  readonly segments: number
+  readonly sizeBytes: number
+  readonly isFull: boolean
+  readonly syncs: number
+  readonly lastSyncMillis: number
+  readonly inline: boolean
+}
+
+type Step = 'batch' | 'opening' | 'seal'
+
+export class Journal {
+  readonly #options: JournalOptions
+  readonly #policy: SyncPolicy
+  readonly #storeTag: number
+  readonly #batch = new BatchBuffer()
+  readonly #small = new BatchBuffer()
+  /** Ids of the batch that gathers, and of the one that is being synced. */
+  #gathered: number[] = []
+  #inFlight: number[] = []
+  /** Of `#gathered`, how many were already told that the disk is full. */
+  #refused = 0
+  #sequence: number
+  #checksum: number
+  #current: Segment
+  /** The segment that `#current` follows and that still wants its seal. */
+  #previous: Segment | undefined
+  #closed: ClosedSegment[]
+  /** Made ahead; 0: none. */
+  #spare: number
+  #isPreparing = false
+  #isSpareRefused = false
+  #isRemoving = false
+  #isFull = false
+  #hasEntries = false
+  /** After a reset all that is before it goes, for which it needs a segment of its own. */
+  #isResetGathered = false
+  #isResetInFlight = false
+  #mustTurn = false
+  /** Highest position in the batch that holds the reset. */
+  #afterReset = 0
+  #gatheredMax = 0
+  #hardState: Uint8Array
+  #compacted = 0
+  /** After a failed write: up to here the current segment may hold parts of it. */
+  #dirtyEnd = 0
+  #outstanding: Step | undefined
+  #syncStarted = 0
+
+  constructor(
+    options: JournalOptions,
+    chain: Chain,
+    current: Segment,
+    closed: readonly ClosedSegment[],
+    spare: number,
+    hardState: Uint8Array,
+  ) {
+    this.#options = options
+    this.#policy = new SyncPolicy()
+    this.#storeTag = chain.storeTag
+    this.#sequence = chain.sequence
+    this.#checksum = chain.checksum
+    this.#current = current
+    this.#closed = [...closed]
+    this.#spare = spare
+    this.#hardState = hardState
+    invariant(
+      options.segmentBytes >= segmentBytesMin,
+      'a segment is not smaller than its least size',
+    )
+  }
+
+  /** Gathers one request; `flush` makes it durable and `persisted` tells. The bytes are copied. */
+  persist(id: number, truncateFrom: number, entries: Uint8Array, hardState: Uint8Array): void {
+    this.#gathered.push(id)
+    if (truncateFrom > 0) this.#batch.truncate(truncateFrom)
+    if (entries.length > 0) {
+      this.#batch.entries(entries)
+      this.#gatheredMax = Math.max(this.#gatheredMax, lastPosition(entries))
+      this.#hasEntries = true
+    }
+    if (hardState.length > 0) {
+      invariant(
+        hardState.length <= this.#reserveBytes / 2,
+        'a hard state is small beside a segment',
+      )
+      this.#batch.hardState(hardState)
+      this.#hardState = hardState.slice()
+    }
+  }
+
+  /** The log starts anew above `position`; what was before goes when this is durable. */
+  reset(position: number, epoch: number): void {
+    this.#batch.reset(position, epoch)
+    this.#mustTurn = true
+    this.#isResetGathered = true
+    this.#compacted = Math.max(this.#compacted, position)
+    this.#gatheredMax = 0
+  }
+
+  /** Segments that lie wholly at or below this position may go. */
+  compact(position: number): void {
+    if (position <= this.#compacted) return
+    this.#compacted = position
+    this.#removeOld()
+  }
+
+  /** Writes what was gathered, unless a batch is in flight or there is no room for it. */
+  flush(): void {
+    if (this.#isFull) this.#full()
+    else this.#advance()
+  }
+
+  /** What `complete` was called with. Throws when the disk has failed. */
+  completed(completion: JournalCompletion): void {
+    if (completion.failure !== '') throw diskFailed(this.#options.directory, completion.failure)
+    if (completion.kind === 'prepared') this.#prepared(completion.sequence, completion.full)
+    else if (completion.kind === 'removed') this.#isRemoving = false
+    else this.#synced()
+  }
+
+  /** To be called now and then while this says that it would help. */
+  get wantsRetry(): boolean {
+    return this.#isFull || this.#isSpareRefused
+  }
+
+  retry(): void {
+    this.#prepareSpare()
+    this.#advance()
+  }
+
+  status(): JournalStatus {
+    const closedBytes = this.#closed.reduce((sum, segment) => sum + segment.sizeBytes, 0)
+    const spareBytes = this.#spare > 0 ? this.#options.segmentBytes : 0
+    return {
+      segments: this.#closed.length + 1 + (this.#spare > 0 ? 1 : 0),
+      sizeBytes: closedBytes + this.#current.sizeBytes + spareBytes,
+      isFull: this.#isFull,
+      syncs: this.#policy.syncs,
+      lastSyncMillis: this.#policy.lastMillis,
+      inline: this.#policy.isInline,
+    }
+  }
+
+  /** Millis since the sync that is outstanding began; 0: none is. */
+  outstandingMillis(): number {
+    if (this.#outstanding === undefined) return 0
+    return this.#options.clock.monotonicMillis() - this.#syncStarted
+  }
+
+  /** For a new journal: the opening is durable when this returns. */
+  beginFirstSegment(): void {
+    this.#writeOpening(this.#current)
+    if (this.#options.fsync === 'always') this.#syncInPlace(this.#current.file)
+  }
+
+  /** Begins to make the next segment ahead, if there is none. */
+  prepare(): void {
+    this.#prepareSpare()
+  }
+
+  close(): void {
+    this.#current.file.close()
+    this.#previous?.file.close()
+  }
+
+  // ── one batch ──────────────────────────────────────────────────────────────────────────────────
+
+  #advance(): void {
+    while (this.#outstanding === undefined) {
+      if (this.#mustTurn && !this.#isResetGathered) {
+        if (!this.#turnOver()) return
+      } else if (this.#batch.isEmpty) {
+        if (this.#gathered.length === 0) return
+        this.#swapIds()
+        this.#durable()
+      } else if (!this.#hasRoom()) {
+        if (!this.#turnOver()) return
+      } else if (!this.#writeBatch()) return
+    }
+  }
+
+  #hasRoom(): boolean {
+    const room = this.#current.roomBytes
+    const size = this.#batch.sizeBytes
+    if (size > room) return this.#isOversized(size)
+    // Without a segment ahead the last room is kept for votes, which are small.
+    const isScarce = this.#isSpareRefused && this.#spare === 0 && this.#hasEntries
+    return !isScarce || size <= room - this.#reserveBytes
+  }
+
+  /** A batch larger than any segment grows one that has only its opening. */
+  #isOversized(size: number): boolean {
+    const isFresh = this.#current.positionMax === 0 && this.#current.end <= this.#reserveBytes
+    return isFresh && size > this.#options.segmentBytes - this.#reserveBytes
+  }
+
+  get #reserveBytes(): number {
+    return this.#options.segmentBytes >>> reserveShift
+  }
+
+  /** Whether it was written; not when the disk is full. */
+  #writeBatch(): boolean {
+    const bytes = this.#batch.finish(
+      batchKind.records,
+      this.#sequence,
+      this.#checksum,
+      this.#storeTag,
+    )
+    if (!this.#cleanUp() || !this.#tryWrite(bytes)) return false
+    this.#sequence++
+    this.#checksum = this.#batch.checksum
+    this.#current.positionMax = Math.max(this.#current.positionMax, this.#gatheredMax)
+    this.#afterReset = this.#gatheredMax
+    this.#batch.clear()
+    this.#swapIds()
+    this.#sync(this.#current.file, 'batch')
+    return true
+  }
+
+  #swapIds(): void {
+    const empty = this.#inFlight
+    invariant(empty.length === 0, 'one batch is in flight at a time')
+    this.#inFlight = this.#gathered
+    this.#gathered = empty
+    this.#isResetInFlight = this.#isResetGathered
+    this.#isResetGathered = false
+    this.#refused = 0
+    this.#gatheredMax = 0
+    this.#hasEntries = false
+  }
+
+  #tryWrite(bytes: Uint8Array): boolean {
+    try {
+      this.#current.write(bytes)
+      return true
+    } catch (error) {
+      if (!isDiskFull(error)) throw diskFailed(this.#current.path, error)
+      this.#dirtyEnd = Math.max(this.#dirtyEnd, this.#current.end + bytes.length)
+      this.#full()
+      return false
+    }
+  }
+
+  /** Parts of a failed write become zeros again, durably, before anything else goes there. */
+  #cleanUp(): boolean {
+    if (this.#dirtyEnd === 0) return true
+    const { file, end } = this.#current
+    try {
+      writeZeros(file, end, Math.min(this.#dirtyEnd, file.sizeBytes()))
+    } catch (error) {
+      if (!isDiskFull(error)) throw diskFailed(file.path, error)
+      return false
+    }
+    this.#syncInPlace(file)
+    this.#dirtyEnd = 0
+    return true
+  }
+
+  #durable(): void {
+    if (this.#isFull) {
+      this.#isFull = false
+      this.#options.notify({ kind: 'spaceReturned' })
+    }
+    const ids = this.#inFlight
+    for (const id of ids) this.#options.notify({ kind: 'persisted', id })
+    ids.length = 0
+    if (this.#isResetInFlight) this.#forgetOld()
+  }
+
+  /** The reset is durable: no entry before it counts any more. */
+  #forgetOld(): void {
+    this.#isResetInFlight = false
+    this.#closed = this.#closed.map(segment => ({ ...segment, positionMax: 0 }))
+    this.#current.positionMax = this.#afterReset
+  }
+
+  #full(): void {
+    this.#isFull = true
+    while (this.#refused < this.#gathered.length) {
+      this.#options.notify({ kind: 'diskFull', id: this.#gathered[this.#refused++]! })
+    }
+  }
+
+  // ── syncs ──────────────────────────────────────────────────────────────────────────────────────
+
+  #sync(file: DiskFile, step: Step): void {
+    if (this.#options.fsync === 'never') return this.#stepDone(step)
+    this.#syncStarted = this.#options.clock.monotonicMillis()
+    if (this.#policy.isInline) {
+      this.#syncInPlace(file)
+      this.#policy.took(this.#options.clock.monotonicMillis() - this.#syncStarted)
+      return this.#stepDone(step)
+    }
+    this.#outstanding = step
+    file.sync(error => {
+      this.#options.complete({
+        kind: 'synced',
+        failure: error === undefined ? '' : error.message || 'sync failed',
+      })
+    })
+  }
+
+  #syncInPlace(file: DiskFile): void {
+    try {
+      file.syncNow()
+    } catch (error) {
+      throw diskFailed(file.path, error)
+    }
+  }
+
+  #synced(): void {
+    const step = this.#outstanding
+    invariant(step !== undefined, 'a sync completes once')
+    this.#outstanding = undefined
+    this.#policy.took(this.#options.clock.monotonicMillis() - this.#syncStarted)
+    this.#stepDone(step)
+    this.#advance()
+  }
+
+  #stepDone(step: Step): void {
+    if (step === 'batch') this.#durable()
+    else if (step === 'opening') this.#seal()
+    else this.#sealed()
+  }
+
+  // ── from one segment to the next ───────────────────────────────────────────────────────────────
+
+  /**
+   * The opening of the next segment is durable, then the seal of this one, then the next batch goes
+   * on: so a sealed segment without an intact successor has lost something that was acknowledged.
+   */
+  #turnOver(): boolean {
+    if (this.#spare === 0) {
+      if (this.#isSpareRefused) this.#full()
+      else this.#prepareSpare()
+      return false
+    }
+    if (!this.#cleanUp()) return false
+    const { disk, directory, segmentBytes } = this.#options
+    const path = segmentPath(directory, this.#spare)
+    const next = new Segment(this.#spare, path, disk.open(path, 'write'), 0, segmentBytes, 0)
+    try {
+      this.#writeOpening(next)
+    } catch (error) {
+      if (!isDiskFull(error)) throw diskFailed(path, error)
+      this.#discard(next)
+      this.#full()
+      return false
+    }
+    this.#spare = 0
+    this.#previous = this.#current
+    this.#current = next
+    if (!this.#isResetGathered) this.#mustTurn = false
+    this.#sync(next.file, 'opening')
+    return true
+  }
+
+  /** It may hold parts of an opening, so another one is made. */
+  #discard(spare: Segment): void {
+    spare.file.close()
+    this.#options.disk.remove(spare.path)
+    this.#spare = 0
+    this.#isSpareRefused = true
+  }
+
+  #writeOpening(segment: Segment): void {
+    const small = this.#small
+    small.clear()
+    small.segment({ format: journalFormat, store: this.#options.store, segment: segment.sequence })
+    if (this.#hardState.length > 0) small.hardState(this.#hardState)
+    segment.write(small.finish(batchKind.records, this.#sequence, this.#checksum, this.#storeTag))
+    this.#sequence++
+    this.#checksum = small.checksum
+  }
+
+  #seal(): void {
+    const previous = this.#previous
+    invariant(previous !== undefined, 'a seal ends the segment before the current one')
+    this.#small.clear()
+    const first = this.#sequence - 1
+    const bytes = this.#small.finish(batchKind.seal, first, 0, this.#storeTag)
+    try {
+      previous.write(bytes)
+    } catch (error) {
+      // A seal only guards against lost files; a disk that is full even here may do without it.
+      if (!isDiskFull(error)) throw diskFailed(previous.path, error)
+      return this.#sealed()
+    }
+    this.#sync(previous.file, 'seal')
+  }
+
+  #sealed(): void {
+    const previous = this.#previous
+    invariant(previous !== undefined, 'a seal ends the segment before the current one')
+    this.#previous = undefined
+    previous.file.close()
+    const { sequence, path, sizeBytes, positionMax } = previous
+    this.#closed.push({ sequence, path, sizeBytes, positionMax })
+    if (!this.#isSpareRefused) this.#prepareSpare()
+    this.#removeOld()
+  }
+
+  #prepareSpare(): void {
+    if (this.#spare > 0 || this.#isPreparing) return
+    this.#isPreparing = true
+    const { directory, segmentBytes, fsync } = this.#options
+    const sequence = this.#current.sequence + 1
+    const path = segmentPath(directory, sequence)
+    this.#run(
+      { kind: 'prepare', path, sizeBytes: segmentBytes, fsync: fsync === 'always' },
+      (full, failure) => this.#options.complete({ kind: 'prepared', sequence, full, failure }),
+    )
+  }
+
+  #prepared(sequence: number, full: boolean): void {
+    this.#isPreparing = false
+    this.#isSpareRefused = full
+    if (!full) this.#spare = sequence
+    if (full) this.flush()
+    else this.#advance()
+  }
+
+  #removeOld(): void {
+    if (this.#isRemoving) return
+    let removable = 0
+    while (
+      removable < this.#closed.length &&
+      this.#closed[removable]!.positionMax <= this.#compacted
+    ) {
+      removable++
+    }
+    let bytes = this.#closed
+      .slice(0, removable)
+      .reduce((sum, segment) => sum + segment.sizeBytes, 0)
+    const paths: string[] = []
+    while (paths.length < removable && bytes > this.#options.retainedBytesMax) {
+      const oldest = this.#closed[paths.length]!
+      bytes -= oldest.sizeBytes
+      paths.push(oldest.path)
+    }
+    if (paths.length === 0) return
+    this.#closed.splice(0, paths.length)
+    this.#isRemoving = true
+    this.#run({ kind: 'remove', paths }, (_full, failure) =>
+      this.#options.complete({ kind: 'removed', failure }),
+    )
+  }
+
+  #run(job: JournalJob, done: (full: boolean, failure: string) => void): void {
+    this.#options.jobs.run<JournalJobResult>(journalJobModule, job, (error, result) => {
+      if (error !== undefined) return done(false, error.message || 'a journal job failed')
+      if (result?.kind === 'failed') return done(false, result.reason)
+      done(result?.kind === 'full', '')
+    })
+  }
+}
+
+export const segmentBytesMin = 64 * 1024
+
+/** One sixteenth of a segment. */
+const reserveShift = 4
+
+/** Entries in a batch rise in position or overwrite; the highest counts. */
+function lastPosition(entries: Uint8Array): number {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+  let highest = 0
+  for (let offset = 0; offset < entries.length; ) {
+    const length = view.getUint32(offset + entryAt.length, true)
+    invariant(length >= entryBytesMin && offset + length <= entries.length, 'entries are whole')
+    const position = readUint64(view, offset + entryAt.position)
+    if (position > highest) highest = position
+    offset += length
+  }
+  return highest
+}
