@@ -1,4 +1,5 @@
 /** The well-known actors of a node, for `context.find`: wherever the placement put them. */
+import { consensusProtocol } from './consensus/protocol.ts'
 import { controlProtocol } from './control.ts'
 import { etcdProtocol, zookeeperProtocol } from './gateways/protocol.ts'
 import { sessionsProtocol } from './sessions/protocol.ts'
@@ -6,6 +7,7 @@ import { stateProtocol } from './state/protocol.ts'
 import { watchesProtocol } from './watches/protocol.ts'
 
 export const directory = {
+  consensus: { name: 'consensus', protocol: consensusProtocol },
   state: { name: 'state', protocol: stateProtocol },
   sessions: { name: 'sessions', protocol: sessionsProtocol },
   watches: { name: 'watches', protocol: watchesProtocol },

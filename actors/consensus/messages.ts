@@ -1,5 +1,17 @@
-/** What the consensus actor accepts from actors of its own node. Peer messages are in protocol.ts. */
+import type { JournalNotice } from '../journal/messages.ts'
+import type { PeersNotice } from '../peers/messages.ts'
+import type { RaftMessage } from './raft/messages.ts'
+
+/** All that the consensus actor accepts: from its own node, the journal, the links, and its peers. */
 export type ConsensusMessage =
+  | ConsensusRequest
+  | JournalNotice
+  | PeersNotice
+  | RaftMessage
+  | ConsensusForward
+
+/** What it accepts from actors of its own node. */
+export type ConsensusRequest =
   /** Entries without position, epoch and time (entry.ts), in the order of their stream. */
   | { readonly kind: 'propose'; readonly entries: Uint8Array; readonly count: number }
   /** Answered to the named actor by `readReady` (or `readFailed`), in one message for the whole batch. */
@@ -8,15 +20,26 @@ export type ConsensusMessage =
   | { readonly kind: 'applied'; readonly position: number }
   /** A durable checkpoint exists: the log up to it may go. */
   | { readonly kind: 'checkpointed'; readonly position: number; readonly epoch: number }
-  /** A checkpoint that a peer sent is in place and the state machine stands on it. */
-  | { readonly kind: 'checkpointInstalled'; readonly position: number; readonly epoch: number }
+  /**
+   * The state machine stands on a checkpoint: its own at the start (position 0 if there is none), or
+   * later one that a peer sent. `membership` is the body of the last membership entry in it.
+   */
+  | {
+      readonly kind: 'checkpointInstalled'
+      readonly position: number
+      readonly epoch: number
+      readonly time: number
+      readonly membership: Uint8Array
+    }
   | { readonly kind: 'tick' }
+  /** Answered by `done` to the named actor. */
   | {
       readonly kind: 'transfer'
       readonly replyTo: string
       readonly id: number
       readonly target: number
     }
+  /** `change` is a MembershipChange (interface.ts) as JSON; answered by `done` once it is committed. */
   | {
       readonly kind: 'changeMembership'
       readonly replyTo: string
@@ -25,7 +48,25 @@ export type ConsensusMessage =
     }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
 
-/** What consensus tells the actors that registered for it (state, sessions, gateways, node). */
+/** What consensus actors say to each other whatever the protocol: work that only a leader can do. */
+export type ConsensusForward =
+  | {
+      readonly kind: 'forward'
+      readonly from: number
+      readonly entries: Uint8Array
+      readonly count: number
+    }
+  /** Every attempt has an id of its own. */
+  | { readonly kind: 'readIndex'; readonly from: number; readonly id: number }
+  /** `position` -1: the leader could not say. */
+  | {
+      readonly kind: 'readIndexReply'
+      readonly from: number
+      readonly id: number
+      readonly position: number
+    }
+
+/** What consensus tells the actors of its node (state, sessions, gateways). */
 export type ConsensusNotice =
   /** Entries `first` … `first + count - 1`, stamped; concatenated. */
   | {

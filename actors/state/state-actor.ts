@@ -67,6 +67,7 @@ class StateMachine {
       numbers,
       identity: setup.identity,
       emitter: this.#emitter,
+      applied: setup.replica,
     }
     this.#peers = setup.nodes
       .filter(node => node !== setup.identity.node)
@@ -74,6 +75,7 @@ class StateMachine {
     this.#hashes = new HashComparison(setup.identity.node, () => setup.nodes.length)
     this.#checkpoints = new CheckpointDriver(context, setup.replica, setup.checkpoints)
     this.#announceLifetimes()
+    this.#announcePosition()
     context.every(tickMillis, { kind: 'tick' })
   }
 
@@ -99,7 +101,9 @@ class StateMachine {
       case 'status':
         return this.#answerStatus(message.id)
       case 'tick':
-        this.#world.keyspace.compactStep(compactionEntriesPerTick)
+        if (this.#world.keyspace.compactStep(compactionEntriesPerTick)) {
+          etcdFace.compacted(this.#world)
+        }
         return this.#checkpoints.tick()
       case 'readReady':
       case 'readFailed':
@@ -229,9 +233,18 @@ class StateMachine {
     while ((this.#barriers[0]?.position ?? Number.POSITIVE_INFINITY) <= this.#replica.position) {
       const reached = this.#barriers.shift()
       if (reached === undefined) return
-      const asker = reached.replyTo === 'control' ? directory.control : directory.sessions
-      this.#context.find<BarrierReached>(asker).tell({ kind: 'barrierReached', id: reached.id })
+      const answer = { kind: 'barrierReached', id: reached.id } as const
+      if (reached.replyTo === 'control') this.#context.find(directory.control).tell(answer)
+      else this.#context.find(directory.sessions).tell(answer)
     }
+  }
+
+  /** Consensus goes on from where the state stands: at the start, and after a peer's checkpoint. */
+  #announcePosition(): void {
+    const { position, epoch, time, membership } = this.#replica
+    this.#context
+      .find(directory.consensus)
+      .tell({ kind: 'checkpointInstalled', position, epoch, time, membership })
   }
 
   #announceLifetimes(): void {
@@ -258,9 +271,21 @@ class StateMachine {
     invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')
     this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
     this.#announceLifetimes()
-    this.#context.find(directory.consensus).tell({ kind: 'checkpointInstalled', position, epoch })
+    this.#announceUnanswered()
+    this.#announcePosition()
     this.#runAll(this.#waiting.takeThroughPosition(position))
     this.#releaseBarriers()
+  }
+
+  /** What the checkpoint contains of our own commands will not be answered; reads behind them may run. */
+  #announceUnanswered(): void {
+    const sessions = this.#ownSequence(stream.sessions)
+    this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence: sessions })
+    for (const gateway of ['zookeeper', 'etcd'] as const) {
+      const through = this.#ownSequence(stream[gateway])
+      this.#context.find(directory[gateway]).tell({ kind: 'unanswered', through })
+      this.#runAll(this.#waiting.takeThroughSequence(stream[gateway], through))
+    }
   }
 
   #answerStatus(id: number): void {
