@@ -2,22 +2,48 @@
  * The etcd face of the store: keys with all their versions (MVCC). Applies happen in order, on one
  * thread; nothing is checked here that a command may get wrong (that is the apply's part).
  *
- * A `Pointer` names one version of one key, put or tombstone. It is good until the next change of
- * any kind to this keyspace (put, delete, compactStep, rollback); do not keep it longer.
+ * A `Pointer` names one version of one key, put or tombstone. It is good, and the bytes it names
+ * stay readable, until the next call of `maintain` or `compactStep`, which belong between commands.
  * Revisions are below 2^53; a lease is two uint32 halves, 0/0 = none.
  */
-export type Pointer = number
+import { invariant } from '../runtime/invariant.ts'
+import { byteOf, idWord, keyByte, type Pointer, slabOf, typeWord, wordOf } from './entry.ts'
+import { EntryIndex } from './entry-index.ts'
+import { OwnerIndex } from './owner-index.ts'
+import { RevisionLog } from './revision-log.ts'
+import { sortByRevision } from './revision-sort.ts'
+import type { Mover } from './slabs.ts'
+import { StateHash } from './state-hash.ts'
+import { VersionChains } from './version-chains.ts'
+import { VersionEntries } from './version-entry.ts'
 
-export class Keyspace {
-  #versions: (Version | undefined)[] = [undefined]
-  #byKey = new Map<string, Pointer[]>()
-  #sorted: string[] | undefined = []
-  #log: Pointer[] = []
+export type { Pointer } from './entry.ts'
+
+/** What `maintain` looks at in one call. */
+const maintainBytes = 64 * 1024
+
+export class Keyspace implements Mover {
+  readonly index: EntryIndex
+  /** Of the keys that exist, without their history. */
+  readonly hash = new StateHash()
+  /** All versions from `compactRevision` on, and older ones that compaction has not come to. */
+  readonly log = new RevisionLog()
+  readonly #entries: VersionEntries
+  readonly #chains: VersionChains
+  readonly #leases = new OwnerIndex()
   #revision = 1
   #compactRevision = 0
-  #compactionPending = false
   #keyCount = 0
-  #undo: (() => void)[] | undefined
+  #compactionPending = false
+  #compactAt = 0
+  #listings = 0
+  #mark: Mark | undefined
+
+  constructor(seed = 0) {
+    this.index = new EntryIndex(seed)
+    this.#entries = new VersionEntries(this.index.slabs)
+    this.#chains = new VersionChains(this.index.slabs, this.#entries)
+  }
 
   /** The newest revision; 1 while nothing was ever put. The first change of a revision sets it. */
   get revision(): number {
@@ -36,7 +62,8 @@ export class Keyspace {
 
   /** The version that was current at `revision` (0: now); 0 when the key did not exist then. */
   get(key: Uint8Array, revision = 0): Pointer {
-    return this.#at(text(key), revision)
+    const id = this.index.find(key, key.length)
+    return id === 0 ? 0 : this.#existing(id, revision)
   }
 
   /** `revision` is `keyspace.revision + 1` for a command's first change and the same for its others. */
@@ -48,36 +75,25 @@ export class Keyspace {
     revision: number,
     sub: number,
   ): Pointer {
-    const old = this.#entry(this.get(key))
-    return this.#append({
-      key: key.slice(),
-      value: value.slice(),
-      deleted: false,
-      create: old ? old.create : revision,
-      mod: revision,
-      version: old ? old.version + 1 : 1,
-      sub,
-      leaseHigh: leaseHigh >>> 0,
-      leaseLow: leaseLow >>> 0,
-    })
+    invariant(revision >= this.#revision, 'revisions do not go back')
+    const id = this.index.find(key, key.length)
+    const old = id === 0 ? 0 : this.index.table.get(id)
+    const pointer = this.#entries.write(key, value, leaseHigh, leaseLow, revision, sub, old)
+    this.#enter(pointer, id, old)
+    this.#revision = revision
+    return pointer
   }
 
   /** Returns the version that was deleted, still readable as `prev_kv`; 0 when there was no such key. */
   delete(key: Uint8Array, revision: number, sub: number): Pointer {
-    const pointer = this.get(key)
-    if (pointer === 0) return 0
-    this.#append({
-      key: key.slice(),
-      value: new Uint8Array(0),
-      deleted: true,
-      create: 0,
-      mod: revision,
-      version: 0,
-      sub,
-      leaseHigh: 0,
-      leaseLow: 0,
-    })
-    return pointer
+    invariant(revision >= this.#revision, 'revisions do not go back')
+    const id = this.index.find(key, key.length)
+    if (id === 0) return 0
+    const old = this.index.table.get(id)
+    if (this.#entries.deleted(old)) return 0
+    this.#enter(this.#entries.writeTombstone(key, revision, sub), id, old)
+    this.#revision = revision
+    return old
   }
 
   /**
@@ -91,13 +107,13 @@ export class Keyspace {
     limit: number,
     into: Pointer[],
   ): number {
-    this.#sorted ??= [...this.#byKey.keys()].sort()
-    const low = text(from)
-    const high = to === null ? undefined : text(to)
+    if (to !== null && compareBytes(from, to) >= 0) return 0
+    const { order } = this.index
+    const end = to === null ? 0 : order.seek(to, 0, to.length)
     let found = 0
-    for (const key of this.#sorted) {
-      if (key < low || (high !== undefined && key >= high)) continue
-      const pointer = this.#at(key, revision)
+    let position = order.seek(from, 0, from.length)
+    for (; position !== end; position = order.next(position)) {
+      const pointer = this.#existing(order.id(position), revision)
       if (pointer === 0) continue
       into.push(pointer)
       if (++found === limit) break
@@ -107,7 +123,17 @@ export class Keyspace {
 
   /** How many keys `range` would find without a limit. */
   count(from: Uint8Array, to: Uint8Array | null, revision: number): number {
-    return this.range(from, to, revision, 0, [])
+    if (to !== null && compareBytes(from, to) >= 0) return 0
+    const { order } = this.index
+    const end = to === null ? 0 : order.seek(to, 0, to.length)
+    let position = order.seek(from, 0, from.length)
+    const now = revision === 0 || revision === this.#revision
+    if (now && this.index.size === this.#keyCount) return order.distance(position, end)
+    let count = 0
+    for (; position !== end; position = order.next(position)) {
+      if (this.#existing(order.id(position), revision) !== 0) count++
+    }
+    return count
   }
 
   /**
@@ -119,11 +145,11 @@ export class Keyspace {
   changes(fromRevision: number, revisionsMax: number, into: Pointer[]): number {
     let revisions = 0
     let last = 0
-    for (const pointer of this.#log) {
-      const mod = this.modRevision(pointer)
-      if (mod < fromRevision) continue
-      if (mod !== last && ++revisions > revisionsMax) return mod
-      last = mod
+    for (let number = this.#logNumber(fromRevision, 0); number < this.log.end; number++) {
+      const pointer = this.log.at(number)
+      const revision = this.#entries.modRevision(pointer)
+      if (revision !== last && ++revisions > revisionsMax) return revision
+      last = revision
       into.push(pointer)
     }
     return Math.max(fromRevision, this.#revision + 1)
@@ -133,28 +159,31 @@ export class Keyspace {
   compact(revision: number): void {
     this.#compactRevision = revision
     this.#compactionPending = true
+    this.#compactAt = this.log.first
   }
 
-  /** Frees compacted versions, looking at no more than `entriesMax`; true when nothing is left to do. */
+  /**
+   * Frees compacted versions, looking at no more than `entriesMax`; true when nothing is left to do.
+   * Waits while a checkpoint lists, which still needs what was there when it was pinned.
+   */
   compactStep(entriesMax: number): boolean {
-    if (!this.#compactionPending || entriesMax <= 0) return !this.#compactionPending
-    for (const [key, versions] of this.#byKey) {
-      const keep = versions.filter((pointer, index) => {
-        const mod = this.modRevision(pointer)
-        if (mod > this.#compactRevision) return true
-        const next = versions[index + 1]
-        if (next !== undefined && this.modRevision(next) <= this.#compactRevision) return false
-        return !this.deleted(pointer) || mod === this.#compactRevision
-      })
-      if (keep.length === versions.length) continue
-      const kept = new Set(keep)
-      this.#log = this.#log.filter(pointer => !versions.includes(pointer) || kept.has(pointer))
-      if (keep.length === 0) this.#byKey.delete(key)
-      else this.#byKey.set(key, keep)
+    if (!this.#compactionPending) return true
+    if (this.#listings > 0) return false
+    for (let left = entriesMax; left > 0; left--) {
+      if (this.#compactAt >= this.log.end || !this.#compactNext()) {
+        this.#compactionPending = false
+        this.index.slabs.unstick()
+        return true
+      }
     }
-    this.#sorted = undefined
-    this.#compactionPending = false
-    return true
+    return false
+  }
+
+  /** Keeps memory dense, a little at a time; to be called between commands, often. */
+  maintain(): void {
+    this.index.slabs.reclaim()
+    this.compactStep(256)
+    this.index.slabs.compactStep(this, maintainBytes)
   }
 
   /**
@@ -162,164 +191,275 @@ export class Keyspace {
    * or when that version is compacted.
    */
   previous(pointer: Pointer): Pointer {
-    const version = this.#of(pointer)
-    const versions = this.#byKey.get(text(version.key)) ?? []
-    const before = versions[versions.indexOf(pointer) - 1] ?? 0
-    return before === 0 || this.deleted(before) ? 0 : before
+    const before = this.#chains.previous(pointer)
+    if (before === 0 || this.#entries.deleted(before)) return 0
+    if (this.#entries.modRevision(pointer) <= this.#compactRevision) return 0
+    return before
   }
 
   /** From here every change can be undone as one, until `commit` or `rollback`. Not nested. */
   begin(): void {
-    this.#undo = []
+    this.#mark = {
+      logEnd: this.log.end,
+      revision: this.#revision,
+      keyCount: this.#keyCount,
+      hashLow: this.hash.low,
+      hashHigh: this.hash.high,
+    }
   }
 
   commit(): void {
-    this.#undo = undefined
+    this.#mark = undefined
   }
 
   rollback(): void {
-    const undo = this.#undo ?? []
-    this.#undo = undefined
-    while (undo.length > 0) undo.pop()!()
+    const mark = this.#mark
+    invariant(mark !== undefined, 'a rollback follows a begin')
+    while (this.log.end > mark.logEnd) this.#undo(this.log.pop())
+    this.#revision = mark.revision
+    this.#keyCount = mark.keyCount
+    this.hash.reset(mark.hashLow, mark.hashHigh)
+    this.#mark = undefined
   }
 
   /** Appends the keys attached to this lease to `into`, as pointers to their current versions, in key order. */
   leased(leaseHigh: number, leaseLow: number, into: Pointer[]): number {
-    const all: Pointer[] = []
-    this.range(new Uint8Array(0), null, 0, 0, all)
-    let found = 0
-    for (const pointer of all) {
-      if (this.leaseHigh(pointer) !== leaseHigh >>> 0) continue
-      if (this.leaseLow(pointer) !== leaseLow >>> 0) continue
-      into.push(pointer)
-      found++
-    }
-    return found
+    const ids = this.#leases.of(leaseHigh >>> 0, leaseLow >>> 0)
+    const found: Pointer[] = []
+    for (const id of ids) found.push(this.index.table.get(id))
+    found.sort((one, two) => this.index.compareKeys(one, two))
+    for (const pointer of found) into.push(pointer)
+    return found.length
   }
 
   deleted(pointer: Pointer): boolean {
-    return this.#of(pointer).deleted
+    return this.#entries.deleted(pointer)
   }
 
   /** 0 for a tombstone. */
   createRevision(pointer: Pointer): number {
-    return this.#of(pointer).create
+    return this.#entries.createRevision(pointer)
   }
 
   modRevision(pointer: Pointer): number {
-    return this.#of(pointer).mod
+    return this.#entries.modRevision(pointer)
   }
 
   sub(pointer: Pointer): number {
-    return this.#of(pointer).sub
+    return this.#entries.sub(pointer)
   }
 
   /** 0 for a tombstone. */
   version(pointer: Pointer): number {
-    return this.#of(pointer).version
+    return this.#entries.version(pointer)
   }
 
   leaseHigh(pointer: Pointer): number {
-    return this.#of(pointer).leaseHigh
+    return this.#entries.leaseHigh(pointer)
   }
 
   leaseLow(pointer: Pointer): number {
-    return this.#of(pointer).leaseLow
+    return this.#entries.leaseLow(pointer)
   }
 
   /** The memory that key and value lie in, at the offsets below; never write to it. */
   bytes(pointer: Pointer): Uint8Array {
-    const version = this.#of(pointer)
-    const bytes = new Uint8Array(version.key.length + version.value.length)
-    bytes.set(version.key)
-    bytes.set(version.value, version.key.length)
-    return bytes
+    return this.index.slabs.bytes[slabOf(pointer)]!
   }
 
-  keyOffset(_pointer: Pointer): number {
-    return 0
+  keyOffset(pointer: Pointer): number {
+    return byteOf(pointer) + keyByte
   }
 
   keyLength(pointer: Pointer): number {
-    return this.#of(pointer).key.length
+    return this.#entries.keyLength(pointer)
   }
 
   valueOffset(pointer: Pointer): number {
-    return this.#of(pointer).key.length
+    return byteOf(pointer) + keyByte + this.#entries.keyLength(pointer)
   }
 
   valueLength(pointer: Pointer): number {
-    return this.#of(pointer).value.length
+    return this.#entries.valueLength(pointer)
   }
 
   /** A copy of the key. */
   key(pointer: Pointer): Uint8Array {
-    return this.#of(pointer).key.slice()
+    const at = this.keyOffset(pointer)
+    return new Uint8Array(this.bytes(pointer).subarray(at, at + this.keyLength(pointer)))
   }
 
   /** A copy of the value. */
   value(pointer: Pointer): Uint8Array {
-    return this.#of(pointer).value.slice()
+    const at = this.valueOffset(pointer)
+    return new Uint8Array(this.bytes(pointer).subarray(at, at + this.valueLength(pointer)))
   }
 
-  #of(pointer: Pointer): Version {
-    return this.#versions[pointer]!
+  /** The version before this one in the same key, tombstones too; for the checkpoint's listing. */
+  older(pointer: Pointer): Pointer {
+    return this.#chains.previous(pointer)
   }
 
-  #entry(pointer: Pointer): Version | undefined {
-    return this.#versions[pointer]
+  /** Number in the log of the first version at or after (revision, sub). */
+  logNumber(revision: number): number {
+    return this.#logNumber(revision, 0)
   }
 
-  #at(key: string, revision: number): Pointer {
-    const versions = this.#byKey.get(key) ?? []
-    for (let index = versions.length - 1; index >= 0; index--) {
-      const pointer = versions[index]!
-      if (revision > 0 && this.modRevision(pointer) > revision) continue
-      return this.deleted(pointer) ? 0 : pointer
+  /** A checkpoint lists: compaction waits. */
+  holdHistory(): void {
+    this.#listings++
+  }
+
+  releaseHistory(): void {
+    this.#listings--
+  }
+
+  /** Takes over one entry of a checkpoint's block; the versions of one key arrive oldest first. */
+  load(pointer: Pointer): void {
+    this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + typeWord]! &= ~0xff00
+    const id = this.index.findKeyOf(pointer)
+    this.#enter(pointer, id, id === 0 ? 0 : this.index.table.get(id))
+  }
+
+  /** Ends a sequence of `load`s. */
+  finishLoad(revision: number, compactRevision: number): void {
+    sortByRevision(this.log, this.#entries)
+    this.#revision = revision
+    if (compactRevision > 0) this.compact(compactRevision)
+  }
+
+  movable(pointer: Pointer): boolean {
+    const words = this.index.slabs.words[slabOf(pointer)]!
+    const newest = this.index.table.get(words[wordOf(pointer) + idWord]!)
+    if (newest === pointer && this.#chains.previous(pointer) === 0) return true
+    return !this.#compactionPending && this.#entries.modRevision(pointer) <= this.#compactRevision
+  }
+
+  moved(from: Pointer, to: Pointer): void {
+    const { table, slabs } = this.index
+    const id = slabs.words[slabOf(to)]![wordOf(to) + idWord]!
+    const newest = table.get(id)
+    if (newest === from) table.set(id, to)
+    else this.#chains.setPrevious(this.#chains.above(newest, from, this.#compactRevision), to)
+    const number = this.#logNumber(this.#entries.modRevision(to), this.#entries.sub(to))
+    if (number < this.log.end && this.log.at(number) === from) this.log.set(number, to)
+  }
+
+  #existing(id: number, revision: number): Pointer {
+    const newest = this.index.table.get(id)
+    const past = revision > 0 && revision < this.#revision
+    const bound = Math.max(revision, this.#compactRevision)
+    const pointer = past ? this.#chains.at(newest, bound) : newest
+    return pointer === 0 || this.#entries.deleted(pointer) ? 0 : pointer
+  }
+
+  /** Makes a new version the current one of its key. */
+  #enter(pointer: Pointer, id: number, old: Pointer): void {
+    this.#chains.link(pointer, old, this.#compactRevision)
+    let key = id
+    if (old !== 0) {
+      this.#leave(id, old)
+      this.index.replace(id, pointer)
+    } else key = this.index.add(pointer)
+    this.log.push(pointer)
+    this.#become(key, pointer)
+  }
+
+  /** This version counts as the key's current one, if it is not a tombstone. */
+  #become(id: number, pointer: Pointer): void {
+    if (this.#entries.deleted(pointer)) return
+    this.#keyCount++
+    this.#leases.add(this.#entries.leaseHigh(pointer), this.#entries.leaseLow(pointer), id)
+    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+  }
+
+  #leave(id: number, pointer: Pointer): void {
+    if (this.#entries.deleted(pointer)) return
+    this.#keyCount--
+    this.#leases.remove(this.#entries.leaseHigh(pointer), this.#entries.leaseLow(pointer), id)
+    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+  }
+
+  #undo(pointer: Pointer): void {
+    const id = this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + idWord]!
+    const previous = this.#chains.previous(pointer)
+    this.#leave(id, pointer)
+    if (previous === 0) this.index.remove(id)
+    else {
+      this.index.table.set(id, previous)
+      this.#become(id, previous)
     }
-    return 0
+    this.index.slabs.free(pointer)
   }
 
-  #append(version: Version): Pointer {
-    const pointer = this.#versions.push(version) - 1
-    const key = text(version.key)
-    const versions = this.#byKey.get(key) ?? []
-    if (versions.length === 0) this.#sorted = undefined
-    const revisionBefore = this.#revision
-    const countBefore = this.#keyCount
-    if (version.deleted) this.#keyCount--
-    else if (version.version === 1) this.#keyCount++
-    this.#byKey.set(key, versions)
-    versions.push(pointer)
-    this.#log.push(pointer)
-    this.#revision = version.mod
-    this.#undo?.push(() => {
-      versions.pop()
-      if (versions.length === 0) this.#byKey.delete(key)
-      this.#sorted = undefined
-      this.#log.pop()
-      this.#revision = revisionBefore
-      this.#keyCount = countBefore
-    })
-    return pointer
+  /** Compacts what the next element of the log makes obsolete; false once it is above the compacted revision. */
+  #compactNext(): boolean {
+    const pointer = this.log.at(this.#compactAt)
+    const revision = this.#entries.modRevision(pointer)
+    if (revision > this.#compactRevision) return false
+    const before = this.#chains.previous(pointer)
+    if (before !== 0 && this.#entries.modRevision(before) < revision) {
+      this.#chains.setPrevious(pointer, 0)
+      this.#freeChain(before)
+    }
+    this.#compactAt++
+    if (revision === this.#compactRevision) return true
+    this.log.dropFirst()
+    if (this.#entries.deleted(pointer)) this.#compactTombstone(pointer)
+    return true
+  }
+
+  #freeChain(newest: Pointer): void {
+    let pointer = newest
+    while (pointer !== 0) {
+      const before = this.#chains.previous(pointer)
+      this.index.slabs.free(pointer)
+      pointer = before
+    }
+  }
+
+  /** A tombstone below the compacted revision goes, unless a later version that is compacted too takes it along. */
+  #compactTombstone(pointer: Pointer): void {
+    const id = this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + idWord]!
+    const newest = this.index.table.get(id)
+    if (newest === pointer) this.index.remove(id)
+    else {
+      const above = this.#chains.above(newest, pointer, this.#compactRevision)
+      if (this.#entries.modRevision(above) <= this.#compactRevision) return
+      this.#chains.setPrevious(above, 0)
+    }
+    this.#freeChain(pointer)
+  }
+
+  /** Number of the first element of the log that is not before (revision, sub). */
+  #logNumber(revision: number, sub: number): number {
+    let low = this.log.first
+    let high = this.log.end
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2)
+      const pointer = this.log.at(middle)
+      const other = this.#entries.modRevision(pointer)
+      if (other < revision || (other === revision && this.#entries.sub(pointer) < sub)) {
+        low = middle + 1
+      } else high = middle
+    }
+    return low
   }
 }
 
-interface Version {
-  readonly key: Uint8Array
-  readonly value: Uint8Array
-  readonly deleted: boolean
-  readonly create: number
-  readonly mod: number
-  readonly version: number
-  readonly sub: number
-  readonly leaseHigh: number
-  readonly leaseLow: number
+interface Mark {
+  readonly logEnd: number
+  readonly revision: number
+  readonly keyCount: number
+  readonly hashLow: number
+  readonly hashHigh: number
 }
 
-/** One character a byte, so that strings compare as the bytes do. */
-function text(bytes: Uint8Array): string {
-  let result = ''
-  for (const byte of bytes) result += String.fromCharCode(byte)
-  return result
+function compareBytes(one: Uint8Array, two: Uint8Array): number {
+  const common = Math.min(one.length, two.length)
+  for (let index = 0; index < common; index++) {
+    const difference = one[index]! - two[index]!
+    if (difference !== 0) return difference
+  }
+  return one.length - two.length
 }
