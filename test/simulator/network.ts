@@ -47,6 +47,7 @@ export class SimulatedNetwork {
   readonly #ends = new Set<SocketEnd>()
   /** Ordered pairs `from>to` of machines between which nothing passes. */
   readonly #cut = new Set<string>()
+  readonly #aliases = new Map<string, string>()
   #nextPort = 40_000
 
   constructor(scheduler: Scheduler, seed: string, options: NetworkOptions) {
@@ -59,8 +60,14 @@ export class SimulatedNetwork {
     return {
       listen: (options, onConnection, onListening) =>
         this.#listen(thread, machine, options, onConnection, onListening),
-      connect: ({ host, port }) => this.#connect(thread, machine, host, port),
+      connect: ({ host, port }) =>
+        this.#connect(thread, machine, this.#aliases.get(host) ?? host, port),
     }
+  }
+
+  /** Another name of a machine. */
+  alias(name: string, machine: string): void {
+    this.#aliases.set(name, machine)
   }
 
   cut(from: string, to: string): void {

@@ -1,0 +1,12 @@
+import { defineProtocol } from '../../runtime/protocol.ts'
+import type { PeersMessage } from './messages.ts'
+
+export const peersProtocol = defineProtocol<PeersMessage>('peers', {
+  members: {
+    members: { array: { record: 'Member', fields: { node: 'int', host: 'string', port: 'int' } } },
+  },
+  sendCheckpoint: { node: 'int' },
+  flush: {},
+  listening: { error: 'string' },
+  status: { replyTo: 'string', id: 'long' },
+})

@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'vitest'
+import type { CheckpointStore } from '../../../actors/peers/checkpoint-transfers.ts'
+import type { PeerMember } from '../../../actors/peers/messages.ts'
+import type { Disk, Jobs } from '../../../runtime/host.ts'
+import { limits } from '../../../transport/peers/limits.ts'
+import { calmNetwork, SimulatedNetwork } from '../../simulator/network.ts'
+import { createScheduler, type Scheduler } from '../../simulator/scheduler.ts'
+import { VirtualThread } from '../../simulator/thread.ts'
+import { type NodeOptions, startNode, type TestNode } from './nodes.ts'
+
+class TestWorld {
+  readonly scheduler: Scheduler = createScheduler()
+  readonly network = new SimulatedNetwork(this.scheduler, 'peers', calmNetwork)
+  readonly nodes = new Map<number, TestNode>()
+  readonly #threads = new Map<number, VirtualThread>()
+  readonly members: PeerMember[]
+  #starts = 0
+
+  constructor(count: number) {
+    this.members = Array.from({ length: count }, (_, index) => member(index + 1))
+  }
+
+  start(node: number, options: Partial<NodeOptions> = {}): TestNode {
+    const thread = new VirtualThread({
+      name: `node${node}.${this.#starts++}`,
+      machine: `machine${node}`,
+      seed: 'peers',
+      scheduler: this.scheduler,
+      network: this.network,
+      disk: {} as Disk,
+      jobs: () => ({}) as Jobs,
+      clock: { wallOffsetMillis: 0, drift: 1 },
+      failed: (_thread, error) => {
+        throw error
+      },
+    })
+    this.#threads.set(node, thread)
+    const started = startNode({ host: thread.host, node, members: this.members, ...options })
+    this.nodes.set(node, started)
+    return started
+  }
+
+  kill(node: number): void {
+    const thread = this.#threads.get(node)!
+    thread.kill()
+    this.network.closeAllOf(new Set([thread]))
+  }
+
+  run(millis: number): void {
+    const until = this.scheduler.nowMillis + millis
+    while (this.scheduler.step(until));
+  }
+}
+
+function member(node: number): PeerMember {
+  return { node, host: `machine${node}`, port: 7100 }
+}
+
+function note(from: number, text: string) {
+  return { kind: 'note', from, text, data: new Uint8Array(0) } as const
+}
+
+function startThree(): TestWorld {
+  const world = new TestWorld(3)
+  for (const node of [1, 2, 3]) world.start(node)
+  world.run(100)
+  return world
+}
+
+describe('peers', () => {
+  test('link all nodes and tell consensus', () => {
+    const world = startThree()
+    expect(world.nodes.get(1)!.notices.sort()).toEqual(['up 2 1', 'up 3 1'])
+    expect(world.nodes.get(2)!.notices.sort()).toEqual(['up 1 1', 'up 3 1'])
+    expect(world.nodes.get(3)!.notices.sort()).toEqual(['up 1 1', 'up 2 1'])
+  })
+
+  test('carry messages to the named actor of another node, control first', () => {
+    const world = startThree()
+    const one = world.nodes.get(1)!
+    const three = world.nodes.get(3)!
+    one.tell(3, note(1, 'a'))
+    one.tell(3, { kind: 'urgent', from: 1 })
+    one.tell(3, note(1, 'b'))
+    world.run(5)
+    expect(three.notes).toEqual([{ kind: 'urgent', from: 1 }, note(1, 'a'), note(1, 'b')])
+    three.tell(1, note(3, 'back'))
+    world.run(5)
+    expect(one.notes).toEqual([note(3, 'back')])
+  })
+
+  test('tell of a death and link the next incarnation, which refuses nothing but the old one', () => {
+    const world = startThree()
+    world.kill(2)
+    world.run(20)
+    expect(world.nodes.get(1)!.notices.at(-1)).toBe('down 2 closed')
+    expect(world.nodes.get(3)!.notices.at(-1)).toBe('down 2 closed')
+    world.start(2, { incarnation: 2 })
+    world.run(1000)
+    expect(world.nodes.get(1)!.notices.at(-1)).toBe('up 2 2')
+    expect(world.nodes.get(3)!.notices.at(-1)).toBe('up 2 2')
+  })
+
+  test('refuse a second process of an incarnation, and say so on both sides', () => {
+    const world = startThree()
+    world.kill(2)
+    world.run(20)
+    const twin = world.start(2, { incarnation: 1 })
+    world.run(1000)
+    const reason =
+      'incarnation 1 of node 2 runs in another process too: one data directory, two nodes'
+    expect(world.nodes.get(1)!.notices.at(-1)).toBe('down 2 closed')
+    expect(world.nodes.get(1)!.logs.join('\n')).toContain(reason)
+    expect(twin.logs.join('\n')).toContain(reason)
+    expect(twin.logs.filter(line => line.includes(reason)).length).toBeLessThan(20)
+  })
+
+  test('refuse a node that is not a member, until it is one', () => {
+    const world = startThree()
+    world.members.push(member(4))
+    const four = world.start(4)
+    world.run(1000)
+    expect(four.notices).toEqual([])
+    expect(four.logs.join('\n')).toContain(
+      'node 4 is not a member of cluster \\"test\\" as node 1 knows it',
+    )
+    for (const node of [1, 2, 3])
+      world.nodes.get(node)!.peers.tell({ kind: 'members', members: world.members })
+    world.run(1000)
+    expect(four.notices.sort()).toEqual(['up 1 1', 'up 2 1', 'up 3 1'])
+  })
+
+  test('end the link to a node that is removed, and do not take it back', () => {
+    const world = startThree()
+    const members = world.members.slice(0, 2)
+    for (const node of [1, 2]) world.nodes.get(node)!.peers.tell({ kind: 'members', members })
+    world.run(1000)
+    expect(world.nodes.get(1)!.notices.at(-1)).toBe('down 3 lost')
+    expect(world.nodes.get(3)!.notices.filter(notice => notice.startsWith('up'))).toHaveLength(2)
+    const { links } = status(world, 1)
+    expect(links.map((link: { node: number }) => link.node)).toEqual([2])
+  })
+
+  test('follow a node to another address', () => {
+    const world = startThree()
+    world.kill(1)
+    const moved = { node: 1, host: 'machine9', port: 7100 }
+    world.members[0] = moved
+    world.network.alias('machine9', 'machine1')
+    world.start(1, { incarnation: 2 })
+    world.run(500)
+    for (const node of [2, 3])
+      world.nodes.get(node)!.peers.tell({ kind: 'members', members: world.members })
+    world.run(1000)
+    expect(world.nodes.get(2)!.notices.at(-1)).toBe('up 1 2')
+  })
+
+  test('answer what their links are like', () => {
+    const world = startThree()
+    world.nodes.get(1)!.tell(2, note(1, 'x'))
+    world.run(limits.pingMillis * 2)
+    const { links, port } = status(world, 1)
+    expect(port).toBe(7100)
+    expect(links[0]).toMatchObject({ node: 2, up: true, dropped: 0, queuedBytes: 0 })
+    expect(links[0].roundTripMillis).toBeGreaterThan(0)
+    expect(links[0].bytesSent).toBeGreaterThan(0)
+  })
+
+  test('bring a checkpoint to the state actor of another node', () => {
+    const world = new TestWorld(2)
+    const bytes = 3_000_000
+    const stored: number[] = []
+    let left = bytes
+    const sender: CheckpointStore = {
+      openForSending: () => ({
+        position: 90,
+        epoch: 4,
+        bytes,
+        read: target => {
+          const count = Math.min(left, target.length)
+          left -= count
+          return count
+        },
+        close: () => {},
+      }),
+      openForReceiving: () => 'not here',
+    }
+    const receiver: CheckpointStore = {
+      openForSending: () => undefined,
+      openForReceiving: () => ({
+        write: chunk => stored.push(chunk.length),
+        finish: done => done(undefined, '/data/checkpoint-90'),
+        abort: () => {},
+      }),
+    }
+    world.start(1, { checkpoints: sender })
+    world.start(2, { checkpoints: receiver })
+    world.run(100)
+    world.nodes.get(1)!.peers.tell({ kind: 'sendCheckpoint', node: 2 })
+    world.run(1000)
+    expect(world.nodes.get(1)!.notices.at(-1)).toBe('sent 2 true')
+    expect(stored.reduce((sum, count) => sum + count, 0)).toBe(bytes)
+    expect(world.nodes.get(2)!.arrivals).toEqual([
+      '{"kind":"checkpointArrived","directory":"/data/checkpoint-90","position":90,"epoch":4}',
+    ])
+    world.nodes.get(2)!.peers.tell({ kind: 'sendCheckpoint', node: 1 })
+    world.run(1000)
+    expect(world.nodes.get(2)!.notices.at(-1)).toBe('sent 1 false')
+  })
+})
+
+function status(world: TestWorld, node: number) {
+  const { peers, statuses } = world.nodes.get(node)!
+  peers.tell({ kind: 'status', replyTo: 'control', id: 1 })
+  world.run(5)
+  return JSON.parse(statuses.at(-1)!)
+}
