@@ -2,12 +2,18 @@
 import { consensusProtocol } from './consensus/protocol.ts'
 import { controlProtocol } from './control.ts'
 import { etcdProtocol, zookeeperProtocol } from './gateways/protocol.ts'
+import { journalProtocol } from './journal/protocol.ts'
+import { peersProtocol } from './peers/protocol.ts'
+import { journalProtocol } from './journal/protocol.ts'
 import { sessionsProtocol } from './sessions/protocol.ts'
 import { stateProtocol } from './state/protocol.ts'
 import { watchesProtocol } from './watches/protocol.ts'
 
 export const directory = {
   consensus: { name: 'consensus', protocol: consensusProtocol },
+  journal: { name: 'journal', protocol: journalProtocol },
+  peers: { name: 'peers', protocol: peersProtocol },
+  journal: { name: 'journal', protocol: journalProtocol },
   state: { name: 'state', protocol: stateProtocol },
   sessions: { name: 'sessions', protocol: sessionsProtocol },
   watches: { name: 'watches', protocol: watchesProtocol },

@@ -6,7 +6,17 @@ export type GatewayMessage =
   | ReplyMessage
   | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
   /** Bytes for one connection that answer nothing: a watch event. `tag` as the watch was registered with. */
-  | { readonly kind: 'event'; readonly connection: number; readonly tag: number; readonly body: Uint8Array }
+  | {
+      readonly kind: 'event'
+      readonly connection: number
+      readonly tag: number
+      readonly body: Uint8Array
+    }
+  /**
+   * Own commands up to this sequence have applied, but as part of a checkpoint that a peer sent:
+   * no answer to those still open will come. Drop them from the stream and close what waits for them.
+   */
+  | { readonly kind: 'unanswered'; readonly through: number }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }

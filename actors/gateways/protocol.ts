@@ -15,6 +15,7 @@ const gateway = {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   event: { connection: 'long', tag: 'long', body: 'bytes' },
+  unanswered: { through: 'long' },
   closeConnection: { connection: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},

@@ -68,7 +68,7 @@ export class Replica {
       keyspace.revision,
       keyspace.compactRevision,
     ]
-    words.forEach((word, index) => writeUint64(view, 4 + 8 * index, word))
+    for (const [index, word] of words.entries()) writeUint64(view, 4 + 8 * index, word)
     let at = 4 + 7 * 8
     for (const part of parts) {
       view.setUint32(at, part.length, true)

@@ -97,7 +97,7 @@ class StateMachine {
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
       case 'checkpointArrived':
-        return this.#install(message.directory, message.position, message.epoch)
+        return this.#install(message.directory, message.position)
       case 'status':
         return this.#answerStatus(message.id)
       case 'tick':
@@ -265,7 +265,7 @@ class StateMachine {
     throw new Error(sentence)
   }
 
-  #install(from: string, position: number, epoch: number): void {
+  #install(from: string, position: number): void {
     if (position <= this.#replica.position) return
     this.#checkpoints.install(from)
     invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')

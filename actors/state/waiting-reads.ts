@@ -50,6 +50,18 @@ export class WaitingReads {
     return reads
   }
 
+  takeThroughSequence(stream: number, sequence: number): readonly WaitingRead[] {
+    const table = this.#bySequence[stream]
+    if (table === undefined) return none
+    const taken: WaitingRead[] = []
+    for (const [after, reads] of table) {
+      if (after > sequence) continue
+      taken.push(...reads)
+      table.delete(after)
+    }
+    return taken
+  }
+
   takeThroughPosition(position: number): readonly WaitingRead[] {
     let count = 0
     while (count < this.#byPosition.length && (this.#byPosition[count]?.position ?? 0) <= position)

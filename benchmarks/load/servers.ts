@@ -92,6 +92,7 @@ function startZookeeper(directory: string): Started {
       'syncLimit=5',
       'maxClientCnxns=0',
       'admin.enableServer=false',
+      '4lw.commands.whitelist=*',
     ]
     const own = [`dataDir=${data}`, `clientPort=${12180 + id}`, 'clientPortAddress=127.0.0.1']
     writeFileSync(file, [...settings, ...own, members, ''].join('\n'))
@@ -123,7 +124,7 @@ function startEtcd(directory: string): Started {
     ]
     const cluster = ['--initial-advertise-peer-urls', peer, '--initial-cluster', members]
     const args = ['--name', `n${id}`, '--data-dir', join(directory, `n${id}`), ...urls, ...cluster]
-    return start(etcdBinary('etcd'), [...args, '--log-level', 'error'], directory)
+    return start(etcdBinary('etcd'), [...args, '--log-level', 'fatal'], directory)
   })
   return { processes, zookeeper: [], etcd: ids.map(id => local(Number(`${id}2479`))) }
 }
