@@ -4,7 +4,6 @@ import { controlProtocol } from './control.ts'
 import { etcdProtocol, zookeeperProtocol } from './gateways/protocol.ts'
 import { journalProtocol } from './journal/protocol.ts'
 import { peersProtocol } from './peers/protocol.ts'
-import { journalProtocol } from './journal/protocol.ts'
 import { sessionsProtocol } from './sessions/protocol.ts'
 import { stateProtocol } from './state/protocol.ts'
 import { watchesProtocol } from './watches/protocol.ts'
@@ -13,7 +12,6 @@ export const directory = {
   consensus: { name: 'consensus', protocol: consensusProtocol },
   journal: { name: 'journal', protocol: journalProtocol },
   peers: { name: 'peers', protocol: peersProtocol },
-  journal: { name: 'journal', protocol: journalProtocol },
   state: { name: 'state', protocol: stateProtocol },
   sessions: { name: 'sessions', protocol: sessionsProtocol },
   watches: { name: 'watches', protocol: watchesProtocol },

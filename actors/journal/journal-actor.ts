@@ -1,0 +1,158 @@
+/**
+ * Owns the journal of a node (DESIGN.md D15): everything of one round is one write and one sync at
+ * the round's end, and consensus is told `persisted` in order. A failed disk throws: nothing is
+ * retried, and the supervision ends the process.
+ */
+import type { Context, Definition, Ref } from '../../runtime/actor.ts'
+import { invariant, unreachable } from '../../runtime/invariant.ts'
+import {
+  type Journal,
+  type JournalCompletion,
+  type JournalOutcome,
+  openJournal,
+} from '../../storage/journal.ts'
+import type { StatusAnswer } from '../control.ts'
+import { directory } from '../directory.ts'
+import type { JournalMessage, JournalNotice } from './messages.ts'
+import { journalProtocol } from './protocol.ts'
+
+export interface JournalSetup {
+  /** The journal's own, inside the data directory. */
+  readonly directory: string
+  readonly store: Uint8Array
+  /** This store never had a journal; otherwise one that is missing is damage. */
+  readonly mayCreate: boolean
+  readonly segmentBytes: number
+  readonly fsync: 'always' | 'never'
+  readonly retainedBytesMax: number
+}
+
+export const journalActor: Definition<JournalMessage, JournalSetup> = {
+  name: 'journal',
+  protocol: journalProtocol,
+  start(context: Context<JournalMessage>, setup: JournalSetup) {
+    const actor = new JournalActor(context as unknown as Context<OwnMessage>, setup)
+    context.onRoundEnd(() => actor.flush())
+    context.onStop(() => actor.stop())
+    return message => actor.handle(message)
+  },
+}
+
+type OwnMessage =
+  | JournalMessage
+  /** What the host finished off the thread. */
+  | { readonly kind: 'completed'; readonly completion: JournalCompletion }
+  | { readonly kind: 'retry' }
+
+class JournalActor {
+  readonly #context: Context<OwnMessage>
+  readonly #setup: JournalSetup
+  readonly #consensus: Ref<JournalNotice>
+  #journal: Journal | undefined
+  #isRetrying = false
+  #isFull = false
+
+  constructor(context: Context<OwnMessage>, setup: JournalSetup) {
+    this.#context = context
+    this.#setup = setup
+    this.#consensus = context.find<JournalNotice>(directory.consensus)
+  }
+
+  handle(message: OwnMessage): void {
+    switch (message.kind) {
+      case 'persist':
+        this.#open().persist(message.id, message.truncateFrom, message.entries, message.hardState)
+        return
+      case 'completed':
+        this.#open().completed(message.completion)
+        return
+      case 'compact':
+        this.#open().compact(message.position)
+        return
+      case 'reset':
+        this.#open().reset(message.position, message.epoch)
+        return
+      case 'recover':
+        this.#recover(message.position)
+        return
+      case 'retry':
+        this.#isRetrying = false
+        this.#open().retry()
+        return
+      case 'status':
+        this.#answerStatus(message.replyTo, message.id)
+        return
+      default:
+        unreachable(message)
+    }
+  }
+
+  flush(): void {
+    const journal = this.#journal
+    if (journal === undefined) return
+    journal.flush()
+    if (!journal.wantsRetry || this.#isRetrying) return
+    this.#isRetrying = true
+    this.#context.after(retryMillis, { kind: 'retry' })
+  }
+
+  stop(): void {
+    this.#journal?.close()
+  }
+
+  #open(): Journal {
+    const journal = this.#journal
+    invariant(journal !== undefined, 'the journal was recovered, undamaged, before it is used')
+    return journal
+  }
+
+  #recover(position: number): void {
+    invariant(this.#journal === undefined, 'the journal is recovered once')
+    const { disk, jobs, clock } = this.#context.host
+    const { mayCreate, ...settings } = this.#setup
+    const complete = (completion: JournalCompletion): void =>
+      this.#context.self.tell({ kind: 'completed', completion })
+    const notify = (outcome: JournalOutcome): void => this.#notify(outcome)
+    const options = { ...settings, disk, jobs, clock, notify, complete }
+    const opened = openJournal(options, { position, mayCreate })
+    if (opened.kind === 'damaged') {
+      const damage = `${opened.path} is damaged at ${opened.offset}: ${opened.reason}`
+      this.#context.log.error('The journal is damaged', { damage })
+      this.#consensus.tell({ kind: 'recovered', last: position, hardState: nothing, damage })
+      return
+    }
+    const { journal, log, hardState, tornBytes } = opened
+    this.#journal = journal
+    if (tornBytes > 0) {
+      this.#context.log.warn('The journal ended in a torn batch, never acknowledged', { tornBytes })
+    }
+    for (const chunk of log.chunks(chunkBytesMax)) {
+      this.#consensus.tell({ kind: 'recoveredEntries', ...chunk })
+    }
+    this.#consensus.tell({ kind: 'recovered', last: log.last, hardState, damage: '' })
+  }
+
+  #notify(outcome: JournalOutcome): void {
+    if (outcome.kind !== 'persisted') this.#logSpace(outcome.kind === 'diskFull')
+    this.#consensus.tell(outcome)
+  }
+
+  #logSpace(isFull: boolean): void {
+    if (isFull === this.#isFull) return
+    this.#isFull = isFull
+    const path = this.#setup.directory
+    if (isFull) this.#context.log.error('The disk is full: nothing is acknowledged', { path })
+    else this.#context.log.info('The disk has space again', { path })
+  }
+
+  #answerStatus(replyTo: string, id: number): void {
+    const json = JSON.stringify(this.#journal?.status() ?? {})
+    const answer: StatusAnswer = { kind: 'statusAnswer', from: 'journal', id, json }
+    this.#context.find<StatusAnswer>({ name: replyTo }).tell(answer)
+  }
+}
+
+const nothing = new Uint8Array(0)
+const chunkBytesMax = 1024 * 1024
+/** How often a full disk is tried again. */
+const retryMillis = 250
