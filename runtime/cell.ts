@@ -30,9 +30,6 @@ export class Cell implements Ref<Message>, Runnable {
   readonly children: Cell[] = []
   /** Times of restarts among the children within the period of their supervision. */
   restartMillis: number[] = []
-  deadLetters = 0
-  deadLettersLogged = 0
-  deadLettersLoggedMillis = Number.NEGATIVE_INFINITY
   readonly #dispatcher: Dispatcher
   readonly #mailbox = new Mailbox<Message>()
   readonly #signals = new Mailbox<Message>()
@@ -76,8 +73,9 @@ export class Cell implements Ref<Message>, Runnable {
   }
 
   tell(message: Message): void {
-    if (!this.isAlive) this.system.deadLetter(this, message, this.state)
-    else if (this.#mailbox.size >= this.#messagesMax) this.system.deadLetter(this, message, 'full')
+    if (!this.isAlive) this.system.lost(this.name, message.kind, this.state)
+    else if (this.#mailbox.size >= this.#messagesMax)
+      this.system.lost(this.name, message.kind, 'full')
     else {
       if (this.#freeze) deepFreeze(message)
       this.#mailbox.push(message)
@@ -164,7 +162,7 @@ export class Cell implements Ref<Message>, Runnable {
     this.state = next
     this.#context = undefined
     this.#handler = ignore
-    if (lost > 0) this.system.deadLetter(this, this.#mailbox.shift()!, 'stopped', lost)
+    if (lost > 0) this.system.lost(this.name, this.#mailbox.shift()!.kind, next, lost)
     this.#mailbox.clear()
     this.#signals.clear()
     context?.end()

@@ -19,6 +19,7 @@ export const limits = {
   envelopeBytesMax: 64 * 1024 * 1024,
   /** At most one line per actor in this time tells of dead letters. */
   deadLetterLogMillis: 1_000,
+  deadLetterAddressesMax: 1_000,
   /** A restart waits longer each time within the period, but not longer than this. */
   backoffMillisMax: 30_000,
   /** Time for a thread to end after it was asked to; then it is terminated. */

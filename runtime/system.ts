@@ -9,7 +9,7 @@ import type { Host } from './host.ts'
 import { invariant } from './invariant.ts'
 import { limits } from './limits.ts'
 import type { Logger } from './log.ts'
-import type { Protocol } from './protocol.ts'
+import { nameHash, type Protocol } from './protocol.ts'
 import { Supervisor } from './supervisor.ts'
 
 /** Which thread hosts which well-known actors. */
@@ -39,6 +39,17 @@ export interface Remote {
   hasRoom(ref: Ref<never>): boolean
 }
 
+export interface Placed {
+  readonly thread: string
+  readonly actor: string
+}
+
+interface Tally {
+  count: number
+  logged: number
+  loggedMillis: number
+}
+
 export class System {
   readonly host: Host
   readonly log: Logger
@@ -52,6 +63,9 @@ export class System {
   deadLetters = 0
   remote: Remote | undefined = undefined
   readonly #cells = new Map<string, Cell>()
+  readonly #cellsByHash = new Map<number, Cell>()
+  readonly #placedByHash = new Map<number, Placed>()
+  readonly #deadLetters = new Map<string, Tally>()
   readonly #threadOf = new Map<string, string>()
   readonly #protocols: Map<string, Protocol<never>>
   readonly #onFailure: (error: Error, actor: string) => void
@@ -66,7 +80,10 @@ export class System {
     this.#onFailure = options.onFailure ?? throwLater(options.host)
     this.#protocols = new Map(options.protocols)
     for (const thread in this.placement) {
-      for (const actor of this.placement[thread]!) this.#threadOf.set(actor, thread)
+      for (const actor of this.placement[thread]!) {
+        this.#threadOf.set(actor, thread)
+        this.#placedByHash.set(nameHash(actor), { thread, actor })
+      }
     }
     this.dispatcher = new Dispatcher(callback => options.host.defer(callback))
     this.supervisor = new Supervisor(this)
@@ -119,8 +136,31 @@ export class System {
     if (cell === undefined) {
       cell = new Cell(this, name, this.#threadFor(name) === this.thread ? 'awaited' : 'absent')
       this.#cells.set(name, cell)
+      const hash = nameHash(name)
+      invariant(!this.#cellsByHash.has(hash), `no two actors have the hash of ${name}`)
+      this.#cellsByHash.set(hash, cell)
     }
     return cell
+  }
+
+  /** The actor of an envelope, if it is or may come on this thread. */
+  localByHash(hash: number): Cell | undefined {
+    const cell = this.#cellsByHash.get(hash)
+    if (cell !== undefined) return cell
+    const placed = this.#placedByHash.get(hash)
+    return placed?.thread === this.thread ? this.local(placed.actor) : undefined
+  }
+
+  placedByHash(hash: number): Placed | undefined {
+    return this.#placedByHash.get(hash)
+  }
+
+  threadOf(actor: string): string | undefined {
+    return this.#threadOf.get(actor)
+  }
+
+  protocolOf(actor: string): Protocol<never> | undefined {
+    return this.#protocols.get(actor)
   }
 
   /** Calls back once, when the actor stops or fails, at once when it is not there. */
@@ -149,15 +189,27 @@ export class System {
     for (const cell of [...this.root.children].reverse()) this.supervisor.stop(cell)
   }
 
-  deadLetter(cell: Cell, message: Message, reason: string, count = 1): void {
+  /** A message that reaches nobody is counted, and logged once in a while for each address. */
+  lost(actor: string, kind: string, reason: string, count = 1): void {
     this.deadLetters += count
-    cell.deadLetters += count
+    let tally = this.#deadLetters.get(actor)
+    if (tally === undefined) {
+      tally = { count: 0, logged: 0, loggedMillis: Number.NEGATIVE_INFINITY }
+      // Names of actors that are gone do not pile up.
+      if (this.#deadLetters.size >= limits.deadLetterAddressesMax) this.#deadLetters.clear()
+      this.#deadLetters.set(actor, tally)
+    }
+    tally.count += count
     const now = this.host.clock.monotonicMillis()
-    if (now - cell.deadLettersLoggedMillis < limits.deadLetterLogMillis) return
-    cell.deadLettersLoggedMillis = now
-    const lost = cell.deadLetters - cell.deadLettersLogged
-    cell.deadLettersLogged = cell.deadLetters
-    this.log.warn('Messages were lost', { actor: cell.name, kind: message.kind, reason, lost })
+    if (now - tally.loggedMillis < limits.deadLetterLogMillis) return
+    tally.loggedMillis = now
+    this.log.warn('Messages were lost', {
+      to: actor,
+      kind,
+      reason,
+      lost: tally.count - tally.logged,
+    })
+    tally.logged = tally.count
   }
 
   rootFailed(actor: string, error: Error): void {
@@ -168,6 +220,7 @@ export class System {
   forget(cell: Cell): void {
     if (!this.#threadOf.has(cell.name) && this.#cells.get(cell.name) === cell) {
       this.#cells.delete(cell.name)
+      this.#cellsByHash.delete(nameHash(cell.name))
     }
   }
 

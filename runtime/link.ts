@@ -1,0 +1,168 @@
+/**
+ * One end of the link to another thread. Envelopes are written straight into a slab, which leaves
+ * once a turn. The receiver grants credit in bytes as it handles them; without credit slabs wait
+ * here, and beyond a bound ordinary messages are lost and counted; completions, supervision and
+ * link-down have room of their own (DESIGN.md D3, D4).
+ *
+ * A slab: 0 u32 bytes handled since the last slab (credit given back)   4 u32 format (1)   8 envelopes
+ */
+import type { Carrier } from './carrier.ts'
+import { invariant } from './invariant.ts'
+import { limits } from './limits.ts'
+
+export interface LinkLimits {
+  readonly linkCreditBytes: number
+  readonly linkHeldBytesMax: number
+  readonly linkReservedBytes: number
+}
+
+export interface LinkHandlers {
+  /** Envelopes from `start` on, end to end, valid during the call. */
+  envelopes(source: Buffer, start: number): void
+  lost(): void
+  /** Something has to leave at the end of a turn. */
+  wake(): void
+}
+
+export const slabHeaderBytes = 8
+const slabFormat = 1
+
+export class ThreadLink {
+  /** Where the room that was reserved begins: in `buffer` at `at`. Valid until the next call. */
+  buffer: Buffer = Buffer.allocUnsafeSlow(limits.slabBytesInitial)
+  at = slabHeaderBytes
+  isLost = false
+  slabsSent = 0
+  bytesSent = 0
+  slabsReceived = 0
+  readonly #carrier: Carrier
+  readonly #handlers: LinkHandlers
+  readonly #limits: LinkLimits
+  /** Sent and not yet handled by the other side. */
+  #unhandledBytes = 0
+  #held: Buffer[] = []
+  #heldBytes = 0
+  /** Received and not yet granted again. */
+  #toGrantBytes = 0
+
+  constructor(carrier: Carrier, handlers: LinkHandlers, linkLimits: LinkLimits = limits) {
+    this.#carrier = carrier
+    this.#handlers = handlers
+    this.#limits = linkLimits
+  }
+
+  open(): void {
+    this.#carrier.open({
+      slab: bytes => this.#received(bytes),
+      lost: () => this.#lost(),
+    })
+  }
+
+  /** False: there is no room for another message of this class. */
+  reserve(bytes: number, reserved: boolean): boolean {
+    if (this.isLost) return false
+    const { linkHeldBytesMax, linkReservedBytes } = this.#limits
+    const boundBytes = reserved ? linkHeldBytesMax + linkReservedBytes : linkHeldBytesMax
+    if (this.#heldBytes + this.at > boundBytes) return false
+    if (this.at + bytes > this.buffer.length) this.#grow(bytes)
+    return true
+  }
+
+  /** The message ends at `end` of `buffer`. */
+  commit(end: number): void {
+    if (this.at === slabHeaderBytes) this.#handlers.wake()
+    this.at = end
+    if (end >= limits.slabBytesMax) this.flush()
+  }
+
+  /** Half of what may be under way is not: producers need not pause. */
+  get hasRoom(): boolean {
+    const pendingBytes = this.#unhandledBytes + this.#heldBytes + this.at
+    return !this.isLost && pendingBytes < this.#limits.linkCreditBytes / 2
+  }
+
+  /** At the end of a turn. `grant`: all that came has been handled. */
+  endTurn(grant: boolean): void {
+    if (this.isLost) return
+    if (this.at > slabHeaderBytes) this.flush(grant)
+    // Credit rides along; alone it is sent only when the other side may be waiting for it.
+    else if (grant && this.#toGrantBytes >= this.#limits.linkCreditBytes / 4)
+      this.#send(this.buffer, 0)
+  }
+
+  flush(grant = false): void {
+    const bytes = this.at
+    this.at = slabHeaderBytes
+    if (this.#held.length === 0 && this.#hasCredit(bytes)) this.#send(this.buffer, bytes, grant)
+    else this.#hold(bytes)
+    if (this.buffer.length > limits.slabBytesMax) {
+      this.buffer = Buffer.allocUnsafeSlow(limits.slabBytesInitial)
+    }
+  }
+
+  close(): void {
+    this.isLost = true
+    this.#carrier.close()
+  }
+
+  /** One slab larger than all credit still passes, alone. */
+  #hasCredit(bytes: number): boolean {
+    const { linkCreditBytes } = this.#limits
+    return this.#unhandledBytes === 0 || this.#unhandledBytes + bytes <= linkCreditBytes
+  }
+
+  #hold(bytes: number): void {
+    this.#held.push(Buffer.from(this.buffer.subarray(0, bytes)))
+    this.#heldBytes += bytes
+  }
+
+  /** `bytes` 0: nothing but credit. */
+  #send(slab: Buffer, bytes: number, grant = true): void {
+    const granted = grant ? this.#toGrantBytes : 0
+    this.#toGrantBytes -= granted
+    slab.writeUInt32LE(granted, 0)
+    slab.writeUInt32LE(slabFormat, 4)
+    this.#unhandledBytes += bytes
+    this.slabsSent++
+    this.bytesSent += bytes
+    this.#carrier.send(slab.subarray(0, Math.max(bytes, slabHeaderBytes)))
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.isLost) return
+    const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    invariant(source.length >= slabHeaderBytes, 'a slab has a header')
+    invariant(source.readUInt32LE(4) === slabFormat, 'threads of one process speak one slab format')
+    this.slabsReceived++
+    this.#unhandledBytes -= source.readUInt32LE(0)
+    invariant(this.#unhandledBytes >= 0, 'credit comes back once')
+    if (source.length > slabHeaderBytes) {
+      this.#toGrantBytes += source.length
+      this.#handlers.envelopes(source, slabHeaderBytes)
+      this.#handlers.wake()
+    }
+    this.#releaseHeld()
+  }
+
+  #releaseHeld(): void {
+    while (this.#held.length > 0 && this.#hasCredit(this.#held[0]!.length)) {
+      const slab = this.#held.shift()!
+      this.#heldBytes -= slab.length
+      this.#send(slab, slab.length, false)
+    }
+  }
+
+  #grow(bytes: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.at + bytes))
+    this.buffer.copy(larger, 0, 0, this.at)
+    this.buffer = larger
+  }
+
+  #lost(): void {
+    if (this.isLost) return
+    this.isLost = true
+    this.#held = []
+    this.#heldBytes = 0
+    this.#handlers.lost()
+  }
+}

@@ -1,0 +1,173 @@
+/** TCP and TLS of the machine behind `Network`. Every socket is without Nagle's delay. */
+import { readFileSync } from 'node:fs'
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Listener, ListenOptions, Network, Socket, SocketHandlers, TlsFiles } from './host.ts'
+
+export const systemNetwork: Network = {
+  listen(options, onConnection, onListening) {
+    return new SystemListener(options, onConnection, onListening)
+  },
+  connect({ host, port }) {
+    return new SystemSocket(net.connect({ host, port, noDelay: true, keepAlive: true }))
+  },
+}
+
+class SystemListener implements Listener {
+  readonly #server: net.Server
+  #port: number
+
+  constructor(
+    options: ListenOptions,
+    onConnection: (socket: Socket) => void,
+    onListening: (error?: Error) => void,
+  ) {
+    this.#port = options.port
+    this.#server = createServer(options.tls, socket => onConnection(new SystemSocket(socket)))
+    let isListening = false
+    this.#server.on('error', error => {
+      // Later errors (no more file descriptors) concern one connection that never came to be.
+      if (!isListening) onListening(error)
+    })
+    this.#server.listen(
+      { host: options.host, port: options.port, exclusive: true, backlog: 1024 },
+      () => {
+        isListening = true
+        this.#port = (this.#server.address() as net.AddressInfo).port
+        onListening()
+      },
+    )
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+}
+
+function createServer(
+  files: TlsFiles | undefined,
+  onSocket: (socket: net.Socket) => void,
+): net.Server {
+  if (files === undefined) return net.createServer({ noDelay: true, keepAlive: true }, onSocket)
+  const options: tls.TlsOptions = {
+    cert: readFileSync(files.certificate),
+    key: readFileSync(files.key),
+    noDelay: true,
+    keepAlive: true,
+  }
+  if (files.protocols !== undefined) options.ALPNProtocols = [...files.protocols]
+  const server = tls.createServer(options, onSocket)
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  return server
+}
+
+const noBytes = Buffer.alloc(0)
+
+class SystemSocket implements Socket {
+  readonly #stream: net.Socket
+  #handlers: SocketHandlers | undefined = undefined
+  #peerEnded = false
+  #error: Error | undefined = undefined
+  #closed = false
+  #watchingDrain = false
+  readonly #onDrain = (): void => this.#drained()
+
+  constructor(stream: net.Socket) {
+    this.#stream = stream
+  }
+
+  get remoteAddress(): string {
+    return this.#stream.remoteAddress ?? ''
+  }
+
+  get remotePort(): number {
+    return this.#stream.remotePort ?? 0
+  }
+
+  get protocol(): string {
+    const { alpnProtocol } = this.#stream as tls.TLSSocket
+    return typeof alpnProtocol === 'string' ? alpnProtocol : ''
+  }
+
+  get bufferedBytes(): number {
+    return this.#stream.writableLength
+  }
+
+  /** Taking it ends this socket: its handlers are called no more, the stream is paused. */
+  get native(): net.Socket {
+    if (this.#handlers !== undefined) {
+      this.#stream.removeAllListeners()
+      this.#stream.pause()
+      this.#handlers = undefined
+    }
+    return this.#stream
+  }
+
+  open(handlers: SocketHandlers): void {
+    this.#handlers = handlers
+    const stream = this.#stream
+    if (stream.connecting) stream.once('connect', () => this.#handlers?.connected?.())
+    stream.on('data', chunk => this.#handlers?.data(chunk))
+    stream.on('end', () => {
+      this.#peerEnded = true
+    })
+    stream.on('error', error => {
+      this.#error = error
+    })
+    stream.on('close', () => this.#closedNow())
+  }
+
+  write(bytes: Uint8Array): void {
+    const stream = this.#stream
+    // What the system does not take at once would be kept by reference.
+    stream.write(Buffer.from(bytes))
+    if (stream.writableLength > 0 && !this.#watchingDrain) this.#watchDrain()
+  }
+
+  pause(): void {
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    this.#stream.resume()
+  }
+
+  end(): void {
+    this.#stream.end()
+  }
+
+  destroy(): void {
+    this.#stream.destroy()
+  }
+
+  #watchDrain(): void {
+    this.#watchingDrain = true
+    // Called when everything before it is written; `drain` would come only above a threshold.
+    this.#stream.write(noBytes, this.#onDrain)
+  }
+
+  #drained(): void {
+    this.#watchingDrain = false
+    if (this.#closed || this.#stream.destroyed) return
+    if (this.#stream.writableLength > 0) this.#watchDrain()
+    else this.#handlers?.drained?.()
+  }
+
+  #closedNow(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const error = this.#error
+    const byPeer = this.#peerEnded || (error !== undefined && isReset(error))
+    if (error === undefined) this.#handlers?.closed({ byPeer })
+    else this.#handlers?.closed({ byPeer, error })
+  }
+}
+
+/** A process that ends with unread input resets its connections: its system speaks for it. */
+function isReset(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+}

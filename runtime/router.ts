@@ -1,0 +1,459 @@
+/**
+ * From an address to the actor: mailbox of this thread, link to another thread, or the carrier of
+ * another node. One envelope format for both (envelope.ts), so what arrives from a node for another
+ * thread is passed on undecoded. One router a thread, plugged into its system.
+ */
+import type { Address, Message, Ref } from './actor.ts'
+import type { Carrier } from './carrier.ts'
+import type { Cell } from './cell.ts'
+import { CodecError } from './codec.ts'
+import {
+  envelopeActor,
+  envelopeEnd,
+  envelopeHeaderBytes,
+  envelopeKind,
+  writeEnvelope,
+} from './envelope.ts'
+import { invariant } from './invariant.ts'
+import { limits } from './limits.ts'
+import { type LinkLimits, ThreadLink } from './link.ts'
+import {
+  defineProtocol,
+  type KindCodec,
+  nameHash,
+  type PeerDecoder,
+  type Protocol,
+  withKind,
+} from './protocol.ts'
+import type { Remote, System } from './system.ts'
+
+/** Sends envelopes to other nodes; the actor that owns the peer links provides it. */
+export interface NodeCarrier {
+  /** The bytes are valid during the call. False: dropped, and counted by the carrier. */
+  send(node: number, envelope: Uint8Array, reserved: boolean): boolean
+}
+
+/** What the owner of the peer links needs of the router. */
+export interface NodeGate {
+  attachNodes(carrier: NodeCarrier): void
+  /**
+   * Takes one envelope that came from `node`; returns its end. `decoders` (protocol.ts,
+   * `peerDecoders`) when the node writes older schemas. Throws a CodecError when it is damaged.
+   */
+  accept(
+    node: number,
+    source: Buffer,
+    start: number,
+    end: number,
+    decoders?: ReadonlyMap<number, PeerDecoder>,
+  ): number
+  /** The link to the node is down: watchers of its actors are told, on every thread. */
+  nodeLost(node: number): void
+}
+
+export interface RouterOptions {
+  /** The well-known actor beside which the carrier of other nodes lives. */
+  readonly nodesBy?: string
+  readonly linkLimits?: LinkLimits
+}
+
+type LinkMessage =
+  | { readonly kind: 'watch'; readonly id: number; readonly actor: string }
+  | { readonly kind: 'died'; readonly id: number }
+  | {
+      readonly kind: 'forward'
+      readonly node: number
+      readonly reserved: boolean
+      readonly envelope: Uint8Array
+    }
+  | { readonly kind: 'nodeLost'; readonly node: number }
+
+const linkProtocol = defineProtocol<LinkMessage>('link', {
+  watch: { id: 'int', actor: 'string' },
+  died: { id: 'int' },
+  forward: { node: 'int', reserved: 'boolean', envelope: 'bytes' },
+  nodeLost: { node: 'int' },
+})
+/** Addresses the router itself. */
+const linkActor = 0
+
+export class Router implements Remote, NodeGate {
+  readonly #system: System
+  readonly #options: RouterOptions
+  readonly #peers = new Map<string, ThreadPeer>()
+  readonly #peerOrder: ThreadPeer[] = []
+  readonly #nodeWatches = new Map<number, (() => void)[]>()
+  #carrier: NodeCarrier | undefined = undefined
+  #scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
+  constructor(system: System, options: RouterOptions = {}) {
+    this.#system = system
+    this.#options = options
+    system.remote = this
+    system.dispatcher.onTurnEnd(() => this.#endTurn())
+  }
+
+  get host(): System['host'] {
+    return this.#system.host
+  }
+
+  /** Links this thread with another; again after that one was restarted. */
+  connect(thread: string, carrier: Carrier): void {
+    this.peer(thread).connect(carrier)
+  }
+
+  /** Actors of this thread are ready: takes in what the other threads have sent. */
+  open(): void {
+    for (const peer of this.#peerOrder) peer.open()
+  }
+
+  close(): void {
+    for (const peer of this.#peerOrder) peer.link?.close()
+  }
+
+  /** Called when the event loop has nothing else to flush with: end of the process. */
+  flush(): void {
+    this.#endTurn()
+  }
+
+  threadRef(thread: string, actor: string, protocol: Protocol<never> | undefined): Ref<Message> {
+    return new ThreadRef(this.peer(thread), actor, protocol)
+  }
+
+  nodeRef(node: number, actor: string, protocol: Protocol<never> | undefined): Ref<Message> {
+    return new NodeRef(this, node, actor, protocol)
+  }
+
+  watch(ref: Ref<never>, callback: () => void): void {
+    if (ref instanceof ThreadRef) ref.peer.watch(ref.address.actor, callback)
+    else {
+      const { node } = ref.address
+      const watches = this.#nodeWatches.get(node)
+      if (watches === undefined) this.#nodeWatches.set(node, [callback])
+      else watches.push(callback)
+    }
+  }
+
+  hasRoom(ref: Ref<never>): boolean {
+    return ref instanceof ThreadRef ? (ref.peer.link?.hasRoom ?? false) : true
+  }
+
+  attachNodes(carrier: NodeCarrier): void {
+    this.#carrier = carrier
+  }
+
+  accept(
+    node: number,
+    source: Buffer,
+    start: number,
+    end: number,
+    decoders?: ReadonlyMap<number, PeerDecoder>,
+  ): number {
+    const next = envelopeEnd(source, start, end)
+    const cell = this.#system.localByHash(envelopeActor(source, start))
+    if (cell !== undefined) this.#deliver(cell, source, start, next, decoders)
+    else this.#passOn(node, source, start, next, decoders)
+    return next
+  }
+
+  nodeLost(node: number): void {
+    this.#nodeIsLost(node)
+    for (const peer of this.#peerOrder) peer.control({ kind: 'nodeLost', node })
+  }
+
+  /** Sends to another node, from whatever thread. */
+  toNode(node: number, actor: number, kind: KindCodec, message: Message): void {
+    let end = writeEnvelope(this.#scratch, 0, actor, kind, message)
+    while (end < 0) {
+      this.#scratch = Buffer.allocUnsafeSlow(this.#scratch.length * 2 - end)
+      end = writeEnvelope(this.#scratch, 0, actor, kind, message)
+    }
+    this.#forward(node, this.#scratch.subarray(0, end), kind.reserved)
+    if (this.#scratch.length > limits.slabBytesMax)
+      this.#scratch = Buffer.allocUnsafeSlow(64 * 1024)
+  }
+
+  peer(thread: string): ThreadPeer {
+    let peer = this.#peers.get(thread)
+    if (peer === undefined) {
+      peer = new ThreadPeer(this, this.#system, thread, this.#options.linkLimits ?? limits)
+      this.#peers.set(thread, peer)
+      this.#peerOrder.push(peer)
+    }
+    return peer
+  }
+
+  /** A slab of another thread. */
+  received(peer: ThreadPeer, source: Buffer, start: number): void {
+    for (let at = start; at < source.length; ) {
+      const next = envelopeEnd(source, at, source.length)
+      const actor = envelopeActor(source, at)
+      if (actor === linkActor) this.#control(peer, source, at, next)
+      else {
+        const cell = this.#system.localByHash(actor)
+        if (cell === undefined) this.#unknown(actor)
+        else {
+          peer.touched(cell)
+          this.#deliver(cell, source, at, next, undefined)
+        }
+      }
+      at = next
+    }
+  }
+
+  #endTurn(): void {
+    for (let index = 0; index < this.#peerOrder.length; index++) this.#peerOrder[index]!.endTurn()
+  }
+
+  #deliver(
+    cell: Cell,
+    source: Buffer,
+    start: number,
+    end: number,
+    decoders: ReadonlyMap<number, PeerDecoder> | undefined,
+  ): void {
+    const id = envelopeKind(source, start)
+    const body = start + envelopeHeaderBytes
+    const older = decoders?.get(id)
+    if (older !== undefined) {
+      cell.tell(withKind(older.decoder.decode(source, body, end), older.kind))
+      return
+    }
+    const protocol = cell.protocol ?? this.#system.protocolOf(cell.name)
+    const kind = protocol?.kindById(id)
+    if (kind === undefined) this.#system.lost(cell.name, `kind ${id}`, 'unknown kind')
+    else cell.tell(withKind(kind.codec.decode(source, body, end), kind.kind))
+  }
+
+  /** From another node, for an actor of another thread. */
+  #passOn(
+    node: number,
+    source: Buffer,
+    start: number,
+    end: number,
+    decoders: ReadonlyMap<number, PeerDecoder> | undefined,
+  ): void {
+    const actor = envelopeActor(source, start)
+    const placed = this.#system.placedByHash(actor)
+    if (placed === undefined)
+      throw new CodecError(`node ${node} writes to an unknown actor ${actor}`)
+    const older = decoders?.get(envelopeKind(source, start))
+    if (older === undefined) {
+      this.peer(placed.thread).pass(source, start, end)
+      return
+    }
+    const message = withKind(
+      older.decoder.decode(source, start + envelopeHeaderBytes, end),
+      older.kind,
+    )
+    this.#system.find({ name: placed.actor }).tell(message)
+  }
+
+  #forward(node: number, envelope: Uint8Array, reserved: boolean): void {
+    if (this.#carrier !== undefined) {
+      this.#carrier.send(node, envelope, reserved)
+      return
+    }
+    const { nodesBy } = this.#options
+    const thread = nodesBy === undefined ? undefined : this.#system.threadOf(nodesBy)
+    if (thread === undefined || thread === this.#system.thread) this.#unknown(node)
+    else this.peer(thread).control({ kind: 'forward', node, reserved, envelope }, reserved)
+  }
+
+  #control(peer: ThreadPeer, source: Buffer, at: number, end: number): void {
+    const kind = linkProtocol.kindById(envelopeKind(source, at))
+    invariant(kind, 'threads of one process speak one link protocol')
+    const body = kind.codec.decode(source, at + envelopeHeaderBytes, end)
+    const message = withKind(body, kind.kind) as LinkMessage
+    if (message.kind === 'watch') this.#watchFor(peer, message.id, message.actor)
+    else if (message.kind === 'died') peer.died(message.id)
+    else if (message.kind === 'nodeLost') this.#nodeIsLost(message.node)
+    else this.#forward(message.node, message.envelope, message.reserved)
+  }
+
+  #watchFor(peer: ThreadPeer, id: number, actor: string): void {
+    const { link } = peer
+    this.#system.watch(this.#system.local(actor) as Ref<never>, () => {
+      // The thread that asked may have been replaced by another meanwhile.
+      if (peer.link === link) peer.control({ kind: 'died', id })
+    })
+  }
+
+  #nodeIsLost(node: number): void {
+    const watches = this.#nodeWatches.get(node)
+    this.#nodeWatches.delete(node)
+    for (const callback of watches ?? []) callback()
+  }
+
+  #unknown(address: number): void {
+    this.#system.lost('nowhere', String(address), 'no way there')
+  }
+}
+
+/** Another thread, through all its lives. */
+class ThreadPeer {
+  readonly thread: string
+  link: ThreadLink | undefined = undefined
+  readonly #router: Router
+  readonly #system: System
+  readonly #limits: LinkLimits
+  readonly #watches = new Map<number, () => void>()
+  readonly #touched: Cell[] = []
+  #watchId = 0
+  #isOpen = false
+
+  constructor(router: Router, system: System, thread: string, linkLimits: LinkLimits) {
+    this.#router = router
+    this.#system = system
+    this.thread = thread
+    this.#limits = linkLimits
+  }
+
+  connect(carrier: Carrier): void {
+    this.link?.close()
+    this.#lost()
+    const link: ThreadLink = new ThreadLink(
+      carrier,
+      {
+        envelopes: (source, start) => this.#router.received(this, source, start),
+        lost: () => {
+          if (this.link === link) this.#lost()
+        },
+        wake: () => this.#system.dispatcher.wake(),
+      },
+      this.#limits,
+    )
+    this.link = link
+    if (this.#isOpen) link.open()
+  }
+
+  open(): void {
+    this.#isOpen = true
+    this.link?.open()
+  }
+
+  send(actor: number, kind: KindCodec, message: Message): boolean {
+    const { link } = this
+    if (link === undefined || !link.reserve(envelopeHeaderBytes, kind.reserved)) return false
+    let end = writeEnvelope(link.buffer, link.at, actor, kind, message)
+    while (end < 0) {
+      link.reserve(link.buffer.length - link.at - end, kind.reserved)
+      end = writeEnvelope(link.buffer, link.at, actor, kind, message)
+    }
+    link.commit(end)
+    return true
+  }
+
+  pass(source: Buffer, start: number, end: number): void {
+    const { link } = this
+    const bytes = end - start
+    if (link?.reserve(bytes, false)) {
+      source.copy(link.buffer, link.at, start, end)
+      link.commit(link.at + bytes)
+    } else this.#system.lost(this.thread, 'envelope', 'no credit')
+  }
+
+  control(message: LinkMessage, reserved = true): void {
+    const kind = linkProtocol.kindOf(message.kind)
+    this.send(linkActor, reserved === kind.reserved ? kind : { ...kind, reserved }, message)
+  }
+
+  watch(actor: string, callback: () => void): void {
+    if (this.link === undefined || this.link.isLost) {
+      callback()
+      return
+    }
+    const id = ++this.#watchId
+    this.#watches.set(id, callback)
+    this.control({ kind: 'watch', id, actor })
+  }
+
+  died(id: number): void {
+    const callback = this.#watches.get(id)
+    this.#watches.delete(id)
+    callback?.()
+  }
+
+  lostMessage(actor: string, kind: string): void {
+    this.#system.lost(actor, kind, this.link?.isLost === false ? 'no credit' : 'thread lost')
+  }
+
+  /** What was received since the last grant went to this actor. */
+  touched(cell: Cell): void {
+    const { length } = this.#touched
+    if (length === 0 || (this.#touched[length - 1] !== cell && !this.#touched.includes(cell))) {
+      this.#touched.push(cell)
+    }
+  }
+
+  endTurn(): void {
+    const { link } = this
+    if (link === undefined) return
+    const grant = this.#handled()
+    if (grant) this.#touched.length = 0
+    link.endTurn(grant)
+  }
+
+  #handled(): boolean {
+    for (let index = 0; index < this.#touched.length; index++) {
+      const cell = this.#touched[index]!
+      if (cell.waiting > cell.messagesMax / 4) return false
+    }
+    return true
+  }
+
+  #lost(): void {
+    this.#touched.length = 0
+    const callbacks = [...this.#watches.values()]
+    this.#watches.clear()
+    for (const callback of callbacks) callback()
+  }
+}
+
+class ThreadRef implements Ref<Message> {
+  readonly address: Address
+  readonly peer: ThreadPeer
+  readonly #actor: number
+  readonly #protocol: Protocol<never> | undefined
+
+  constructor(peer: ThreadPeer, actor: string, protocol: Protocol<never> | undefined) {
+    this.address = { node: 0, actor }
+    this.peer = peer
+    this.#actor = nameHash(actor)
+    this.#protocol = protocol
+  }
+
+  tell(message: Message): void {
+    const kind = kindFor(this.address.actor, this.#protocol, message)
+    if (!this.peer.send(this.#actor, kind, message))
+      this.peer.lostMessage(this.address.actor, message.kind)
+  }
+}
+
+class NodeRef implements Ref<Message> {
+  readonly address: Address
+  readonly #router: Router
+  readonly #actor: number
+  readonly #protocol: Protocol<never> | undefined
+
+  constructor(router: Router, node: number, actor: string, protocol: Protocol<never> | undefined) {
+    this.address = { node, actor }
+    this.#router = router
+    this.#actor = nameHash(actor)
+    this.#protocol = protocol
+  }
+
+  tell(message: Message): void {
+    const kind = kindFor(this.address.actor, this.#protocol, message)
+    this.#router.toNode(this.address.node, this.#actor, kind, message)
+  }
+}
+
+function kindFor(
+  actor: string,
+  protocol: Protocol<never> | undefined,
+  message: Message,
+): KindCodec {
+  invariant(protocol, `actor ${actor} is on another thread or node and needs a protocol`)
+  return protocol.kindOf(message.kind as never)
+}
