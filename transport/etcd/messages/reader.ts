@@ -6,6 +6,9 @@
  */
 export class MalformedMessage extends Error {}
 
+/** Well formed as far as it was read, but nested beyond what any server takes. */
+export class NestedTooDeep extends MalformedMessage {}
+
 /** Beyond this many messages inside one another nothing is decoded. */
 export const nestingMax = 140
 
@@ -52,7 +55,7 @@ export class Reader {
   tag(): number {
     this.#varint()
     if (this.#high !== 0 || this.#low > 0xffffffff || this.#low < 8) {
-      throw new MalformedMessage('illegal tag')
+      throw new MalformedMessage('proto: illegal tag 0 (wire type 0)')
     }
     return this.#low
   }
@@ -137,13 +140,13 @@ export class Reader {
           break
         case wire.groupEnd:
           groups -= 1
-          if (groups < 0) throw new MalformedMessage('unexpected end of group')
+          if (groups < 0) throw new MalformedMessage('proto: unexpected end of group')
           break
         case wire.fixed32:
           this.#advance(4)
           break
         default:
-          throw new MalformedMessage(`illegal wireType ${tag & 7}`)
+          throw new MalformedMessage(`proto: illegal wireType ${tag & 7}`)
       }
       if (groups === 0) return
       tag = this.tag()
@@ -177,7 +180,7 @@ export class Reader {
         high = bits >>> 4
       } else high |= bits << (shift - 32)
       if (byte < 128) break
-      if (shift === 63) throw new MalformedMessage('integer overflow')
+      if (shift === 63) throw new MalformedMessage('proto: integer overflow')
     }
     this.at = at
     this.#low = low >>> 0

@@ -1,7 +1,7 @@
 import { type DeleteRangeRequest, decodeDeleteRange } from './delete-range.ts'
 import { decodePut, type PutRequest } from './put.ts'
 import { decodeRange, type RangeRequest } from './range.ts'
-import { MalformedMessage, nestingMax, type Reader } from './reader.ts'
+import { NestedTooDeep, nestingMax, type Reader } from './reader.ts'
 
 /*
  * Compare: result=1; target=2; key=3 bytes; oneof target_union { version=4 int64;
@@ -46,7 +46,7 @@ export const responseOpTag = { range: 0x0a, put: 0x12, deleteRange: 0x1a, txn: 0
 const empty = new Uint8Array(0)
 
 export function decodeTxn(reader: Reader, depth = 0): TxnRequest {
-  if (depth > nestingMax) throw new MalformedMessage('too many nested messages')
+  if (depth > nestingMax) throw new NestedTooDeep('too many nested messages')
   const txn: TxnRequest = { compare: [], success: [], failure: [] }
   while (!reader.done) {
     const tag = reader.tag()

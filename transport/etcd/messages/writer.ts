@@ -47,14 +47,13 @@ export class Writer {
     return this.#at - this.#start
   }
 
-  /** Drops everything after the first `size` bytes. */
-  cut(size: number): void {
-    this.#at = this.#start + size
-  }
-
-  /** What was written so far; valid until the next write. */
-  written(): Uint8Array {
-    return this.bytes.subarray(this.#start, this.#at)
+  /** What was written after the first `size` bytes, a few bytes, goes before them. */
+  rotate(size: number): void {
+    const { bytes } = this
+    const middle = this.#start + size
+    const moved = bytes.slice(middle, this.#at)
+    bytes.copyWithin(this.#start + moved.length, this.#start, middle)
+    bytes.set(moved, this.#start)
   }
 
   number(tag: number, value: number): void {

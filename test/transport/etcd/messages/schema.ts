@@ -99,15 +99,20 @@ export function encode(name: string, value: object): Uint8Array {
 
 /** 64-bit integers as strings, bytes as Buffers; fields that are absent stay absent. */
 export function decode(name: string, bytes: Uint8Array): Decoded {
-  return type(name).toObject(type(name).decode(bytes), { longs: String, bytes: Buffer })
+  return type(name).toObject(type(name).decode(asBuffer(bytes)), { longs: String, bytes: Buffer })
 }
 
 /** The same with every default value filled in. */
 export function decodeFull(name: string, bytes: Uint8Array): Decoded {
-  return type(name).toObject(type(name).decode(bytes), {
+  return type(name).toObject(type(name).decode(asBuffer(bytes)), {
     longs: String,
     bytes: Buffer,
     defaults: true,
     arrays: true,
   })
+}
+
+/** protobufjs gives Buffers back only where it gets one. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -1,0 +1,216 @@
+/**
+ * Applies etcd's commands. What changes depends on the entry and the state alone; where this node's
+ * gateway waits, the whole protobuf response is built as well, straight from the slabs.
+ */
+import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
+import { decodeCompaction } from '../../transport/etcd/messages/compaction.ts'
+import { decodeDeleteRange } from '../../transport/etcd/messages/delete-range.ts'
+import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
+import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
+import { keyValueBytes, writeKeyValue } from '../../transport/etcd/messages/key-value.ts'
+import {
+  decodeLease,
+  decodeLeaseGrant,
+  writeLeaseTimes,
+} from '../../transport/etcd/messages/lease.ts'
+import { decodePut, putResponseTag } from '../../transport/etcd/messages/put.ts'
+import { Reader } from '../../transport/etcd/messages/reader.ts'
+import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
+import { Writer } from '../../transport/etcd/messages/writer.ts'
+import { lifetime } from '../sessions/messages.ts'
+import { Change } from './etcd-change.ts'
+import { checkDeleteRange, checkPut, checkTxn, leaseTtlSecondsMax } from './etcd-checks.ts'
+import { callBytes, etcdOperation } from './etcd-commands.ts'
+import { chooseTxn, chosenFailure, deleteRange, putFailure, TxnRun } from './etcd-txn.ts'
+import type { Lifetime } from './lifetimes.ts'
+import type { Command, World } from './world.ts'
+
+const nothing = new Uint8Array(0)
+
+interface Caller {
+  readonly stream: number
+  readonly connection: number
+  readonly tag: number
+  readonly sequence: number
+}
+
+/** One for each world: readers, writers and the header's constant bytes. */
+export class EtcdApply {
+  readonly #world: World
+  readonly #keyspace: Keyspace
+  readonly #reader = new Reader()
+  readonly #writer: Writer
+  readonly #header: HeaderEncoder
+  readonly #change: Change
+  /** Callers that wait until nothing compacted is left in memory. */
+  readonly #compactions: Caller[] = []
+  #epoch = 0
+
+  constructor(world: World) {
+    this.#world = world
+    this.#keyspace = world.keyspace
+    this.#writer = new Writer(world.emitter)
+    this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
+    this.#change = new Change(world)
+  }
+
+  apply(command: Command): void {
+    const { view, start } = command
+    const failed = this.#dispatch(view.getUint8(start), command)
+    if (failed !== undefined && command.local) this.#reply(command, failed.status, nothing)
+  }
+
+  expire(ended: Lifetime): void {
+    this.#change.begin()
+    this.#change.revoke(ended)
+    this.#change.end()
+  }
+
+  /** Nothing compacted is left: those that asked for it get their answer. */
+  compacted(): void {
+    for (const { stream, connection, tag, sequence } of this.#compactions) {
+      const body = this.#headerOnly()
+      this.#world.emitter.reply(stream, connection, tag, sequence, 0, body)
+    }
+    this.#compactions.length = 0
+  }
+
+  #dispatch(operation: number, command: Command): Failure | undefined {
+    this.#reader.open(command.bytes, command.start + callBytes, command.end)
+    // Never behind what an answer to a read has shown.
+    this.#epoch = Math.max(command.epoch, this.#world.identity.epoch)
+    switch (operation) {
+      case etcdOperation.put:
+        return this.#put(command)
+      case etcdOperation.deleteRange:
+        return this.#deleteRange(command)
+      case etcdOperation.txn:
+        return this.#txn(command)
+      case etcdOperation.compact:
+        return this.#compact(command)
+      case etcdOperation.leaseGrant:
+        return this.#leaseGrant(command)
+      case etcdOperation.leaseRevoke:
+        return this.#leaseRevoke(command)
+      default:
+        throw new Error(`etcd command ${command.position} has the unknown operation ${operation}`)
+    }
+  }
+
+  #put(command: Command): Failure | undefined {
+    const put = decodePut(this.#reader)
+    const failed = checkPut(put) ?? putFailure(this.#world, put)
+    if (failed !== undefined) return failed
+    this.#change.begin()
+    const previous = this.#change.put(put)
+    const revision = this.#change.end()
+    if (command.local) this.#answerPut(command, revision, put.prevKv ? previous : 0)
+    return undefined
+  }
+
+  #answerPut(command: Command, revision: number, previous: Pointer): void {
+    const keyspace = this.#keyspace
+    const previousBytes = previous === 0 ? 0 : 16 + keyValueBytes(keyspace, previous)
+    const writer = this.#writer.begin(headerBytesMax + previousBytes)
+    this.#header.write(writer, revision, this.#epoch)
+    if (previous !== 0) writeKeyValue(writer, putResponseTag.prevKv, keyspace, previous)
+    this.#reply(command, 0, writer.finish())
+  }
+
+  #deleteRange(command: Command): Failure | undefined {
+    const request = decodeDeleteRange(this.#reader)
+    const failed = checkDeleteRange(request)
+    if (failed !== undefined) return failed
+    const writer = command.local ? this.#writer.begin(headerBytesMax + 16) : undefined
+    this.#change.begin()
+    deleteRange(this.#keyspace, this.#change, request, writer, revision => {
+      if (writer !== undefined) this.#header.write(writer, revision, this.#epoch)
+    })
+    this.#change.end()
+    if (writer !== undefined) this.#reply(command, 0, writer.finish())
+    return undefined
+  }
+
+  #txn(command: Command): Failure | undefined {
+    const txn = decodeTxn(this.#reader)
+    const failed = checkTxn(txn)
+    if (failed !== undefined) return failed
+    const chosen = chooseTxn(this.#keyspace, txn)
+    const impossible = chosenFailure(this.#world, chosen)
+    if (impossible !== undefined) return impossible
+    const writer = command.local ? this.#writer.begin(512) : undefined
+    this.#change.begin()
+    // The header comes first but shows the revision after: its room is filled in at the end.
+    new TxnRun(this.#keyspace, this.#change, writer).run(chosen)
+    const revision = this.#change.end()
+    if (writer !== undefined) this.#reply(command, 0, this.#withHeader(writer, revision))
+    return undefined
+  }
+
+  /** What `writer` holds, with the header before it. */
+  #withHeader(writer: Writer, revision: number): Uint8Array {
+    const bodySize = writer.size
+    this.#header.write(writer, revision, this.#epoch)
+    writer.rotate(bodySize)
+    return writer.finish()
+  }
+
+  #compact(command: Command): Failure | undefined {
+    const { revision, physical } = decodeCompaction(this.#reader)
+    const keyspace = this.#keyspace
+    if (revision > keyspace.revision) return failure.futureRevision
+    // Nothing was ever compacted: zero, as in etcd, is accepted and does nothing.
+    const idle = revision === 0 && keyspace.compactRevision === 0
+    if (revision <= keyspace.compactRevision && !idle) return failure.compacted
+    if (!idle) keyspace.compact(revision)
+    if (!command.local) return undefined
+    if (physical && !idle) this.#compactions.push(callerOf(command))
+    else this.#reply(command, 0, this.#headerOnly())
+    return undefined
+  }
+
+  #leaseGrant(command: Command): Failure | undefined {
+    const { id, ttlSeconds } = decodeLeaseGrant(this.#reader)
+    const { lifetimes, emitter } = this.#world
+    if (ttlSeconds > leaseTtlSecondsMax) return failure.leaseTtlTooLarge
+    if (lifetimes.lease(id) !== undefined) return failure.leaseExists
+    emitter.lifetimeOpened(lifetimes.open(lifetime.lease, id, ttlSeconds * 1000, nothing))
+    if (!command.local) return undefined
+    const writer = this.#writer.begin(headerBytesMax + 32)
+    this.#header.write(writer, this.#keyspace.revision, this.#epoch)
+    writeLeaseTimes(writer, id, ttlSeconds)
+    this.#reply(command, 0, writer.finish())
+    return undefined
+  }
+
+  #leaseRevoke(command: Command): Failure | undefined {
+    const lease = this.#world.lifetimes.lease(decodeLease(this.#reader).id)
+    if (lease === undefined) return failure.leaseNotFound
+    this.expire(lease)
+    if (command.local) this.#reply(command, 0, this.#headerOnly())
+    return undefined
+  }
+
+  #headerOnly(): Uint8Array {
+    const writer = this.#writer.begin(headerBytesMax)
+    this.#header.write(
+      writer,
+      this.#keyspace.revision,
+      Math.max(this.#epoch, this.#world.identity.epoch),
+    )
+    return writer.finish()
+  }
+
+  #reply(command: Command, status: number, body: Uint8Array): void {
+    const { view, start, stream, sequence } = command
+    const connection = view.getUint32(start + 1, true)
+    const tag = view.getUint32(start + 5, true)
+    this.#world.emitter.reply(stream, connection, tag, sequence, status, body)
+  }
+}
+
+function callerOf(command: Command): Caller {
+  const { view, start, stream, sequence } = command
+  const connection = view.getUint32(start + 1, true)
+  return { stream, connection, tag: view.getUint32(start + 5, true), sequence }
+}

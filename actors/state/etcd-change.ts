@@ -1,0 +1,138 @@
+/**
+ * The changes of one command: all have the same revision, one more than the last, and count up in
+ * `sub`. Collects events where somebody watches.
+ */
+import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
+import type { DeleteRangeRequest } from '../../transport/etcd/messages/delete-range.ts'
+import { keyValueBytes, writeKeyValueFields } from '../../transport/etcd/messages/key-value.ts'
+import type { PutRequest } from '../../transport/etcd/messages/put.ts'
+import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+import type { KeyEvent } from '../watches/messages.ts'
+import { intervalEnd, isInterval } from './etcd-range.ts'
+import type { Lifetime } from './lifetimes.ts'
+import type { World } from './world.ts'
+
+const nothing = new Uint8Array(0)
+
+export class Change {
+  readonly #writer = new Writer(new OwnRooms())
+  readonly #found: Pointer[] = []
+  readonly #world: World
+  readonly #keyspace: Keyspace
+  /** Of the first change of this command. */
+  #revision = 0
+  #sub = 0
+  #events: KeyEvent[] = []
+
+  constructor(world: World) {
+    this.#world = world
+    this.#keyspace = world.keyspace
+  }
+
+  begin(): void {
+    this.#revision = this.#keyspace.revision + 1
+    this.#sub = 0
+  }
+
+  /** Tells the watches; returns the revision that the command's answer shows. */
+  end(): number {
+    if (this.#events.length > 0) {
+      this.#world.emitter.emit({
+        kind: 'keysChanged',
+        revision: this.#revision,
+        events: this.#events,
+      })
+      this.#events = []
+    }
+    return this.#keyspace.revision
+  }
+
+  /** That its lease and what it ignores exist has been checked. Returns the version before, or 0. */
+  put(request: PutRequest): Pointer {
+    const keyspace = this.#keyspace
+    let { value, leaseHigh, leaseLow } = request
+    if (request.ignoreValue || request.ignoreLease) {
+      const current = keyspace.get(request.key)
+      if (request.ignoreValue) value = keyspace.value(current)
+      if (request.ignoreLease) {
+        leaseHigh = keyspace.leaseHigh(current)
+        leaseLow = keyspace.leaseLow(current)
+      }
+    }
+    const pointer = keyspace.put(request.key, value, leaseHigh, leaseLow, this.#revision, this.#sub)
+    this.#sub += 1
+    const previous = keyspace.previous(pointer)
+    if (this.#world.emitter.keysWatched) this.#noteEvent(request.key, pointer, previous)
+    return previous
+  }
+
+  /** The keys that `request` covers now, in order. */
+  keysIn(request: DeleteRangeRequest): Uint8Array[] {
+    const { key, rangeEnd } = request
+    if (rangeEnd.length === 0) return this.#keyspace.get(key) === 0 ? [] : [key]
+    if (!isInterval(key, rangeEnd)) return []
+    this.#found.length = 0
+    this.#keyspace.range(key, intervalEnd(rangeEnd), 0, 0, this.#found)
+    // Pointers do not outlive the first deletion.
+    return this.#found.map(pointer => this.#keyspace.key(pointer))
+  }
+
+  /** `key` exists. Returns the version that it had. */
+  remove(key: Uint8Array): Pointer {
+    const previous = this.#keyspace.delete(key, this.#revision, this.#sub)
+    this.#sub += 1
+    if (this.#world.emitter.keysWatched) this.#noteEvent(key, 0, previous)
+    return previous
+  }
+
+  /** Deletes what is attached to a lease, and the lease. */
+  revoke(lease: Lifetime): void {
+    for (const key of this.#keysOf(lease)) this.remove(key)
+    this.#world.lifetimes.close(lease)
+    this.#world.emitter.lifetimeClosed(lease)
+  }
+
+  #keysOf(lease: Lifetime): Uint8Array[] {
+    this.#found.length = 0
+    leasedKeys(this.#keyspace, lease.id, this.#found)
+    return this.#found.map(pointer => this.#keyspace.key(pointer))
+  }
+
+  #noteEvent(key: Uint8Array, pointer: Pointer, previous: Pointer): void {
+    this.#events.push({
+      deleted: pointer === 0,
+      key: key.slice(),
+      current: pointer === 0 ? this.#tombstone(key) : this.#encode(pointer),
+      previous: previous === 0 ? nothing : this.#encode(previous),
+    })
+  }
+
+  #encode(pointer: Pointer): Uint8Array {
+    const writer = this.#writer.begin(keyValueBytes(this.#keyspace, pointer) + 64)
+    writeKeyValueFields(writer, this.#keyspace, pointer)
+    return writer.finish()
+  }
+
+  #tombstone(key: Uint8Array): Uint8Array {
+    const writer = this.#writer.begin(key.length + 32)
+    writer.field(0x0a, key, 0, key.length)
+    writer.number(0x18, this.#revision)
+    return writer.finish()
+  }
+}
+
+/** Versions that are attached to a lease now, in the order of their keys. */
+export function leasedKeys(keyspace: Keyspace, id: bigint, into: Pointer[]): void {
+  const bits = BigInt.asUintN(64, id)
+  keyspace.leased(Number(bits >> 32n), Number(bits & 0xffffffffn), into)
+}
+
+/** Undefined for none (0) and for one that does not exist. */
+export function leaseOf(
+  world: Pick<World, 'lifetimes'>,
+  leaseHigh: number,
+  leaseLow: number,
+): Lifetime | undefined {
+  if (leaseHigh === 0 && leaseLow === 0) return undefined
+  return world.lifetimes.lease(BigInt.asIntN(64, (BigInt(leaseHigh) << 32n) | BigInt(leaseLow)))
+}

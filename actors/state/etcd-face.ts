@@ -1,0 +1,39 @@
+/** The etcd door's half of the state machine: what the state actor calls. */
+import { EtcdApply } from './etcd-apply.ts'
+import { EtcdReads } from './etcd-reads.ts'
+import type { Lifetime } from './lifetimes.ts'
+import type { Command, Face, Read, World } from './world.ts'
+
+export interface EtcdFace extends Face {
+  /** The keyspace has nothing left of what was compacted. */
+  compacted(world: World): void
+}
+
+export const etcdFace: EtcdFace = {
+  apply: (world: World, command: Command) => toolsOf(world).apply.apply(command),
+  read: (world: World, read: Read) => toolsOf(world).reads.read(read),
+  expire: (world: World, _command: Command, ended: Lifetime) => toolsOf(world).apply.expire(ended),
+  compacted: (world: World) => toolsOf(world).apply.compacted(),
+}
+
+interface Tools {
+  readonly apply: EtcdApply
+  readonly reads: EtcdReads
+}
+
+/** A process has one world, a simulation one for each of its nodes. */
+const known = new WeakMap<World, Tools>()
+let lastWorld: World | undefined
+let lastTools: Tools | undefined
+
+function toolsOf(world: World): Tools {
+  if (world === lastWorld && lastTools !== undefined) return lastTools
+  let tools = known.get(world)
+  if (tools === undefined) {
+    tools = { apply: new EtcdApply(world), reads: new EtcdReads(world) }
+    known.set(world, tools)
+  }
+  lastWorld = world
+  lastTools = tools
+  return tools
+}

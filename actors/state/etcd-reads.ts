@@ -1,0 +1,237 @@
+/**
+ * Answers etcd's reads from the state as it stands. Reads wait for nothing here: the state actor
+ * runs each when the position that it needs has applied.
+ */
+import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
+import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
+import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
+import { keyValueBytes, writeKeyValueFields } from '../../transport/etcd/messages/key-value.ts'
+import {
+  decodeLease,
+  writeGrantedTtl,
+  writeLeaseKey,
+  writeLeaseStatus,
+  writeLeaseTimes,
+} from '../../transport/etcd/messages/lease.ts'
+import { decodeRange } from '../../transport/etcd/messages/range.ts'
+import { MalformedMessage, Reader } from '../../transport/etcd/messages/reader.ts'
+import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
+import { Writer } from '../../transport/etcd/messages/writer.ts'
+import type { KeyEvent, KeysChanged } from '../watches/messages.ts'
+import { leasedKeys } from './etcd-change.ts'
+import { checkRange, checkTxn } from './etcd-checks.ts'
+import { etcdRead, stateNumbers, timesBytes } from './etcd-commands.ts'
+import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } from './etcd-range.ts'
+import { chooseTxn, chosenFailure, TxnRun } from './etcd-txn.ts'
+import type { Read, World } from './world.ts'
+
+/** A slice of history ends with the revision that takes it beyond this. */
+const historyBytesMax = 1024 * 1024
+const nothing = new Uint8Array(0)
+
+export class EtcdReads {
+  readonly #world: World
+  readonly #keyspace: Keyspace
+  readonly #reader = new Reader()
+  readonly #writer: Writer
+  readonly #header: HeaderEncoder
+  readonly #result = new RangeResult()
+
+  constructor(world: World) {
+    this.#world = world
+    this.#keyspace = world.keyspace
+    this.#writer = new Writer(world.emitter)
+    this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
+  }
+
+  read(read: Read): void {
+    const failed = this.#dispatch(read)
+    if (failed !== undefined) this.#reply(read, failed.status, nothing)
+  }
+
+  #dispatch(read: Read): Failure | undefined {
+    const { request } = read
+    const which = request[0]
+    this.#reader.open(request, 1)
+    try {
+      switch (which) {
+        case etcdRead.range:
+          return this.#range(read)
+        case etcdRead.txn:
+          return this.#txn(read)
+        case etcdRead.timeToLive:
+          return this.#timeToLive(read)
+        case etcdRead.leases:
+          return this.#leases(read)
+        case etcdRead.watch:
+          return this.#watch(read)
+        case etcdRead.header:
+          return this.#headerOnly(read)
+        case etcdRead.status:
+          return this.#status(read)
+        case etcdRead.history:
+          return this.#history(read)
+        default:
+          return failure.malformed
+      }
+    } catch (error) {
+      if (error instanceof MalformedMessage) return failure.malformed
+      throw error
+    }
+  }
+
+  #range(read: Read): Failure | undefined {
+    const range = decodeRange(this.#reader)
+    const keyspace = this.#keyspace
+    const failed = checkRange(range) ?? rangeFailure(keyspace, range)
+    if (failed !== undefined) return failed
+    const result = this.#result
+    collectRange(keyspace, range, result)
+    const writer = this.#begin(rangeBytesMax(keyspace, range, result))
+    writeRange(writer, keyspace, range, result)
+    return this.#finish(read)
+  }
+
+  #txn(read: Read): Failure | undefined {
+    const txn = decodeTxn(this.#reader)
+    const failed = checkTxn(txn)
+    if (failed !== undefined) return failed
+    const chosen = chooseTxn(this.#keyspace, txn)
+    const impossible = chosenFailure(this.#world, chosen)
+    if (impossible !== undefined) return impossible
+    new TxnRun(this.#keyspace, undefined, this.#begin(512)).run(chosen)
+    return this.#finish(read)
+  }
+
+  #timeToLive(read: Read): undefined {
+    const { request } = read
+    const view = new DataView(request.buffer, request.byteOffset, request.byteLength)
+    const remainingMillis = view.getFloat64(1, true)
+    const ttlMillis = view.getFloat64(9, true)
+    const { id, keys } = decodeLease(this.#reader.open(request, 1 + timesBytes))
+    const lease = this.#world.lifetimes.lease(id)
+    const alive = remainingMillis >= 0 && lease !== undefined
+    const writer = this.#begin(64)
+    writeLeaseTimes(writer, id, alive ? Math.floor(remainingMillis / 1000) : -1)
+    if (alive) {
+      writeGrantedTtl(writer, Math.floor(ttlMillis / 1000))
+      if (keys) this.#writeLeaseKeys(writer, id)
+    }
+    return this.#finish(read)
+  }
+
+  #writeLeaseKeys(writer: Writer, id: bigint): void {
+    const found: Pointer[] = []
+    leasedKeys(this.#keyspace, id, found)
+    for (const pointer of found) writeLeaseKey(writer, this.#keyspace.key(pointer))
+  }
+
+  #leases(read: Read): undefined {
+    const writer = this.#begin(64)
+    for (const lease of this.#world.lifetimes.leases()) writeLeaseStatus(writer, lease.id)
+    return this.#finish(read)
+  }
+
+  /** In order with the changes, so that the watch begins exactly behind this revision. */
+  #watch({ connection, tag, request }: Read): undefined {
+    const { revision, compactRevision } = this.#keyspace
+    this.#world.emitter.emit({
+      kind: 'keyWatch',
+      connection,
+      tag,
+      revision,
+      compactRevision,
+      request: request.subarray(1),
+    })
+  }
+
+  #headerOnly(read: Read): undefined {
+    this.#begin(0)
+    return this.#finish(read)
+  }
+
+  #status(read: Read): undefined {
+    const numbers = new Uint8Array(stateNumbers.bytes)
+    const view = new DataView(numbers.buffer)
+    view.setFloat64(stateNumbers.position, this.#world.applied.position, true)
+    const { slabs } = this.#keyspace.index
+    view.setFloat64(stateNumbers.sizeBytes, slabs.reservedBytes, true)
+    view.setFloat64(stateNumbers.sizeInUseBytes, slabs.liveBytes, true)
+    const writer = this.#writer.begin(stateNumbers.bytes + headerBytesMax)
+    writer.raw(numbers)
+    this.#header.write(writer, this.#keyspace.revision, this.#world.identity.epoch)
+    return this.#finish(read)
+  }
+
+  /** Whole revisions; what is compacted already is for the watch actor to notice. */
+  #history(read: Read): undefined {
+    const { request, tag } = read
+    const view = new DataView(request.buffer, request.byteOffset, request.byteLength)
+    const { revision, compactRevision } = this.#keyspace
+    const first = Math.max(1, compactRevision, view.getFloat64(1, true))
+    const pointers: Pointer[] = []
+    const next = this.#keyspace.changes(first, view.getUint32(9, true), pointers)
+    const changes: KeysChanged[] = []
+    const upTo = this.#encodeChanges(pointers, next - 1, changes)
+    this.#world.emitter.emit({
+      kind: 'keyHistory',
+      id: tag,
+      upTo,
+      revision,
+      compactRevision,
+      changes,
+    })
+  }
+
+  /** Returns the last revision that is in `changes`, which may be before `last`. */
+  #encodeChanges(pointers: readonly Pointer[], last: number, changes: KeysChanged[]): number {
+    const keyspace = this.#keyspace
+    let events: KeyEvent[] = []
+    let revision = 0
+    let bytes = 0
+    for (const pointer of pointers) {
+      const mod = keyspace.modRevision(pointer)
+      if (mod !== revision) {
+        if (bytes > historyBytesMax) return revision
+        events = []
+        revision = mod
+        changes.push({ kind: 'keysChanged', revision, events })
+      }
+      const event = this.#event(pointer)
+      bytes += event.current.length + event.previous.length
+      events.push(event)
+    }
+    return last
+  }
+
+  #event(pointer: Pointer): KeyEvent {
+    const keyspace = this.#keyspace
+    const previous = keyspace.previous(pointer)
+    return {
+      deleted: keyspace.deleted(pointer),
+      key: keyspace.key(pointer),
+      current: this.#encode(pointer),
+      previous: previous === 0 ? nothing : this.#encode(previous),
+    }
+  }
+
+  #encode(pointer: Pointer): Uint8Array {
+    const writer = this.#writer.begin(keyValueBytes(this.#keyspace, pointer) + 64)
+    writeKeyValueFields(writer, this.#keyspace, pointer)
+    return writer.finish()
+  }
+
+  #begin(bytesMax: number): Writer {
+    const writer = this.#writer.begin(headerBytesMax + bytesMax)
+    this.#header.write(writer, this.#keyspace.revision, this.#world.identity.epoch)
+    return writer
+  }
+
+  #finish(read: Read): undefined {
+    this.#reply(read, 0, this.#writer.finish())
+  }
+
+  #reply({ stream, connection, tag }: Read, status: number, body: Uint8Array): void {
+    this.#world.emitter.reply(stream, connection, tag, 0, status, body)
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Keys as strings with one character a byte: they compare as the bytes do, and maps and sets can
+ * hold them.
+ */
+export function keyText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+}
+
+export function keyBytes(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1')
+}
