@@ -4,7 +4,7 @@
  * that one side does not know is left out and reads as its zero (0, '', no bytes, false, []).
  */
 import type { Message } from '../../runtime/actor.ts'
-import { type Codec, createCodec, type RecordSchema } from '../../runtime/codec.ts'
+import { createCodec, type Decoder, type RecordSchema } from '../../runtime/codec.ts'
 import { envelopeHeaderBytes, envelopeKind, writeEnvelope } from '../../runtime/envelope.ts'
 import type { KindCodec, PeerDecoder } from '../../runtime/protocol.ts'
 import { newestCommon, type SchemaLine } from './handshake.ts'
@@ -23,24 +23,16 @@ export interface Translation {
 export class SchemaSet {
   readonly lines: readonly SchemaLine[]
   readonly #kinds: readonly KindCodec[]
-  readonly #byFingerprint: ReadonlyMap<string, RecordSchema>
+  /** By name of the kind and fingerprint. Built at the start: a schema that cannot be resolved fails there. */
+  readonly #older = new Map<string, OlderKind>()
 
   /** `history`: newest first. */
   constructor(kinds: readonly KindCodec[], history: readonly OlderSchemas[]) {
-    const byFingerprint = new Map<string, RecordSchema>()
     this.#kinds = kinds
-    this.#byFingerprint = byFingerprint
-    this.lines = kinds.map(({ name, codec }) => {
-      const fingerprints = [codec.fingerprint]
-      for (const older of history) {
-        const schema = older[name]
-        if (schema === undefined) continue
-        const { fingerprint } = createCodec(schema)
-        byFingerprint.set(fingerprint, schema)
-        if (!fingerprints.includes(fingerprint)) fingerprints.push(fingerprint)
-      }
-      return { name, fingerprints }
-    })
+    this.lines = kinds.map(kind => ({
+      name: kind.name,
+      fingerprints: this.#fingerprints(kind, history),
+    }))
   }
 
   /** The handshake has found a common schema for each kind that both sides know. */
@@ -51,14 +43,34 @@ export class SchemaSet {
       const line = theirs.find(({ name }) => name === kind.name)
       const common = newestCommon(this.lines[index]!.fingerprints, line?.fingerprints ?? [])
       if (common === kind.codec.fingerprint) return
-      const schema = common === undefined ? undefined : this.#byFingerprint.get(common)
-      outgoing.set(kind.id, { kind, older: schema && olderKind(kind, schema) })
-      if (schema === undefined) return
-      const reader = createCodec(withDefaults(JSON.parse(kind.codec.json)))
-      decoders.set(kind.id, { kind: kind.kind, decoder: reader.resolve(JSON.stringify(schema)) })
+      const older = this.#older.get(`${kind.name} ${common}`)
+      outgoing.set(kind.id, { kind, older: older?.writer })
+      if (older !== undefined) decoders.set(kind.id, { kind: kind.kind, decoder: older.reader })
     })
     return outgoing.size === 0 ? sameSchemas : new Translator(outgoing, decoders)
   }
+
+  #fingerprints(kind: KindCodec, history: readonly OlderSchemas[]): string[] {
+    const fingerprints = [kind.codec.fingerprint]
+    for (const schemas of history) {
+      const schema = schemas[kind.name]
+      if (schema === undefined) continue
+      const codec = createCodec(withDefaults(schema))
+      if (fingerprints.includes(codec.fingerprint)) continue
+      fingerprints.push(codec.fingerprint)
+      const reader = createCodec(withDefaults(JSON.parse(kind.codec.json)))
+      this.#older.set(`${kind.name} ${codec.fingerprint}`, {
+        writer: { ...kind, codec },
+        reader: reader.resolve(JSON.stringify(schema)),
+      })
+    }
+    return fingerprints
+  }
+}
+
+interface OlderKind {
+  readonly writer: KindCodec
+  readonly reader: Decoder
 }
 
 interface Outgoing {
@@ -92,11 +104,6 @@ class Translator implements Translation {
     }
     return this.#scratch.subarray(0, end)
   }
-}
-
-function olderKind(kind: KindCodec, schema: RecordSchema): KindCodec {
-  const codec: Codec = createCodec(withDefaults(schema))
-  return { ...kind, codec }
 }
 
 type Field = RecordSchema['fields'][number]

@@ -5,7 +5,7 @@ import { peersActor } from '../../../actors/peers/peers-actor.ts'
 import type { Definition, Message, Ref } from '../../../runtime/actor.ts'
 import type { Host } from '../../../runtime/host.ts'
 import { createLogger } from '../../../runtime/log.ts'
-import { defineProtocol, type Protocol } from '../../../runtime/protocol.ts'
+import { defineProtocol, type KindCodec, type Protocol } from '../../../runtime/protocol.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import type { OlderSchemas } from '../../../transport/peers/schemas.ts'
@@ -46,8 +46,10 @@ export interface NodeOptions {
   readonly storeId?: string
   readonly incarnation?: number
   readonly protocol?: Protocol<NoteMessage>
+  readonly kinds?: readonly KindCodec[]
   readonly olderSchemas?: readonly OlderSchemas[]
   readonly checkpoints?: CheckpointStore
+  readonly onFailure?: (error: Error) => void
 }
 
 const noCheckpoints: CheckpointStore = {
@@ -65,7 +67,8 @@ export function startNode(options: NodeOptions): TestNode {
     wallMillis: () => 0,
     write: line => logs.push(line),
   })
-  const system = new System({ host, log, node })
+  const onFailure = options.onFailure ?? throwIt
+  const system = new System({ host, log, node, onFailure })
   const gate = new Router(system)
   const notices: string[] = []
   const notes: Message[] = []
@@ -85,7 +88,7 @@ export function startNode(options: NodeOptions): TestNode {
     members,
     gate,
     checkpoints: options.checkpoints ?? noCheckpoints,
-    kinds: protocol.kinds,
+    kinds: options.kinds ?? protocol.kinds,
     olderSchemas: options.olderSchemas ?? [],
   })
   return {
@@ -108,6 +111,10 @@ export function startNode(options: NodeOptions): TestNode {
     }
     system.spawn(definition, name, undefined)
   }
+}
+
+function throwIt(error: Error): void {
+  throw error
 }
 
 /** Decoded records have a class and Buffers: for comparison they become plain. */
