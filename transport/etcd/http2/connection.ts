@@ -166,20 +166,25 @@ export class Connection implements FrameSink, SenderOwner {
 
   flush(): void {
     if (this.#state === 'closed') return
-    if (this.#output.length > 0) this.#output.flushTo(this.#write)
+    while (this.#output.length > 0) {
+      this.#output.flushTo(this.#write)
+      this.#checkSocket()
+      // Output that is full holds streams back, too.
+      this.#sender.pump()
+    }
     if (this.#state === 'draining' && this.streams.size === 0 && this.#finalGoawaySent())
       this.#end()
+  }
+
+  #checkSocket(): void {
     const held = this.socket.bufferedBytes
-    if (held < this.#limits.socketBufferedBytesHigh || this.#sender.clogged) {
-      if (held > this.#limits.socketBufferedBytesMax) this.#break('socketBufferedBytesMax')
-      return
-    }
+    if (held > this.#limits.socketBufferedBytesMax) this.#break('socketBufferedBytesMax')
+    if (held < this.#limits.socketBufferedBytesHigh || this.#sender.clogged) return
     this.#sender.clogged = true
     this.#cloggedSinceMillis = this.#clock.monotonicMillis()
-    if (this.#state === 'open' || this.#state === 'draining') {
-      this.#paused = true
-      this.socket.pause()
-    }
+    if (this.#state !== 'open' && this.#state !== 'draining') return
+    this.#paused = true
+    this.socket.pause()
   }
 
   // Answers. The stream must be one of `streams`; `flush` follows at the end of the round.
@@ -509,8 +514,8 @@ export class Connection implements FrameSink, SenderOwner {
   }
 
   #newStream(id: number, endStream: boolean, dependsOnItself: boolean, block: HeaderBlock): void {
-    if (id > this.#acceptedStreamMax) return
     this.#lastStream = id
+    if (id > this.#acceptedStreamMax) return
     this.#controls.earn(1)
     if (this.streams.size >= this.#limits.streamsMax) {
       this.#refuse(id, errorCode.refusedStream)
@@ -657,7 +662,8 @@ export class Connection implements FrameSink, SenderOwner {
   /** GOAWAY, then the socket's end; what the client still sends is not looked at. */
   fail(error: ConnectionError): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
-    this.#output.goaway(this.#lastStream, error.code, error.message)
+    const lastStream = Math.min(this.#lastStream, this.#acceptedStreamMax)
+    this.#output.goaway(lastStream, error.code, error.message)
     this.#close(error.limit)
     this.#output.flushTo(this.#write)
     this.#end()

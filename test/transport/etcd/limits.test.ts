@@ -1,0 +1,390 @@
+/** One test for each limit of transport/etcd/limits.ts: what is still served, and how it ends beyond. */
+import { describe, expect, it } from 'vitest'
+import { flag, frameType } from '../../../transport/etcd/http2/protocol.ts'
+import {
+  fieldsFor,
+  frame,
+  grpcMessage,
+  initialWindow,
+  rstStream,
+  settingsFrame,
+  testPort,
+  windowUpdate,
+} from './port-kit.ts'
+
+const calm = 11
+const ping = frame(frameType.ping, 0, 0, Buffer.alloc(8))
+
+describe('connectionsMax', () => {
+  it('closes the connection beyond it at once', () => {
+    const port = testPort({ connectionsMax: 2 })
+    port.connect().handshake()
+    port.accept()
+    const third = port.accept()
+    expect(third.destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ connectionsMax: 1 })
+    port.connect()
+    expect(port.server.status().connections).toBe(2)
+  })
+
+  it('has room again when one has gone', () => {
+    const port = testPort({ connectionsMax: 1 })
+    port.connect().handshake().socket.destroy()
+    const client = port.connect().handshake()
+    client.call(1, 'hello')
+    expect(client.say()).toContain('DATA 1 10')
+  })
+})
+
+describe('streamsMax', () => {
+  it('is advertised, and one more stream is refused without harm to the others', () => {
+    const port = testPort({ streamsMax: 2 })
+    const client = port.connect()
+    client.handshake()
+    for (const stream of [1, 3, 5]) client.call(stream, 'x', '/test.Echo/Silent')
+    expect(client.say()).toEqual(['RST_STREAM 5 7'])
+    client.send(rstStream(1))
+    client.call(7, 'x')
+    expect(client.say()).toContain('DATA 7 6')
+  })
+})
+
+describe('resetBurstMax', () => {
+  it('ends a client that resets what it opens, again and again', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream <= 21; stream += 2) {
+      client.call(stream, 'x', '/test.Echo/Silent')
+      client.send(rstStream(stream))
+    }
+    expect(client.say()).toEqual([`GOAWAY 21 ${calm} too many resets`])
+    expect(client.socket.ended).toBe(true)
+    expect(port.server.status().refusals).toEqual({ resetBurstMax: 1 })
+  })
+
+  it('counts the resets that a client provokes', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream <= 21; stream += 2) {
+      client.call(stream, 'x', '/test.Echo/Silent')
+      client.send(windowUpdate(stream, 0))
+    }
+    expect(client.say().at(-1)).toBe(`GOAWAY 21 ${calm} too many resets`)
+  })
+
+  it('forgets in time', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 10 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream <= 101; stream += 2) {
+      client.call(stream, 'x', '/test.Echo/Silent')
+      client.send(rstStream(stream))
+      port.advance(100)
+    }
+    expect(client.say()).toEqual([])
+  })
+})
+
+describe('controlBurstMax', () => {
+  it.each([
+    ['SETTINGS', settingsFrame([])],
+    ['SETTINGS acknowledgements', frame(frameType.settings, flag.ack, 0)],
+    ['PRIORITY', frame(frameType.priority, 0, 99, Buffer.alloc(5))],
+    ['unknown frames', frame(99, 0, 0)],
+    ['window updates', windowUpdate(0, 1)],
+    ['GOAWAY', frame(frameType.goaway, 0, 0, Buffer.alloc(8))],
+    ['empty DATA', frame(frameType.data, 0, 1)],
+  ])('ends a flood of %s', (_, bytes) => {
+    const port = testPort({ controlBurstMax: 100 })
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    for (let count = 0; count < 110; count++) client.send(bytes)
+    expect(client.say().at(-1)).toBe(`GOAWAY 1 ${calm} too many control frames`)
+    expect(port.server.status().refusals).toEqual({ controlBurstMax: 1 })
+  })
+
+  it('allows frames about what is answered, however many', () => {
+    const port = testPort({ controlBurstMax: 100 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 2000; stream += 2) {
+      client.call(stream, 'hello')
+      client.send(windowUpdate(0, 10), ping)
+    }
+    expect(client.say().filter(line => line.startsWith('DATA'))).toHaveLength(1000)
+    expect(client.socket.ended).toBe(false)
+  })
+})
+
+describe('pingMillisMin and pingStrikesMax', () => {
+  it('ends a client that pings without cause', () => {
+    const port = testPort({ pingMillisMin: 5000, pingStrikesMax: 3 })
+    const client = port.connect().handshake()
+    for (let count = 0; count < 5; count++) client.send(ping)
+    expect(client.say()).toEqual([
+      ...['PING ACK', 'PING ACK', 'PING ACK', 'PING ACK'],
+      `GOAWAY 0 ${calm} too_many_pings`,
+    ])
+  })
+
+  it('allows pings at that pace for ever', () => {
+    const port = testPort({ pingMillisMin: 5000, pingStrikesMax: 3 })
+    const client = port.connect().handshake()
+    for (let count = 0; count < 20; count++) {
+      client.send(ping)
+      port.advance(5000)
+    }
+    expect(client.say()).toEqual(new Array(20).fill('PING ACK'))
+  })
+})
+
+describe('continuationFramesMax and headerBlockBytesMax', () => {
+  it('ends a header block of too many pieces', () => {
+    const port = testPort({ continuationFramesMax: 4 })
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/'), 0))
+    for (let count = 0; count < 5; count++) client.send(frame(frameType.continuation, 0, 1))
+    expect(client.say()).toEqual([`GOAWAY 0 ${calm} header block too large`])
+    expect(port.server.status().refusals).toEqual({ continuationFramesMax: 1 })
+  })
+
+  it('ends a header block of too many bytes before it is kept', () => {
+    const port = testPort({ headerBlockBytesMax: 20_000 })
+    const client = port.connect().handshake()
+    client.send(frame(frameType.headers, 0, 1, Buffer.alloc(16_000, 0x82)))
+    client.send(frame(frameType.continuation, 0, 1, Buffer.alloc(16_000, 0x82)))
+    expect(client.say()).toEqual([`GOAWAY 0 ${calm} header block too large`])
+    expect(port.server.status().refusals).toEqual({ headerBlockBytesMax: 1 })
+  })
+
+  it('serves a block in pieces within the limits', () => {
+    const client = testPort().connect().handshake()
+    const whole = client.headers(1, fieldsFor('/test.Echo/Unary')).subarray(9)
+    client.send(frame(frameType.headers, 0, 1, whole.subarray(0, 7)))
+    client.send(frame(frameType.continuation, 0, 1, whole.subarray(7, 8)))
+    client.send(frame(frameType.continuation, flag.endHeaders, 1, whole.subarray(8)))
+    client.send(frame(frameType.data, flag.endStream, 1, grpcMessage('hello')))
+    expect(client.say()).toContain('DATA 1 10')
+  })
+})
+
+describe('headerListBytesMax', () => {
+  it('answers 431 to a list that unpacks to too much, and serves the next request', () => {
+    const client = testPort({ headerListBytesMax: 4096 }).connect().handshake()
+    const stuffing = Array.from({ length: 300 }, () => ['x-stuffing', 'y'.repeat(100)]).flat()
+    client.send(client.headers(1, fieldsFor('/', stuffing), flag.endHeaders | flag.endStream))
+    expect(client.say()).toEqual(['HEADERS 1 :status=431 END'])
+    client.call(3, 'hello')
+    expect(client.say()).toContain('DATA 3 10')
+  })
+})
+
+describe('headerBlockMillisMax and prefaceMillisMax', () => {
+  it('ends a header block that is never finished', () => {
+    const port = testPort({ headerBlockMillisMax: 3000 })
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/'), 0))
+    port.advance(2000)
+    expect(client.say()).toEqual([])
+    port.advance(3000)
+    expect(client.say()).toEqual([`GOAWAY 0 ${calm} header block unfinished`])
+  })
+
+  it('closes a socket that does not say what it speaks', () => {
+    const port = testPort({ prefaceMillisMax: 3000 })
+    const socket = port.accept()
+    socket.handlers?.data(Buffer.from('PRI * HTT'))
+    port.advance(2000)
+    expect(socket.destroyed).toBe(false)
+    port.advance(3000)
+    expect(socket.destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ prefaceMillisMax: 1 })
+  })
+})
+
+describe('messageBytesMax', () => {
+  it('refuses a longer message by its prefix alone, as gRPC does', () => {
+    const client = testPort({ messageBytesMax: 1000 }).connect().handshake()
+    client.send(
+      client.headers(1, fieldsFor('/test.Echo/Unary')),
+      frame(frameType.data, 0, 1, grpcMessage(Buffer.alloc(1001)).subarray(0, 5)),
+    )
+    expect(client.say()).toEqual([
+      'HEADERS 1 :status=200 content-type=application/grpc grpc-status=8' +
+        ' grpc-message=grpc: received message larger than max (1001 vs. 1000) END',
+      'RST_STREAM 1 0',
+    ])
+  })
+
+  it('refuses the body of a plain request that is longer', () => {
+    const client = testPort({ messageBytesMax: 1000 }).connect().handshake()
+    const post = [':method', 'POST', ':scheme', 'http', ':path', '/v3/kv/put']
+    client.send(client.headers(1, post), frame(frameType.data, 0, 1, Buffer.alloc(1001)))
+    expect(client.say()).toEqual(['HEADERS 1 :status=413 END', 'RST_STREAM 1 0'])
+  })
+})
+
+describe('assemblyBytesMax', () => {
+  it('resets the stream that makes half-received messages too many', () => {
+    const port = testPort({ assemblyBytesMax: 30_000 })
+    const client = port.connect().handshake()
+    const half = grpcMessage(Buffer.alloc(20_000)).subarray(0, 10_000)
+    for (const stream of [1, 3]) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Unary')))
+      client.send(frame(frameType.data, 0, stream, half))
+    }
+    expect(client.say()).toEqual([`RST_STREAM 3 ${calm}`])
+    client.send(frame(frameType.data, flag.endStream, 1, Buffer.alloc(10_005)))
+    expect(client.say()).toContain('HEADERS 1 :status=200 content-type=application/grpc')
+  })
+
+  it('gives memory back when the message is whole or its stream gone', () => {
+    const port = testPort({ assemblyBytesMax: 30_000 })
+    const client = port.connect().handshake()
+    const message = grpcMessage(Buffer.alloc(20_000))
+    for (let stream = 1; stream < 20; stream += 4) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Silent')))
+      client.send(frame(frameType.data, 0, stream, message.subarray(0, 10_000)))
+      client.send(frame(frameType.data, flag.endStream, stream, message.subarray(10_000)))
+      client.send(client.headers(stream + 2, fieldsFor('/test.Echo/Silent')))
+      client.send(frame(frameType.data, 0, stream + 2, message.subarray(0, 10_000)))
+      client.send(rstStream(stream + 2))
+    }
+    expect(client.say()).toEqual([])
+  })
+})
+
+describe('streamBufferedBytesMax and streamBufferedBytesLow', () => {
+  const limits = { streamBufferedBytesMax: 10_000, streamBufferedBytesLow: 2000 }
+
+  it('resets a stream whose client does not grant windows, when a second message does not fit', () => {
+    const port = testPort(limits)
+    const client = port.connect().handshake([initialWindow(0)])
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    client.send(frame(frameType.data, 0, 1, grpcMessage(Buffer.alloc(15_000))))
+    expect(client.say()).toEqual(['HEADERS 1 :status=200 content-type=application/grpc'])
+    client.send(frame(frameType.data, 0, 1, grpcMessage('one more')))
+    expect(client.say()).toEqual([`RST_STREAM 1 ${calm}`])
+    expect(port.events.map(event => event.kind)).toContain('cancelled')
+  })
+
+  it('tells how much waits, and when it is little again', () => {
+    const port = testPort(limits)
+    const client = port.connect().handshake([initialWindow(0)])
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    const { connection } = port.events[0]!
+    expect(port.server.send(connection, 1, new Uint8Array(5000))).toBe(5005)
+    client.send(windowUpdate(1, 3000))
+    expect(port.events.map(event => event.kind)).toEqual(['opened'])
+    client.send(windowUpdate(1, 5))
+    expect(port.events.map(event => event.kind)).toEqual(['opened', 'drained'])
+    expect(port.server.bufferedBytes(connection, 1)).toBe(2000)
+  })
+})
+
+describe('connectionBufferedBytesMax', () => {
+  it('bounds what all streams of a connection hold back', () => {
+    const port = testPort({ connectionBufferedBytesMax: 20_000 })
+    const client = port.connect().handshake([initialWindow(0)])
+    for (const stream of [1, 3, 5]) client.call(stream, 'x'.repeat(8000))
+    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([`RST_STREAM 5 ${calm}`])
+    client.send(windowUpdate(1, 20_000))
+    client.call(7, 'x'.repeat(8000))
+    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([])
+  })
+})
+
+describe('stallMillisMax', () => {
+  it('resets a stream whose window stays shut', () => {
+    const port = testPort({ stallMillisMax: 60_000 })
+    const client = port.connect().handshake([initialWindow(0)])
+    client.call(1, 'hello')
+    client.send(windowUpdate(1, 2))
+    port.advance(50_000)
+    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([])
+    port.advance(15_000)
+    expect(client.say()).toEqual([`RST_STREAM 1 ${calm}`])
+  })
+
+  it('breaks a connection whose socket takes nothing', () => {
+    const port = testPort({ stallMillisMax: 60_000, socketBufferedBytesHigh: 1000 })
+    const client = port.connect().handshake()
+    client.socket.stuck = true
+    client.call(1, 'x'.repeat(5000))
+    port.advance(65_000)
+    expect(client.socket.destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ stallMillisMax: 1 })
+  })
+})
+
+describe('socketBufferedBytesHigh', () => {
+  it('holds output back and stops reading until the socket has taken it', () => {
+    const port = testPort({ socketBufferedBytesHigh: 20_000 })
+    const client = port.connect().handshake([initialWindow(1_000_000)])
+    client.send(windowUpdate(0, 10_000_000))
+    client.frames()
+    client.socket.stuck = true
+    client.call(1, '', '/test.Echo/Silent')
+    port.server.reply(1, 1, Buffer.alloc(100_000))
+    port.server.flush()
+    expect(client.socket.bufferedBytes).toBeLessThan(20_000 + 16_384 + 100)
+    expect(client.socket.paused).toBe(true)
+    client.socket.stuck = false
+    client.socket.drain()
+    expect(client.socket.paused).toBe(false)
+    const bytes = client.say().filter(line => line.startsWith('DATA'))
+    expect(bytes.map(line => Number(line.split(' ')[2])).reduce((a, b) => a + b)).toBe(100_005)
+  })
+})
+
+describe('socketBufferedBytesMax', () => {
+  it('breaks a connection that asks for answers which it does not read', () => {
+    const port = testPort({ socketBufferedBytesHigh: 1000, socketBufferedBytesMax: 5000 })
+    const client = port.connect().handshake()
+    client.socket.stuck = true
+    for (let stream = 1; stream < 1000; stream += 2) client.call(stream, 'x')
+    expect(client.socket.destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ socketBufferedBytesMax: 1 })
+  })
+})
+
+describe('streamWindowBytes and connectionWindowBytes', () => {
+  it('resets a stream that sends beyond its window', () => {
+    const port = testPort({ streamWindowBytes: 20_000 })
+    const client = port.connect().handshake()
+    // Half a window is not given back yet, so the rest is too much.
+    client.send(client.headers(1, fieldsFor('/test.Echo/Unary')))
+    const message = grpcMessage(Buffer.alloc(40_000))
+    client.send(frame(frameType.data, 0, 1, message.subarray(0, 9_999)))
+    client.send(frame(frameType.data, 0, 1, message.subarray(9_999, 20_001)))
+    expect(client.say()).toEqual(['RST_STREAM 1 3'])
+  })
+
+  it('grants a stream again what it has sent', () => {
+    const port = testPort({ streamWindowBytes: 20_000 })
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    client.send(frame(frameType.data, 0, 1, grpcMessage(Buffer.alloc(12_000)).subarray(0, 12_000)))
+    expect(client.say()).toContain('WINDOW_UPDATE 1 12000')
+  })
+
+  it('grants the connection again what it has sent, of closed streams too', () => {
+    const port = testPort({ connectionWindowBytes: 100_000 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 8; stream += 2) client.call(stream, 'x'.repeat(16_000))
+    const updates = client.say().filter(line => line.startsWith('WINDOW_UPDATE 0'))
+    expect(updates).toEqual(['WINDOW_UPDATE 0 64020'])
+  })
+})
+
+describe('keepaliveIdleMillis and keepaliveTimeoutMillis', () => {
+  it('asks a silent client, and breaks the connection if nothing comes', () => {
+    const port = testPort({ keepaliveIdleMillis: 60_000, keepaliveTimeoutMillis: 5000 })
+    const client = port.connect().handshake()
+    port.advance(63_000)
+    expect(client.say()).toEqual(['PING'])
+    client.send(frame(frameType.ping, flag.ack, 0, Buffer.alloc(8)))
+    port.advance(60_000)
+    expect(client.socket.destroyed).toBe(false)
+    port.advance(10_000)
+    expect(client.socket.destroyed).toBe(true)
+  })
+})
