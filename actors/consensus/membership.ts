@@ -128,6 +128,11 @@ export class MembershipHistory {
     return this.#memberships[this.#memberships.length - 1]!
   }
 
+  /** The one before the latest, while it is in the log. */
+  get previous(): Membership {
+    return this.#memberships[Math.max(0, this.#memberships.length - 2)]!
+  }
+
   get latestPosition(): number {
     return this.#positions[this.#positions.length - 1]!
   }

@@ -54,6 +54,7 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
       from: 'int',
       epoch: 'long',
       pre: 'boolean',
+      store: 'string',
       transfer: 'boolean',
       last: 'long',
       lastEpoch: 'long',
@@ -74,5 +75,22 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
       formed: 'boolean',
     },
   },
-  { reserved: ['persisted', 'diskFull', 'spaceReturned', 'linkUp', 'linkDown', 'applied'] },
+  {
+    // Between nodes these go ahead of queued bulk (appends, forwards) and are never dropped.
+    reserved: [
+      'persisted',
+      'diskFull',
+      'spaceReturned',
+      'linkUp',
+      'linkDown',
+      'applied',
+      'appendReply',
+      'voteRequest',
+      'voteReply',
+      'timeoutNow',
+      'formation',
+      'readIndex',
+      'readIndexReply',
+    ],
+  },
 )

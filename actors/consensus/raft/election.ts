@@ -1,4 +1,5 @@
 /** Who leads: pre-vote, votes, the time-out, and the short way when the leader's process has gone. */
+import type { Member } from '../interface.ts'
 import { voteOutcome } from '../quorum.ts'
 import { becomeLeader } from './leader.ts'
 import type { TimeoutNowMessage, VoteReplyMessage, VoteRequestMessage } from './messages.ts'
@@ -21,7 +22,7 @@ export function tickElection(state: RaftState): void {
 /** Asks for votes if this node may have any: a voter, formed, with the store it is bound to. */
 export function campaign(state: RaftState, pre: boolean, transfer: boolean): void {
   state.resetElectionTimer(state.eagerCampaigns > 0)
-  if (!state.formed || !state.isVoter) return
+  if (!state.mayCampaign) return
   if (state.eagerCampaigns > 0) state.eagerCampaigns--
   state.leader = 0
   state.leaderGone = false
@@ -34,8 +35,9 @@ export function campaign(state: RaftState, pre: boolean, transfer: boolean): voi
 function startPreVote(state: RaftState): void {
   state.role = 'preCandidate'
   state.votes.set(voteKey(state.self, state.store), true)
-  const request = voteRequest(state, true, false)
-  for (const node of votersAsked(state)) state.send(node, request)
+  for (const voter of votersAsked(state)) {
+    state.send(voter.node, voteRequest(state, voter.store, true, false))
+  }
   countVotes(state)
 }
 
@@ -43,8 +45,9 @@ function startPreVote(state: RaftState): void {
 function startVote(state: RaftState, transfer: boolean): void {
   state.role = 'candidate'
   state.setEpoch(state.epoch + 1, state.self)
-  const request = voteRequest(state, false, transfer)
-  for (const node of votersAsked(state)) state.persistence.say(node, request)
+  for (const voter of votersAsked(state)) {
+    state.persistence.say(voter.node, voteRequest(state, voter.store, false, transfer))
+  }
   state.selfVotePersist = state.persistence.nextId
 }
 
@@ -54,8 +57,12 @@ export function selfVotePersisted(state: RaftState): void {
   countVotes(state)
 }
 
+/**
+ * A voter need not know that it is one: the candidate's membership decides, and names the store that
+ * it binds this node to. A node that lost its store is asked for the old one and keeps silent (D14).
+ */
 export function receiveVoteRequest(state: RaftState, request: VoteRequestMessage): void {
-  if (!state.isBound) return
+  if (state.store === '' || request.store !== state.store) return
   if (state.inLease && !request.transfer) {
     if (request.pre) state.deferredPreVote = request
     return
@@ -141,20 +148,27 @@ function countVotes(state: RaftState): void {
   else becomeLeader(state)
 }
 
-function votersAsked(state: RaftState): Set<number> {
-  const nodes = new Set<number>()
-  for (const voter of state.membership.voters) nodes.add(voter.node)
-  for (const voter of state.membership.outgoing) nodes.add(voter.node)
-  nodes.delete(state.self)
-  return nodes
+/** Each node once; where both sets have it, with the store of the new one. */
+function votersAsked(state: RaftState): Iterable<Member> {
+  const voters = new Map<number, Member>()
+  for (const voter of state.membership.outgoing) voters.set(voter.node, voter)
+  for (const voter of state.membership.voters) voters.set(voter.node, voter)
+  voters.delete(state.self)
+  return voters.values()
 }
 
-function voteRequest(state: RaftState, pre: boolean, transfer: boolean): VoteRequestMessage {
+function voteRequest(
+  state: RaftState,
+  store: string,
+  pre: boolean,
+  transfer: boolean,
+): VoteRequestMessage {
   return {
     kind: 'voteRequest',
     from: state.self,
     epoch: pre ? state.epoch + 1 : state.epoch,
     pre,
+    store,
     transfer,
     last: state.log.last,
     lastEpoch: state.log.lastEpoch,

@@ -46,6 +46,8 @@ export interface VoteRequestMessage {
   readonly epoch: number
   /** Asked before anything is changed. */
   readonly pre: boolean
+  /** The store that the candidate's membership knows of the node asked: no other one may answer. */
+  readonly store: string
   /** The leader wishes it: nobody protects that leader. */
   readonly transfer: boolean
   readonly last: number

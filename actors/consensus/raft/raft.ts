@@ -182,17 +182,28 @@ function checkpointed(state: RaftState, position: number): void {
   state.effects.push({ kind: 'compactJournal', position: point })
 }
 
-/** The log starts anew; whatever it had above was not committed, or will be sent again. */
+/**
+ * A log that agrees with the checkpoint stays: what it has above may be acknowledged, and must not be
+ * forgotten. One that ends before or differs starts anew.
+ */
 function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
   if (mark.position <= state.commit || state.role === 'leader') return
+  const { log } = state
+  if (mark.position <= log.last && log.epochAt(mark.position) === mark.epoch) {
+    state.commitTo(mark.position)
+    state.verified = Math.max(state.verified, mark.position)
+  } else startAnew(state, mark)
+  state.committedTold = mark.position
+  state.checkpoint = mark.position
+  state.replyDue = state.leader !== 0
+}
+
+function startAnew(state: RaftState, mark: CheckpointMark): void {
   state.log = new Log(mark.position, mark.epoch, mark.time)
   state.memberships = new MembershipHistory(decodeMembership(mark.membership), mark.position)
   state.persistence.reset(mark.position)
   state.commit = mark.position
-  state.committedTold = mark.position
-  state.checkpoint = mark.position
   state.verified = mark.position
-  state.replyDue = state.leader !== 0
   state.effects.push({ kind: 'reset', position: mark.position, epoch: mark.epoch })
   state.hardStateChanged()
   state.membershipChanged()

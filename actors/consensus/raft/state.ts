@@ -146,6 +146,17 @@ export class RaftState {
     return isVoter(this.membership, this.self, this.store)
   }
 
+  /**
+   * A voter that the latest entry removes is needed until that is committed: the others may not know
+   * the entry, and refuse to vote for anybody whose log is shorter (dissertation, 4.2.2).
+   */
+  get mayCampaign(): boolean {
+    if (!this.formed) return false
+    if (this.isVoter) return true
+    const open = this.memberships.latestPosition > this.commit
+    return open && isVoter(this.memberships.previous, this.self, this.store)
+  }
+
   get isBound(): boolean {
     return this.formed && isBound(this.membership, this.self, this.store)
   }
