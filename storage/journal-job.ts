@@ -1,7 +1,8 @@
 /** What the journal has done off its thread: segments made ahead, and old ones removed. */
 import type { Disk } from '../runtime/host.ts'
 import { isDiskFull, systemCode } from './errors.ts'
-import { directoryOf, prepareSegment } from './segment.ts'
+import { directoryOf } from './files.ts'
+import { prepareSegment } from './segment.ts'
 
 export type JournalJob =
   | {

@@ -6,6 +6,7 @@
 import type { Clock, Disk, DiskFile, Jobs } from '../runtime/host.ts'
 import { invariant } from '../runtime/invariant.ts'
 import { diskFailed, isDiskFull, StorageError } from './errors.ts'
+import { ensureDirectory } from './files.ts'
 import { type JournalJob, type JournalJobResult, journalJobModule } from './journal-job.ts'
 import {
   BatchBuffer,
@@ -18,7 +19,7 @@ import {
 } from './journal-record.ts'
 import type { Chain } from './journal-reader.ts'
 import { type Damaged, recoverJournal } from './journal-recovery.ts'
-import { RecoveredLog } from './recovered-log.ts'
+import type { RecoveredLog } from './recovered-log.ts'
 import { type ClosedSegment, prepareSegment, Segment, segmentPath, writeZeros } from './segment.ts'
 import { SyncPolicy } from './sync-policy.ts'
 
@@ -70,10 +71,7 @@ export function openJournal(
   from: { readonly position: number; readonly mayCreate: boolean },
 ): Opened | Damaged {
   const { disk, directory, store } = options
-  if (!disk.exists(directory)) {
-    disk.makeDirectory(directory)
-    disk.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
-  }
+  ensureDirectory(disk, directory)
   const found = recoverJournal({ disk, directory, store, position: from.position })
   if (found.kind === 'damaged') return found
   if (found.kind === 'empty' && !from.mayCreate) {
@@ -98,23 +96,32 @@ export function openJournal(
   return { kind: 'opened', journal, log: found.log, hardState: found.hardState, tornBytes }
 }
 
-function createJournal(options: JournalOptions, position: number): Opened {
-  const { disk, directory, segmentBytes, fsync } = options
+function createJournal(options: JournalOptions, position: number): Opened | Damaged {
+  createFirstSegment(options.disk, options.directory, options.store, options.segmentBytes)
+  return openJournal(options, { position, mayCreate: false })
+}
+
+/** An empty journal, durable when this returns. */
+export function createFirstSegment(
+  disk: Disk,
+  directory: string,
+  store: Uint8Array,
+  segmentBytes: number,
+): void {
   const path = segmentPath(directory, 1)
+  const opening = new BatchBuffer()
+  opening.segment({ format: journalFormat, store, segment: 1 })
   try {
-    prepareSegment(disk, path, segmentBytes, fsync === 'always')
+    prepareSegment(disk, path, segmentBytes, true)
+    const file = disk.open(path, 'write')
+    file.write(opening.finish(batchKind.records, 1, 0, storeTag(store)), 0)
+    file.syncNow()
+    file.close()
   } catch (error) {
     if (!isDiskFull(error)) throw diskFailed(path, error)
     const message = `${directory}: no space for the first journal segment of ${segmentBytes} bytes`
     throw new StorageError('noSpace', message, error)
   }
-  const chain = { sequence: 1, checksum: 0, storeTag: storeTag(options.store) }
-  const segment = new Segment(1, path, disk.open(path, 'write'), 0, segmentBytes, 0)
-  const journal = new Journal(options, chain, segment, [], 0, new Uint8Array(0))
-  journal.beginFirstSegment()
-  journal.prepare()
-  const log = new RecoveredLog(position)
-  return { kind: 'opened', journal, log, hardState: new Uint8Array(0), tornBytes: 0 }
 }
 
 /** The end of a segment must be zeros before anything is written there again. */
@@ -282,12 +289,6 @@ export class Journal {
   outstandingMillis(): number {
     if (this.#outstanding === undefined) return 0
     return this.#options.clock.monotonicMillis() - this.#syncStarted
-  }
-
-  /** For a new journal: the opening is durable when this returns. */
-  beginFirstSegment(): void {
-    this.#writeOpening(this.#current)
-    if (this.#options.fsync === 'always') this.#syncInPlace(this.#current.file)
   }
 
   /** Begins to make the next segment ahead, if there is none. */

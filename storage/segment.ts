@@ -3,6 +3,7 @@
  * the journal never changes a directory; filled once from the front; never recycled (DESIGN.md D14).
  */
 import type { Disk, DiskFile } from '../runtime/host.ts'
+import { directoryOf } from './files.ts'
 import { SegmentImage } from './journal-reader.ts'
 import { sectorBytes } from './journal-record.ts'
 
@@ -116,8 +117,4 @@ export function readSegment(disk: Disk, path: string): SegmentImage {
   } finally {
     file.close()
   }
-}
-
-export function directoryOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'))
 }

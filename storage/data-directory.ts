@@ -1,0 +1,196 @@
+/**
+ * What belongs to one node on disk, and who it is (DESIGN.md D14, D20):
+ *
+ *     identity       store id, incarnation, formed or not        lock   its owner (directory-lock.ts)
+ *     journal/       segments, unless the configuration puts them on another disk
+ *     checkpoints/   see checkpoint-files.ts                     set-aside-N/   a damaged journal
+ */
+import { resolve } from 'node:path'
+import { systemDisk } from '../runtime/disk-node.ts'
+import type { Disk, Random } from '../runtime/host.ts'
+import { systemRandom } from '../runtime/random.ts'
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import { StorageError } from './errors.ts'
+import { directoryOf, ensureDirectory, syncDirectory } from './files.ts'
+import {
+  identityFormat,
+  identityName,
+  readIdentity,
+  type StoreIdentity,
+  writeIdentity,
+} from './identity.ts'
+import { createFirstSegment } from './journal.ts'
+import { endOfContent } from './journal-reader.ts'
+import { sectorBytes } from './journal-record.ts'
+import { listSegments, readSegment, segmentPath } from './segment.ts'
+
+export interface DataDirectoryOptions {
+  readonly disk: Disk
+  readonly random: Random
+  /** Absolute. */
+  readonly path: string
+  /** Where the journal is, if not inside; absolute. */
+  readonly journalPath?: string | undefined
+  readonly segmentBytes: number
+}
+
+export const segmentBytesDefault = 16 * 1024 * 1024
+
+/** On a real machine: takes the directory for this process first (D21). Throws a `StorageError`. */
+export async function openNodeDirectory(
+  path: string,
+  options: { readonly journalPath?: string | undefined; readonly segmentBytes?: number } = {},
+): Promise<DataDirectory> {
+  const absolute = resolve(path)
+  ensureDirectory(systemDisk, absolute)
+  const lock = await lockDirectory(absolute)
+  try {
+    return openDataDirectory(
+      {
+        disk: systemDisk,
+        random: systemRandom(),
+        path: absolute,
+        journalPath: options.journalPath === undefined ? undefined : resolve(options.journalPath),
+        segmentBytes: options.segmentBytes ?? segmentBytesDefault,
+      },
+      lock,
+    )
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** A store is made with its first segment, so a journal that is missing later is always damage. */
+export function openDataDirectory(
+  options: DataDirectoryOptions,
+  lock?: DirectoryLock,
+): DataDirectory {
+  const { disk, path } = options
+  const journalPath = options.journalPath ?? `${path}/journal`
+  for (const directory of [path, journalPath, `${path}/checkpoints`])
+    ensureDirectory(disk, directory)
+  const found = readIdentity(disk, `${path}/${identityName}`)
+  if (found === undefined) removeUnborn(disk, journalPath)
+  const identity = found ?? makeStore(options, journalPath, { formed: false, replaced: 0 }, 0)
+  const directory = new DataDirectory(options, journalPath, identity, lock)
+  directory.nextIncarnation()
+  return directory
+}
+
+export class DataDirectory {
+  readonly path: string
+  readonly journalPath: string
+  readonly checkpointPath: string
+  readonly #options: DataDirectoryOptions
+  readonly #lock: DirectoryLock | undefined
+  #identity: StoreIdentity
+
+  constructor(
+    options: DataDirectoryOptions,
+    journalPath: string,
+    identity: StoreIdentity,
+    lock: DirectoryLock | undefined,
+  ) {
+    this.#options = options
+    this.path = options.path
+    this.journalPath = journalPath
+    this.checkpointPath = `${options.path}/checkpoints`
+    this.#identity = identity
+    this.#lock = lock
+  }
+
+  /** 32 hexadecimal digits. */
+  get storeId(): string {
+    return this.#identity.store
+  }
+
+  get storeBytes(): Uint8Array {
+    return bytesOfHex(this.#identity.store)
+  }
+
+  get incarnation(): number {
+    return this.#identity.incarnation
+  }
+
+  /** A node that has seen its cluster formed, or lost a store, never forms a cluster (DESIGN.md D14). */
+  get mayForm(): boolean {
+    return !this.#identity.formed && this.#identity.replaced === 0
+  }
+
+  /** Durable when it returns. */
+  markFormed(): void {
+    if (!this.#identity.formed) this.#write({ ...this.#identity, formed: true })
+  }
+
+  nextIncarnation(): void {
+    this.#write({ ...this.#identity, incarnation: this.#identity.incarnation + 1 })
+  }
+
+  /**
+   * After damage: the journal is set aside for people to look at, and an empty store with an id of
+   * its own takes its place. It is bound to no membership, so the node waits for `member replace`.
+   * Returns where the damaged one is now.
+   */
+  replaceStore(): string {
+    const { disk } = this.#options
+    const { incarnation, replaced } = this.#identity
+    const parent = directoryOf(this.journalPath)
+    const aside = `${parent}/set-aside-${replaced + 1}`
+    // Until the identity is written the old store counts, and its missing journal is damage again.
+    if (!disk.exists(aside)) disk.rename(this.journalPath, aside)
+    else removeUnborn(disk, this.journalPath)
+    syncDirectory(disk, parent)
+    ensureDirectory(disk, this.journalPath)
+    const history = { formed: true, replaced: replaced + 1 }
+    this.#identity = makeStore(this.#options, this.journalPath, history, incarnation)
+    return aside
+  }
+
+  /** Another process may have it from now on. */
+  release(): void {
+    this.#lock?.release()
+  }
+
+  #write(identity: StoreIdentity): void {
+    writeIdentity(this.#options.disk, `${this.path}/${identityName}`, identity)
+    this.#identity = identity
+  }
+}
+
+export function bytesOfHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, index) =>
+    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
+  )
+}
+
+function makeStore(
+  { disk, random, path, segmentBytes }: DataDirectoryOptions,
+  journalPath: string,
+  history: { readonly formed: boolean; readonly replaced: number },
+  incarnation: number,
+): StoreIdentity {
+  const bytes = random.bytes(16)
+  const store = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  createFirstSegment(disk, journalPath, bytes, segmentBytes)
+  const identity = { format: identityFormat, store, incarnation, ...history }
+  writeIdentity(disk, `${path}/${identityName}`, identity)
+  return identity
+}
+
+/** A first segment whose store never got its identity holds nothing; more than that is not ours to remove. */
+function removeUnborn(disk: Disk, journalPath: string): void {
+  const { sequences, unfinished } = listSegments(disk, journalPath)
+  const isEmpty =
+    sequences.length === 0 ||
+    (sequences.length === 1 &&
+      endOfContent(readSegment(disk, segmentPath(journalPath, sequences[0]!))) <= sectorBytes)
+  if (!isEmpty) {
+    throw new StorageError(
+      'damaged',
+      `${journalPath} holds a journal, but its identity file is missing`,
+    )
+  }
+  for (const sequence of sequences) disk.remove(segmentPath(journalPath, sequence))
+  for (const name of unfinished) disk.remove(`${journalPath}/${name}`)
+}

@@ -1,0 +1,119 @@
+import { expect, test } from 'vitest'
+import { seededRandom } from '../../runtime/random.ts'
+import { openDataDirectory } from '../../storage/data-directory.ts'
+import { MemoryDisk } from '../support/memory-disk.ts'
+import { entry, nothing, openBench, segmentBytes, tryOpen } from './journal-kit.ts'
+
+const path = '/srv/quorate/node'
+
+function open(disk: MemoryDisk, seed = 1): ReturnType<typeof openDataDirectory> {
+  return openDataDirectory({ disk, random: seededRandom(seed), path, segmentBytes })
+}
+
+test('a store id is made once, an incarnation each time, and both survive a crash', () => {
+  const disk = new MemoryDisk()
+  const first = open(disk)
+  expect(first.storeId).toMatch(/^[0-9a-f]{32}$/)
+  expect(first.incarnation).toBe(1)
+  disk.crash()
+  const second = open(disk, 2)
+  expect(second.storeId).toBe(first.storeId)
+  expect(second.incarnation).toBe(2)
+  expect(open(new MemoryDisk(), 3).storeId).not.toBe(first.storeId)
+})
+
+test('a crash at any step of the making leaves a directory that opens', () => {
+  for (let steps = 1; ; steps++) {
+    const disk = new MemoryDisk()
+    let left = steps
+    disk.fault = operation => (operation !== 'read' && --left === 0 ? 'EIO' : undefined)
+    let isDone = true
+    try {
+      open(disk)
+    } catch {
+      isDone = false
+    }
+    if (isDone) {
+      expect(steps).toBeGreaterThan(10)
+      return
+    }
+    disk.fault = () => undefined
+    disk.crash(() => steps % 2 === 0)
+    const directory = open(disk)
+    const found = openBench({
+      on: { disk, queue: [] },
+      directory: directory.journalPath,
+      store: directory.storeBytes,
+      mayCreate: false,
+    })
+    expect(found.found.positions).toEqual([])
+  }
+})
+
+test('formed is remembered', () => {
+  const disk = new MemoryDisk()
+  const first = open(disk)
+  expect(first.mayForm).toBe(true)
+  first.markFormed()
+  disk.crash()
+  expect(open(disk).mayForm).toBe(false)
+})
+
+test('after damage: the journal is set aside, and an empty store of another id takes its place', () => {
+  const disk = new MemoryDisk()
+  const first = open(disk)
+  const queue: (() => void)[] = []
+  const on = { disk, queue }
+  const where = { on, directory: first.journalPath, mayCreate: false }
+  const { bench } = openBench({ ...where, store: first.storeBytes })
+  for (const id of [1, 2]) {
+    bench.journal.persist(id, 0, entry(id, 'x'), nothing)
+    bench.journal.flush()
+  }
+  disk.crash()
+  disk.flip(`${first.journalPath}/0000000000000001.journal`, 600)
+  const second = open(disk)
+  expect(tryOpen({ ...where, store: second.storeBytes }).kind).toBe('damaged')
+  expect(second.replaceStore()).toBe(`${path}/set-aside-1`)
+  expect(second.storeId).not.toBe(first.storeId)
+  expect(second.incarnation).toBe(2)
+  expect(second.mayForm).toBe(false)
+  disk.crash()
+  expect(disk.list(`${path}/set-aside-1`)).toContain('0000000000000001.journal')
+  const third = open(disk)
+  expect(third.storeId).toBe(second.storeId)
+  expect(openBench({ ...where, store: third.storeBytes }).found.positions).toEqual([])
+})
+
+test('a damaged identity, and one of a newer version', () => {
+  const disk = new MemoryDisk()
+  open(disk)
+  const whole = disk.contents(`${path}/identity`)
+  disk.flip(`${path}/identity`, 20)
+  expect(() => open(disk)).toThrow(`${path}/identity: wrong checksum`)
+  disk.put(`${path}/identity`, whole.slice(0, 30))
+  expect(() => open(disk)).toThrow(`${path}/identity: wrong checksum`)
+})
+
+test('a journal whose identity is gone is not overwritten', () => {
+  const disk = new MemoryDisk()
+  const directory = open(disk)
+  const { bench } = openBench({
+    on: { disk, queue: [] },
+    directory: directory.journalPath,
+    store: directory.storeBytes,
+  })
+  bench.journal.persist(1, 0, entry(1, 'x'), nothing)
+  bench.journal.flush()
+  disk.remove(`${path}/identity`)
+  expect(() => open(disk)).toThrow(
+    `${path}/journal holds a journal, but its identity file is missing`,
+  )
+})
+
+test('no space for the first segment is a clear error', () => {
+  const disk = new MemoryDisk({ capacityBytes: segmentBytes / 2 })
+  expect(() => open(disk)).toThrow(
+    `${path}/journal: no space for the first journal segment of 65536 bytes`,
+  )
+})

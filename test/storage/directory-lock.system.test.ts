@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openNodeDirectory } from '../../storage/data-directory.ts'
+import { lockDirectory } from '../../storage/directory-lock.ts'
+
+let path: string
+beforeEach(() => {
+  path = mkdtempSync(join(tmpdir(), 'quorate-lock-'))
+})
+afterEach(() => rmSync(path, { recursive: true, force: true }))
+
+const options = { segmentBytes: 64 * 1024 }
+const child = `
+  import { openNodeDirectory } from ${JSON.stringify(new URL('../../storage/data-directory.ts', import.meta.url).href)}
+  const directory = await openNodeDirectory(process.argv[1], { segmentBytes: 65536 })
+  console.log('owner')
+  setInterval(() => {}, 1000)
+`
+
+test('two owners of one directory: the second is refused, by name of the first', async () => {
+  const first = await openNodeDirectory(path, options)
+  await expect(openNodeDirectory(path, options)).rejects.toThrow(
+    `the data directory ${path} is in use by process ${process.pid}`,
+  )
+  first.release()
+  const second = await openNodeDirectory(path, options)
+  expect(second.incarnation).toBe(2)
+  second.release()
+})
+
+test('another process owns it as long as it lives, also when it is killed', async () => {
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', child, path])
+  await new Promise(resolve => owner.stdout.once('data', resolve))
+  await expect(openNodeDirectory(path, options)).rejects.toThrow(
+    `the data directory ${path} is in use by process ${owner.pid}`,
+  )
+  owner.kill('SIGKILL')
+  await new Promise(resolve => owner.once('exit', resolve))
+  const taken = await openNodeDirectory(path, options)
+  expect(taken.incarnation).toBe(2)
+  taken.release()
+})
+
+test('where the socket cannot be seen (another network namespace) the lock file decides', async () => {
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', child, path])
+  await new Promise(resolve => owner.stdout.once('data', resolve))
+  const mark = readFileSync(join(path, 'lock'), 'utf8')
+  const { lockSystem } = await import('../../storage/directory-lock.ts')
+  const elsewhere = {
+    ...lockSystem,
+    listen: (name: string) => lockSystem.listen(`${name}-elsewhere`),
+  }
+  await expect(lockDirectory(path, elsewhere)).rejects.toThrow(
+    `the data directory ${path} is in use by process ${owner.pid}`,
+  )
+  owner.kill('SIGKILL')
+  await new Promise(resolve => owner.once('exit', resolve))
+  // The same number, but a process that started at another time, is not the owner.
+  const other = { ...JSON.parse(mark), pid: 1 }
+  writeFileSync(join(path, 'lock'), JSON.stringify(other))
+  const lock = await lockDirectory(path)
+  expect(JSON.parse(readFileSync(join(path, 'lock'), 'utf8'))).toMatchObject({ pid: process.pid })
+  lock.release()
+})
