@@ -13,11 +13,13 @@ import { awaitGreeting, type GreetingResult } from '../../transport/peers/greeti
 import { type Hello, purpose } from '../../transport/peers/handshake.ts'
 import { limits } from '../../transport/peers/limits.ts'
 import { type PeerAddress, PeerLink } from '../../transport/peers/peer-link.ts'
+import { schemasV0 } from '../../transport/peers/schemas/v0.ts'
 import { type OlderSchemas, SchemaSet } from '../../transport/peers/schemas.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import { Acquaintances, type Identity } from './acquaintances.ts'
 import { type CheckpointStore, CheckpointTransfers } from './checkpoint-transfers.ts'
+import { crossingKinds } from './crossing.ts'
 import type { PeerMember, PeersMessage, PeersNotice } from './messages.ts'
 import { LinkCarrier } from './node-carrier.ts'
 import { peersProtocol } from './protocol.ts'
@@ -32,9 +34,9 @@ export interface PeersSetup {
   readonly members: readonly PeerMember[]
   readonly gate: NodeGate
   readonly checkpoints: CheckpointStore
-  /** The kinds that cross nodes, and what earlier versions wrote instead, newest first. */
-  readonly kinds: readonly KindCodec[]
-  readonly olderSchemas: readonly OlderSchemas[]
+  /** What crosses nodes, and what earlier versions wrote instead, newest first; tests have their own. */
+  readonly kinds?: readonly KindCodec[]
+  readonly olderSchemas?: readonly OlderSchemas[]
 }
 
 export const peersActor: Definition<PeersMessage, PeersSetup> = {
@@ -64,8 +66,11 @@ class Peers {
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
     this.#context = context
     this.#setup = setup
-    const schemas = new SchemaSet(setup.kinds, setup.olderSchemas)
-    this.#consensus = context.find<PeersNotice>({ name: 'consensus' })
+    const schemas = new SchemaSet(
+      setup.kinds ?? crossingKinds(),
+      setup.olderSchemas ?? [schemasV0],
+    )
+    this.#consensus = context.find<PeersNotice>(directory.consensus)
     this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup.members)
     this.#carrier = new LinkCarrier(setup.gate, schemas, () => context.self.tell(flush))
     this.#transfers = new CheckpointTransfers(context, setup.checkpoints, this.#acquaintances)

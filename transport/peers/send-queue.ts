@@ -70,6 +70,9 @@ class TwoLanes implements SendQueue {
   }
 }
 
+/** An append without entries is a heartbeat: it keeps its place among the appends, and finds room. */
+const smallBytes = 512
+const smallRoomBytes = 1024 * 1024
 const bufferBytesInitial = 16 * 1024
 /** A queue that was long once does not keep its buffer for ever. */
 const keptBytesMax = 4 * 1024 * 1024
@@ -93,7 +96,8 @@ class EnvelopeBuffer {
   }
 
   reserve(bytes: number): Buffer | undefined {
-    if (this.bytes + bytes > this.#bytesMax) return undefined
+    const boundBytes = bytes <= smallBytes ? this.#bytesMax + smallRoomBytes : this.#bytesMax
+    if (this.bytes + bytes > boundBytes) return undefined
     if (this.end + bytes > this.#buffer.length) this.#makeRoom(bytes)
     return this.#buffer
   }

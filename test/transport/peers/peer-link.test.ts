@@ -74,6 +74,7 @@ describe('a link', () => {
     }
     expect(taken).toBeLessThan(40)
     expect(pair.dialling.link.status().dropped).toBe(40 - taken)
+    expect(tell(pair.dialling, 'an append without entries', false)).toBe(true)
     for (let count = 0; count < 9; count++) tell(pair.dialling, megabyte, true)
     expect(pair.dialling.link.up).toBe(false)
     expect(pair.dialling.events.at(-1)).toMatch(/^down lost: overflow/)
