@@ -1,4 +1,5 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
+import type { StatusAnswer } from '../control.ts'
 import type { LeaseAnswer } from '../sessions/messages.ts'
 import type { GatewayMessage } from './messages.ts'
 
@@ -21,7 +22,11 @@ const gateway = {
   tick: {},
 } as const
 
-export const zookeeperProtocol = defineProtocol<GatewayMessage>('zookeeper', gateway)
+/** Status answers are for four-letter words. */
+export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>('zookeeper', {
+  ...gateway,
+  statusAnswer: { from: 'string', id: 'long', json: 'string' },
+})
 
 export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer>('etcd', {
   ...gateway,

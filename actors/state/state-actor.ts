@@ -6,7 +6,9 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { invariant } from '../../runtime/invariant.ts'
 import { entryKind, offset, readUint64 } from '../consensus/entry.ts'
+import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
+import type { GatewayMessage } from '../gateways/messages.ts'
 import { lifetime } from '../sessions/messages.ts'
 import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
 import { StreamEmitter } from './emitter.ts'
@@ -99,7 +101,7 @@ class StateMachine {
       case 'checkpointArrived':
         return this.#install(message.directory, message.position)
       case 'status':
-        return this.#answerStatus(message.id)
+        return this.#answerStatus(message.replyTo, message.id)
       case 'tick':
         if (this.#world.keyspace.compactStep(compactionEntriesPerTick)) {
           etcdFace.compacted(this.#world)
@@ -283,12 +285,12 @@ class StateMachine {
     this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence: sessions })
     for (const gateway of ['zookeeper', 'etcd'] as const) {
       const through = this.#ownSequence(stream[gateway])
-      this.#context.find(directory[gateway]).tell({ kind: 'unanswered', through })
+      this.#context.find<GatewayMessage>(directory[gateway]).tell({ kind: 'unanswered', through })
       this.#runAll(this.#waiting.takeThroughSequence(stream[gateway], through))
     }
   }
 
-  #answerStatus(id: number): void {
+  #answerStatus(replyTo: string, id: number): void {
     const { position, keyspace, tree, lifetimes, numbers } = this.#replica
     const { low, high } = this.#replica.hash()
     const json = JSON.stringify({
@@ -304,7 +306,8 @@ class StateMachine {
       waitingReads: this.#waiting.count,
       hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
     })
-    this.#context.find(directory.control).tell({ kind: 'statusAnswer', from: 'state', id, json })
+    const asker = replyTo === 'zookeeper' ? directory.zookeeper : directory.control
+    this.#context.find<StatusAnswer>(asker).tell({ kind: 'statusAnswer', from: 'state', id, json })
   }
 }
 

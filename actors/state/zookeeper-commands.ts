@@ -14,6 +14,7 @@
 import { operation } from '../../transport/zookeeper/operations.ts'
 
 export const commandHeaderBytes = 20
+const callerStart = 8
 export const sessionCommandBytes = 28
 
 export const ownOperation = {
@@ -62,30 +63,43 @@ export class CommandHeader {
   }
 }
 
-/** Who sends commands: what each of them carries. */
+/** Who sends commands. */
 export interface Caller {
   readonly connection: number
   session: bigint
   identities: Uint8Array
 }
 
-/** Returns where the record goes. */
+/** What all commands of a caller have in common, from `connection` on: made once, copied into each. */
+export function callerBytes({ connection, session, identities }: Caller): Uint8Array {
+  const bytes = new Uint8Array(commandHeaderBytes - callerStart + identities.length)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, connection)
+  view.setBigInt64(4, session)
+  bytes.set(identities, 12)
+  return bytes
+}
+
+/** Returns where the record goes. `caller` as `callerBytes` made it. */
 export function writeCommandHeader(
   bytes: Uint8Array,
-  view: DataView,
   start: number,
   type: number,
   xid: number,
-  caller: Caller,
+  caller: Uint8Array,
 ): number {
-  const { identities } = caller
-  view.setInt16(start, type)
-  view.setUint16(start + 2, identities.length)
-  view.setInt32(start + 4, xid)
-  view.setUint32(start + 8, caller.connection)
-  view.setBigInt64(start + 12, caller.session)
-  bytes.set(identities, start + commandHeaderBytes)
-  return start + commandHeaderBytes + identities.length
+  const identitiesLength = caller.length + callerStart - commandHeaderBytes
+  bytes[start] = type >>> 8
+  bytes[start + 1] = type
+  bytes[start + 2] = identitiesLength >>> 8
+  bytes[start + 3] = identitiesLength
+  bytes[start + 4] = xid >>> 24
+  bytes[start + 5] = xid >>> 16
+  bytes[start + 6] = xid >>> 8
+  bytes[start + 7] = xid
+  const at = start + callerStart
+  for (let index = 0; index < caller.length; index += 1) bytes[at + index] = caller[index]!
+  return at + caller.length
 }
 
 export interface SessionCommand {

@@ -6,10 +6,16 @@ export const limits = {
   multiOperationsMax: 10_000,
   /** A connection that sent no connect request by then is dropped. */
   unestablishedMillisMax: 10_000,
-  /** Answers that a client has not taken yet; beyond it we stop reading from that client. */
+  /** Bytes that a client has not taken yet; beyond it we stop reading from that client. */
   outgoingBytesMax: 4 << 20,
+  /** Events go on coming to a client that does not read; beyond this it is dropped. */
+  outgoingBytesDropped: 64 << 20,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */
   outstandingRequestsMax: 1_000,
+  /** The same over all connections: what waits in mailboxes stays far below their bounds. */
+  outstandingTotalMax: 32_768,
+  /** Replies and events on their way to the gateway: one change may tell every connection. */
+  gatewayMessagesMax: 4_194_304,
   /** auth packets add identities; each write carries all of them. */
   identitiesBytesMax: 16_384,
 } as const

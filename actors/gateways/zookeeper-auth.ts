@@ -1,0 +1,26 @@
+/** What an auth packet makes of a connection (facts 1.12). */
+import { createHash } from 'node:crypto'
+import type { Id } from '../../transport/zookeeper/acl.ts'
+import { superIdentity } from '../../transport/zookeeper/identities.ts'
+import type { AuthRequest } from '../../transport/zookeeper/requests.ts'
+
+/**
+ * The identities it adds; `undefined`: refused. `superDigest` is the one `user:hash` whose owner may
+ * do everything, '' for none.
+ */
+export function authenticate(request: AuthRequest, superDigest: string): Id[] | undefined {
+  // Every connection has its address already.
+  if (request.scheme === 'ip') return []
+  if (request.scheme !== 'digest') return undefined
+  const id = digestOf(request.auth)
+  const own = { scheme: 'digest', id }
+  return superDigest !== '' && id === superDigest ? [own, superIdentity] : [own]
+}
+
+/** `user:base64(SHA1(user:password))`. */
+function digestOf(auth: Uint8Array): string {
+  const text = Buffer.from(auth.buffer, auth.byteOffset, auth.length).toString('utf8')
+  const colon = text.indexOf(':')
+  const user = colon < 0 ? text : text.slice(0, colon)
+  return `${user}:${createHash('sha1').update(auth).digest('base64')}`
+}

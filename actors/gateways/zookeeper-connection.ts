@@ -1,0 +1,140 @@
+/**
+ * One client connection: its bytes in and out, who it is, and what it still waits for. It decides
+ * nothing; the gateway does.
+ */
+import type { Socket } from '../../runtime/host.ts'
+import type { Id } from '../../transport/zookeeper/acl.ts'
+import { plainAddress } from '../../transport/zookeeper/addresses.ts'
+import { passwordBytes } from '../../transport/zookeeper/connect.ts'
+import { FrameSplitter } from '../../transport/zookeeper/frames.ts'
+import { encodeIdentities } from '../../transport/zookeeper/identities.ts'
+import { callerBytes } from '../state/zookeeper-commands.ts'
+import type { ReplyMessage } from '../watches/messages.ts'
+import { Outstanding } from './outstanding.ts'
+
+/**
+ * `fresh`: no connect request yet. `handshake`: waits for its session. `leaving`: closeSession is
+ * under way, nothing more is taken. `gone`: the socket is closed, answers are still to come.
+ */
+export type ConnectionState = 'fresh' | 'handshake' | 'established' | 'leaving' | 'gone'
+
+export class Connection {
+  readonly number: number
+  readonly socket: Socket
+  readonly address: string
+  readonly splitter: FrameSplitter
+  readonly outstanding = new Outstanding()
+  /** Answers that came before their turn; with all actors on one thread there are none. */
+  readonly early: ReplyMessage[] = []
+  state: ConnectionState = 'fresh'
+  session = 0n
+  password: Uint8Array = new Uint8Array(passwordBytes)
+  timeoutMillis = 0
+  /** The client knows of read-only mode and wants the byte for it in the response. */
+  hasReadOnly = false
+  /** Its session and identities as each command carries them. */
+  caller: Uint8Array = nothing
+  heardMillis: number
+  /** Reads must see at least this log position: that of the last sync. */
+  position = 0
+  /** A sync waits for its position, and all behind it wait for the sync. */
+  syncing = false
+  /** Input waits in the list of connections to look at. */
+  queued = false
+  /** It stands in the list of connections to write to. */
+  isWriting = false
+  /** Heard of since touches were last passed on. */
+  touched = false
+  zxid = 0
+  received = 0
+  sent = 0
+  #identities: Id[]
+  #paused = false
+  #out: Uint8Array[] = []
+
+  constructor(number: number, socket: Socket, frameBytesMax: number, nowMillis: number) {
+    this.number = number
+    this.socket = socket
+    this.address = plainAddress(socket.remoteAddress)
+    this.splitter = new FrameSplitter(frameBytesMax)
+    this.heardMillis = nowMillis
+    this.#identities = [{ scheme: 'ip', id: this.address }]
+  }
+
+  get isOpen(): boolean {
+    return this.state !== 'gone'
+  }
+
+  get hasOutput(): boolean {
+    return this.#out.length > 0
+  }
+
+  /** The session and the identities stand: commands may be made. */
+  identify(session: bigint): void {
+    this.session = session
+    this.#encodeCaller()
+  }
+
+  /** False: that would be more than a connection may have. */
+  addIdentities(added: readonly Id[], bytesMax: number): boolean {
+    const all = [...this.#identities]
+    for (const one of added) {
+      if (!all.some(({ scheme, id }) => scheme === one.scheme && id === one.id)) all.push(one)
+    }
+    if (encodeIdentities(all).length > bytesMax) return false
+    this.#identities = all
+    this.#encodeCaller()
+    return true
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#out.push(bytes)
+    this.sent += 1
+  }
+
+  /** One write for all that gathered; returns how many packets that was. */
+  flush(scratch: Uint8Array): number {
+    const out = this.#out
+    if (out.length === 0 || !this.isOpen) return 0
+    this.#out = []
+    if (out.length === 1) this.socket.write(out[0]!)
+    else this.#writeAll(out, scratch)
+    return out.length
+  }
+
+  pause(): void {
+    if (this.#paused || !this.isOpen) return
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused || !this.isOpen) return
+    this.#paused = false
+    this.socket.resume()
+  }
+
+  #writeAll(out: readonly Uint8Array[], scratch: Uint8Array): void {
+    let at = 0
+    for (const bytes of out) {
+      if (at + bytes.length > scratch.length) {
+        if (at > 0) this.socket.write(scratch.subarray(0, at))
+        at = 0
+      }
+      if (bytes.length > scratch.length) {
+        this.socket.write(bytes)
+      } else {
+        scratch.set(bytes, at)
+        at += bytes.length
+      }
+    }
+    if (at > 0) this.socket.write(scratch.subarray(0, at))
+  }
+
+  #encodeCaller(): void {
+    const identities = encodeIdentities(this.#identities)
+    this.caller = callerBytes({ connection: this.number, session: this.session, identities })
+  }
+}
+
+const nothing = new Uint8Array(0)

@@ -1,0 +1,250 @@
+/**
+ * What becomes of each request of an established connection: writes go to the log as they are, with
+ * a small header; reads go to the state machine of this node; the rest is answered here, but in its
+ * turn, by way of the state machine, if anything is still to be answered before it.
+ */
+import type { Ref } from '../../runtime/actor.ts'
+import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
+import type { FrameSplitter } from '../../transport/zookeeper/frames.ts'
+import { headerReply, requestHeaderBytes } from '../../transport/zookeeper/headers.ts'
+import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
+import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
+import { limits } from '../../transport/zookeeper/limits.ts'
+import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
+import { checkRequest, decodeAuth } from '../../transport/zookeeper/requests.ts'
+import { entryKind } from '../consensus/entry.ts'
+import { type StateMessage, stream } from '../state/messages.ts'
+import type { Proposals } from '../state/proposals.ts'
+import { ownOperation, writeCommandHeader } from '../state/zookeeper-commands.ts'
+import { authenticate } from './zookeeper-auth.ts'
+import type { Connection } from './zookeeper-connection.ts'
+import type { Syncs } from './zookeeper-syncs.ts'
+
+/** What the client has to be told, and whether that is the end of its connection. */
+const outcome = {
+  /** Taken: an answer will come. */
+  taken: 0,
+  /** Not even a header: closed without an answer. */
+  broken: 1,
+} as const
+
+export type Outcome = (typeof outcome)[keyof typeof outcome]
+
+export interface RequestsSetup {
+  readonly proposals: Proposals
+  readonly state: Ref<StateMessage>
+  readonly syncs: Syncs
+  /** `user:hash` of the one who may do everything, or ''. */
+  readonly superDigest: string
+}
+
+export class Requests {
+  readonly #proposals: Proposals
+  readonly #state: Ref<StateMessage>
+  readonly #syncs: Syncs
+  readonly #superDigest: string
+  readonly #reader = new JuteReader()
+  readonly #writer = new JuteWriter()
+
+  constructor(setup: RequestsSetup) {
+    this.#proposals = setup.proposals
+    this.#state = setup.state
+    this.#syncs = setup.syncs
+    this.#superDigest = setup.superDigest
+  }
+
+  /** The frame that the splitter has just found. */
+  take(connection: Connection, { bytes, start, end }: FrameSplitter, nowMillis: number): Outcome {
+    if (end - start < requestHeaderBytes) return outcome.broken
+    const reader = this.#reader.reset(bytes, start, end)
+    const xid = reader.int()
+    const type = reader.int()
+    const kind = kinds.get(type)
+    if (kind === undefined) this.#answer(connection, xid, errorCode.unimplemented, true, nowMillis)
+    else if (kind === 'write') this.#write(connection, type, xid, nowMillis)
+    else if (kind === 'read') this.#read(connection, type, xid, nowMillis)
+    else if (kind === 'sync') this.#sync(connection, xid, nowMillis)
+    else if (kind === 'ping') this.#ping(connection, nowMillis)
+    else if (kind === 'auth') return this.#auth(connection, xid, nowMillis)
+    else if (kind === 'close') this.#close(connection, xid, nowMillis)
+    else this.#answer(connection, xid, errorCode.unimplemented, false, nowMillis)
+    return outcome.taken
+  }
+
+  /** A sync whose position is known. */
+  sendSync(connection: Connection, request: Uint8Array): void {
+    this.#tellState(connection, request)
+  }
+
+  #write(connection: Connection, type: number, xid: number, nowMillis: number): void {
+    const { bytes, at, end } = this.#reader
+    if (!this.#decodes(connection, type, xid, nowMillis)) return
+    this.#propose(connection, type, xid, bytes, at, end, nowMillis)
+  }
+
+  #close(connection: Connection, xid: number, nowMillis: number): void {
+    connection.state = 'leaving'
+    const { bytes, end } = this.#reader
+    this.#propose(connection, operation.closeSession, xid, bytes, end, end, nowMillis)
+  }
+
+  #propose(
+    connection: Connection,
+    type: number,
+    xid: number,
+    bytes: Uint8Array,
+    bodyStart: number,
+    bodyEnd: number,
+    nowMillis: number,
+  ): void {
+    const { caller } = connection
+    const length = 8 + caller.length + bodyEnd - bodyStart
+    const { target, start } = this.#proposals.reserve(length)
+    const at = writeCommandHeader(target, start, type, xid, caller)
+    target.set(bytes.subarray(bodyStart, bodyEnd), at)
+    const sequence = this.#proposals.commit(entryKind.zookeeper, length)
+    connection.outstanding.push(sequence, nowMillis)
+  }
+
+  #read(connection: Connection, type: number, xid: number, nowMillis: number): void {
+    const { bytes, at, end } = this.#reader
+    if (!this.#decodes(connection, type, xid, nowMillis)) return
+    connection.outstanding.push(0, nowMillis)
+    this.#tellState(connection, this.#request(connection, type, xid, bytes, at, end))
+  }
+
+  #sync(connection: Connection, xid: number, nowMillis: number): void {
+    const { bytes, at, end } = this.#reader
+    if (!this.#decodes(connection, operation.sync, xid, nowMillis)) return
+    connection.outstanding.push(0, nowMillis)
+    connection.syncing = true
+    this.#syncs.add(connection, this.#request(connection, operation.sync, xid, bytes, at, end))
+  }
+
+  #ping(connection: Connection, nowMillis: number): void {
+    if (connection.outstanding.count === 0) {
+      const { zxid } = connection
+      connection.send(headerReply(this.#writer, specialXid.ping, zxid, errorCode.ok))
+    } else {
+      this.#readNothing(connection, operation.ping, specialXid.ping, nowMillis)
+    }
+  }
+
+  /** Always by way of the state machine: watches that are there must learn the new identity too. */
+  #auth(connection: Connection, xid: number, nowMillis: number): Outcome {
+    let added: ReturnType<typeof authenticate>
+    try {
+      added = authenticate(decodeAuth(this.#reader), this.#superDigest)
+    } catch (error) {
+      if (error instanceof MalformedRecord) return outcome.broken
+      throw error
+    }
+    if (added === undefined || !connection.addIdentities(added, limits.identitiesBytesMax)) {
+      this.#answer(connection, xid, errorCode.authFailed, true, nowMillis)
+    } else {
+      this.#readNothing(connection, operation.auth, xid, nowMillis)
+    }
+    return outcome.taken
+  }
+
+  #decodes(connection: Connection, type: number, xid: number, nowMillis: number): boolean {
+    try {
+      checkRequest(this.#reader, type)
+      return true
+    } catch (error) {
+      if (!(error instanceof MalformedRecord)) throw error
+      this.#answer(connection, xid, errorCode.marshallingError, false, nowMillis)
+      return false
+    }
+  }
+
+  /** An answer that the gateway knows already, in its turn. */
+  #answer(
+    connection: Connection,
+    xid: number,
+    error: number,
+    last: boolean,
+    nowMillis: number,
+  ): void {
+    if (last) connection.state = 'leaving'
+    connection.outstanding.push(0, nowMillis)
+    const writer = this.#writer
+    writer.begin()
+    writer.int(error)
+    writer.boolean(last)
+    const body = writer.finish()
+    const type = ownOperation.answer
+    this.#tellState(connection, this.#request(connection, type, xid, body, 0, body.length))
+  }
+
+  #readNothing(connection: Connection, type: number, xid: number, nowMillis: number): void {
+    connection.outstanding.push(0, nowMillis)
+    this.#tellState(connection, this.#request(connection, type, xid, nothing, 0, 0))
+  }
+
+  #request(
+    connection: Connection,
+    type: number,
+    xid: number,
+    body: Uint8Array,
+    bodyStart: number,
+    bodyEnd: number,
+  ): Uint8Array {
+    const { caller } = connection
+    const writer = this.#writer
+    writer.begin()
+    writer.reserve(8 + caller.length + bodyEnd - bodyStart)
+    writer.at = writeCommandHeader(writer.bytes, writer.at, type, xid, caller)
+    writer.raw(body, bodyStart, bodyEnd - bodyStart)
+    return writer.finish()
+  }
+
+  #tellState(connection: Connection, request: Uint8Array): void {
+    const { number, position, outstanding } = connection
+    this.#state.tell({
+      kind: 'read',
+      stream: stream.zookeeper,
+      connection: number,
+      tag: 0,
+      after: outstanding.lastWrite,
+      position,
+      request,
+    })
+  }
+}
+
+type Kind = 'write' | 'read' | 'sync' | 'ping' | 'auth' | 'close' | 'later'
+
+/** What is not in here closes the connection, as ZooKeeper does. */
+const kinds = new Map<number, Kind>([
+  [operation.create, 'write'],
+  [operation.create2, 'write'],
+  [operation.delete, 'write'],
+  [operation.setData, 'write'],
+  [operation.setAcl, 'write'],
+  [operation.multi, 'write'],
+  [operation.exists, 'read'],
+  [operation.getData, 'read'],
+  [operation.getAcl, 'read'],
+  [operation.getChildren, 'read'],
+  [operation.getChildren2, 'read'],
+  [operation.setWatches, 'read'],
+  [operation.sync, 'sync'],
+  [operation.ping, 'ping'],
+  [operation.auth, 'auth'],
+  [operation.closeSession, 'close'],
+  [operation.reconfig, 'later'],
+  [operation.checkWatches, 'later'],
+  [operation.removeWatches, 'later'],
+  [operation.createContainer, 'later'],
+  [operation.createTtl, 'later'],
+  [operation.multiRead, 'later'],
+  [operation.sasl, 'later'],
+  [operation.getEphemerals, 'later'],
+  [operation.getAllChildrenNumber, 'later'],
+  [operation.setWatches2, 'later'],
+  [operation.addWatch, 'later'],
+  [operation.whoAmI, 'later'],
+])
+
+const nothing = new Uint8Array(0)
