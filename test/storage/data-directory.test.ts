@@ -72,7 +72,7 @@ test('after damage: the journal is set aside, and an empty store of another id t
   }
   disk.crash()
   disk.flip(`${first.journalPath}/0000000000000001.journal`, 600)
-  const second = open(disk)
+  const second = open(disk, 2)
   expect(tryOpen({ ...where, store: second.storeBytes }).kind).toBe('damaged')
   expect(second.replaceStore()).toBe(`${path}/set-aside-1`)
   expect(second.storeId).not.toBe(first.storeId)

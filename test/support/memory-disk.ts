@@ -139,9 +139,7 @@ export class MemoryDisk implements Disk {
   put(path: string, bytes: Uint8Array): void {
     const { parent, name } = this.#locate(path)
     const content = new Content()
-    content.resize(bytes.length)
-    content.write(bytes, 0)
-    content.settle(content.dirtySectors())
+    content.place(bytes)
     parent.change({ kind: 'set', name, node: content })
     parent.sync()
   }
@@ -347,6 +345,15 @@ class Content {
       }
     }
     this.#size = size
+  }
+
+  /** Written and synced. */
+  place(bytes: Uint8Array): void {
+    this.#now = bytes.slice()
+    this.#synced = bytes.slice()
+    this.#size = bytes.length
+    this.#syncedSize = bytes.length
+    for (let sector = 0; sector * sectorBytes < bytes.length; sector++) this.#allocated.add(sector)
   }
 
   dirtySectors(): Map<number, { write: number; bytes: Uint8Array }> {
