@@ -7,11 +7,13 @@ export interface Carrier {
   open(handlers: CarrierHandlers): void
   /** In order, and never lost while both threads live. The bytes may be reused after the call. */
   send(slab: Uint8Array): void
+  /** Takes in what is there already, at the end of a turn: sooner than by a wake. */
+  poll?(): void
   close(): void
 }
 
 export interface CarrierHandlers {
-  /** The bytes are valid during the call. */
+  /** The bytes are valid during the call. A turn follows, and with it a `poll`. */
   slab(bytes: Uint8Array): void
   /** The other thread is gone, or has closed its end. */
   lost(): void

@@ -15,6 +15,8 @@ export const limits = {
   /** A slab is sent at the end of the turn, or when it has grown to this. */
   slabBytesMax: 1024 * 1024,
   slabBytesInitial: 64 * 1024,
+  /** Shared memory of a thread link, each way; what does not fit goes through the port. */
+  ringBytes: 2 * 1024 * 1024,
   /** One envelope, between threads or nodes. */
   envelopeBytesMax: 64 * 1024 * 1024,
   /** At most one line per actor in this time tells of dead letters. */

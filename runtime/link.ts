@@ -81,6 +81,10 @@ export class ThreadLink {
     return !this.isLost && pendingBytes < this.#limits.linkCreditBytes / 2
   }
 
+  poll(): void {
+    if (!this.isLost) this.#carrier.poll?.()
+  }
+
   /** At the end of a turn. `grant`: all that came has been handled. */
   endTurn(grant: boolean): void {
     if (this.isLost) return
@@ -139,9 +143,9 @@ export class ThreadLink {
     if (source.length > slabHeaderBytes) {
       this.#toGrantBytes += source.length
       this.#handlers.envelopes(source, slabHeaderBytes)
-      this.#handlers.wake()
     }
     this.#releaseHeld()
+    this.#handlers.wake()
   }
 
   #releaseHeld(): void {

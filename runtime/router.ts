@@ -202,7 +202,9 @@ export class Router implements Remote, NodeGate {
   }
 
   #endTurn(): void {
-    for (let index = 0; index < this.#peerOrder.length; index++) this.#peerOrder[index]!.endTurn()
+    const peers = this.#peerOrder
+    for (let index = 0; index < peers.length; index++) peers[index]!.endTurn()
+    for (let index = 0; index < peers.length; index++) peers[index]!.link?.poll()
   }
 
   #deliver(

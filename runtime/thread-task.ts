@@ -7,7 +7,7 @@ import { systemClock } from './clock.ts'
 import type { Jobs } from './host.ts'
 import { nodeHost } from './host-node.ts'
 import { createLogger, type LogFields, type LogLevel } from './log.ts'
-import { portCarrier } from './port-carrier.ts'
+import { type CarrierEnd, ringCarrier } from './ring-carrier.ts'
 import type { Protocol } from './protocol.ts'
 import { Router, type RouterOptions } from './router.ts'
 import { type Placement, System } from './system.ts'
@@ -43,12 +43,12 @@ export interface ThreadTask {
 
 export interface ThreadTaskLink {
   readonly thread: string
-  readonly port: MessagePort
+  readonly end: CarrierEnd
 }
 
 export type ThreadOrder =
   | { readonly kind: 'stop' }
-  | { readonly kind: 'connect'; readonly thread: string; readonly port: MessagePort }
+  | { readonly kind: 'connect'; readonly thread: string; readonly end: CarrierEnd }
   | {
       readonly kind: 'jobDone'
       readonly id: number
@@ -66,10 +66,10 @@ export async function hostThread(task: ThreadTask): Promise<void> {
   const jobs = new RemoteJobs(task.control)
   const system = createSystem(task, module, jobs)
   const router = new Router(system, task.common.router)
-  for (const { thread, port } of task.links) router.connect(thread, portCarrier(port))
+  for (const { thread, end } of task.links) router.connect(thread, ringCarrier(end))
   const stopped = new Promise<void>(resolve => {
     task.control.on('message', (order: ThreadOrder) => {
-      if (order.kind === 'connect') router.connect(order.thread, portCarrier(order.port))
+      if (order.kind === 'connect') router.connect(order.thread, ringCarrier(order.end))
       else if (order.kind === 'jobDone') jobs.done(order.id, order.error, order.result)
       else resolve()
     })

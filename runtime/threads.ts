@@ -11,9 +11,9 @@ import { nodeHost } from './host-node.ts'
 import type { JobTask } from './job-task.ts'
 import { limits } from './limits.ts'
 import type { Logger } from './log.ts'
-import { portCarrier } from './port-carrier.ts'
+import { createCarrierEnds, ringCarrier } from './ring-carrier.ts'
 import type { Router } from './router.ts'
-import type { ThreadCommon, ThreadOrder, ThreadReport, ThreadTask } from './thread-task.ts'
+import type { ThreadCommon, ThreadOrder, ThreadReport, ThreadTask, ThreadTaskLink } from './thread-task.ts'
 
 export interface ThreadsOptions {
   /** `main` in the placement is this thread; its actors are spawned by the caller. */
@@ -106,8 +106,8 @@ class HostedThreads implements Threads {
   async #startOne(thread: string, links: ThreadTask['links']): Promise<void> {
     const { common, module, setup, router } = this.#options
     const control = new MessageChannel()
-    const main = new MessageChannel()
-    router.connect(thread, portCarrier(main.port1))
+    const [here, there] = createCarrierEnds()
+    router.connect(thread, ringCarrier(here))
     this.#controls.set(thread, control.port1)
     const task: ThreadTask = {
       thread,
@@ -115,9 +115,9 @@ class HostedThreads implements Threads {
       module: module.href,
       setup: setup(thread),
       control: control.port2,
-      links: [...links, { thread: 'main', port: main.port2 }],
+      links: [...links, { thread: 'main', end: there }],
     }
-    const transferList = [control.port2, ...task.links.map(link => link.port)]
+    const transferList = [control.port2, ...task.links.map(link => link.end.port)]
     await new Promise<void>((resolve, reject) => {
       let failure: Error | undefined
       control.port1.on('message', (report: ThreadReport) => {
@@ -152,9 +152,9 @@ class HostedThreads implements Threads {
     const links = this.#names
       .filter(name => name !== thread)
       .map(name => {
-        const { port1, port2 } = new MessageChannel()
-        this.#order(name, { kind: 'connect', thread, port: port1 })
-        return { thread: name, port: port2 }
+        const [theirs, own] = createCarrierEnds()
+        this.#order(name, { kind: 'connect', thread, end: theirs })
+        return { thread: name, end: own }
       })
     this.#startOne(thread, links).catch(() => {
       // Reported by `#ended` like every death.
@@ -162,7 +162,7 @@ class HostedThreads implements Threads {
   }
 
   #order(thread: string, order: ThreadOrder): void {
-    this.#controls.get(thread)?.postMessage(order, order.kind === 'connect' ? [order.port] : [])
+    this.#controls.get(thread)?.postMessage(order, order.kind === 'connect' ? [order.end.port] : [])
   }
 
   #runJob(
@@ -177,13 +177,13 @@ class HostedThreads implements Threads {
 }
 
 /** One channel for each pair. */
-function meshOf(names: readonly string[]): Map<string, { thread: string; port: MessagePort }[]> {
-  const mesh = new Map(names.map(name => [name, [] as { thread: string; port: MessagePort }[]]))
+function meshOf(names: readonly string[]): Map<string, ThreadTaskLink[]> {
+  const mesh = new Map(names.map(name => [name, [] as ThreadTaskLink[]]))
   for (const [index, left] of names.entries()) {
     for (const right of names.slice(index + 1)) {
-      const { port1, port2 } = new MessageChannel()
-      mesh.get(left)!.push({ thread: right, port: port1 })
-      mesh.get(right)!.push({ thread: left, port: port2 })
+      const [leftEnd, rightEnd] = createCarrierEnds()
+      mesh.get(left)!.push({ thread: right, end: leftEnd })
+      mesh.get(right)!.push({ thread: left, end: rightEnd })
     }
   }
   return mesh
