@@ -33,10 +33,14 @@ export class EntryIndex {
   /** The id of the key that an entry carries, or 0. */
   findKeyOf(pointer: Pointer): number {
     const at = byteOf(pointer) + keyByte
-    const bytes = this.slabs.bytes[slabOf(pointer)]!
     const length = this.#keyLength(pointer)
-    if (this.order.isAboveAll(bytes, at, length)) return 0
-    return this.find(bytes.subarray(at, at + length), length)
+    return this.find(this.slabs.bytes[slabOf(pointer)]!.subarray(at, at + length), length)
+  }
+
+  /** Whether the key that an entry carries is larger than all. */
+  isAboveAll(pointer: Pointer): boolean {
+    const bytes = this.slabs.bytes[slabOf(pointer)]!
+    return this.order.isAboveAll(bytes, byteOf(pointer) + keyByte, this.#keyLength(pointer))
   }
 
   /** Enters an entry whose key is new. */

@@ -60,6 +60,23 @@ export class Keyspace implements Mover {
     return this.#keyCount
   }
 
+  get hashLow(): number {
+    return this.hash.low
+  }
+
+  get hashHigh(): number {
+    return this.hash.high
+  }
+
+  /** Bytes of keys, values and their history in memory, holes included, and what of them is in use. */
+  get bytesUsed(): number {
+    return this.index.slabs.usedBytes
+  }
+
+  get bytesLive(): number {
+    return this.index.slabs.liveBytes
+  }
+
   /** The version that was current at `revision` (0: now); 0 when the key did not exist then. */
   get(key: Uint8Array, revision = 0): Pointer {
     const id = this.index.find(key, key.length)
@@ -317,15 +334,20 @@ export class Keyspace implements Mover {
   /** Takes over one entry of a checkpoint's block; the versions of one key arrive oldest first. */
   load(pointer: Pointer): void {
     this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + typeWord]! &= ~0xff00
-    const id = this.index.findKeyOf(pointer)
+    const id = this.index.isAboveAll(pointer) ? 0 : this.index.findKeyOf(pointer)
     this.#enter(pointer, id, id === 0 ? 0 : this.index.table.get(id))
   }
 
-  /** Ends a sequence of `load`s. */
-  finishLoad(revision: number, compactRevision: number): void {
-    sortByRevision(this.log, this.#entries)
+  /** Before the `load`s: where the checkpoint stands. */
+  restoreRevisions(revision: number, compactRevision: number): void {
     this.#revision = revision
-    if (compactRevision > 0) this.compact(compactRevision)
+    this.#compactRevision = compactRevision
+  }
+
+  /** Ends a sequence of `load`s. */
+  finishLoad(): void {
+    sortByRevision(this.log, this.#entries)
+    if (this.#compactRevision > 0) this.compact(this.#compactRevision)
   }
 
   movable(pointer: Pointer): boolean {

@@ -4,14 +4,49 @@
  * part). `/`, `/zookeeper`, `/zookeeper/quota` and `/zookeeper/config` are there from the start.
  *
  * A `Znode` is a handle, good as long as the node exists (changes of its data included); 0 = none.
+ * Bytes stay readable until the next `maintain`, which belongs between commands.
  * Zxids and times are below 2^53; an owner is two uint32 halves, 0/0 = not ephemeral.
  */
 import { type AclId, AclTable, openAcl, readOnlyAcl } from './acl-table.ts'
+import { ChangeTracker } from './change-tracker.ts'
+import {
+  byteOf,
+  entryType,
+  idWord,
+  keyByte,
+  keyLengthWord,
+  type Pointer,
+  slabOf,
+  typeWord,
+  wordOf,
+} from './entry.ts'
+import { EntryIndex } from './entry-index.ts'
+import { OwnerIndex } from './owner-index.ts'
+import type { Mover } from './slabs.ts'
+import { StateHash } from './state-hash.ts'
+import { nameStart, pathOfKey, TreeKey, textOf } from './tree-keys.ts'
+import { UndoLog, undoStep } from './undo-log.ts'
+import {
+  aclWord,
+  aversionWord,
+  childrenWord,
+  creationsWord,
+  ctimeWord,
+  czxidWord,
+  mtimeWord,
+  mzxidWord,
+  ownerHighWord,
+  ownerLowWord,
+  pzxidWord,
+  relativeWord,
+  versionWord,
+  ZnodeEntries,
+  znodeKind,
+} from './znode-entry.ts'
+
+export { znodeKind } from './znode-entry.ts'
 
 export type Znode = number
-
-/** What a node is beyond its owner; containers and nodes with a time to live are reaped when empty. */
-export const znodeKind = { ordinary: 0, container: 1, timeToLive: 2 } as const
 
 export interface NewZnode {
   readonly data: Uint8Array | null
@@ -26,139 +61,181 @@ export interface NewZnode {
   readonly time: number
 }
 
-export class Tree {
-  readonly acls = new AclTable()
-  #nodes: (Node | undefined)[] = [undefined]
-  #byPath = new Map<string, Znode>()
-  #undo: (() => void)[] | undefined
+/** What `maintain` looks at in one call. */
+const maintainBytes = 64 * 1024
 
-  constructor() {
-    const open = this.acls.intern(openAcl)
-    const born = {
-      data: empty,
-      acl: open,
-      ownerHigh: 0,
-      ownerLow: 0,
-      kind: 0,
-      ttl: 0,
-      zxid: 0,
-      time: 0,
-    }
-    this.#add('/', 0, born)
-    this.#add('/zookeeper', this.root, born)
-    const zookeeper = this.find('/zookeeper')
-    this.#add('/zookeeper/quota', zookeeper, born)
-    this.#add('/zookeeper/config', zookeeper, { ...born, acl: this.acls.intern(readOnlyAcl) })
-    this.#of(this.find('/zookeeper/config')).version = -1
+export class Tree implements Mover {
+  readonly acls = new AclTable()
+  readonly index: EntryIndex
+  readonly hash = new StateHash()
+  readonly tracker = new ChangeTracker()
+  readonly #entries: ZnodeEntries
+  readonly #owners = new OwnerIndex()
+  readonly #undo = new UndoLog()
+  readonly #key = new TreeKey()
+  #nodeCount = 0
+  #loading = false
+
+  constructor(seed = 0) {
+    this.index = new EntryIndex(seed)
+    this.#entries = new ZnodeEntries(this.index.slabs)
+    const acl = this.acls.intern(openAcl)
+    const born = { data: empty, acl, ownerHigh: 0, ownerLow: 0, kind: 0, ttl: 0, zxid: 0, time: 0 }
+    this.#key.setPath('/')
+    const root = this.#addNode(born)
+    const zookeeper = this.#addInitial(root, '/zookeeper', born)
+    this.#addInitial(zookeeper, '/zookeeper/quota', born)
+    const readOnly = this.acls.intern(readOnlyAcl)
+    const config = this.#addInitial(zookeeper, '/zookeeper/config', { ...born, acl: readOnly })
+    this.#change(config, pointer => this.#entries.setWord(pointer, versionWord, -1))
+    this.tracker.forget()
   }
 
   get root(): Znode {
-    return this.find('/')
+    return this.index.find(this.#key.bytes, 0)
   }
 
   /** Nodes there are, the four from the start included. */
   get nodeCount(): number {
-    return this.#byPath.size
+    return this.#nodeCount
+  }
+
+  get hashLow(): number {
+    return this.hash.low
+  }
+
+  get hashHigh(): number {
+    return this.hash.high
   }
 
   /** The node at this path (UTF-8 when bytes), or 0. */
   find(path: string | Uint8Array): Znode {
-    return this.#byPath.get(pathText(path)) ?? 0
+    if (!this.#key.setPath(path)) return 0
+    return this.#findNode()
   }
 
   /** The last part of `path` must be new under `parent`, which must be its parent. */
   create(parent: Znode, path: string | Uint8Array, node: NewZnode): Znode {
-    const created = this.#add(pathText(path), parent, node)
-    const family = this.#of(parent)
-    this.#remember(family)
-    family.creations = (family.creations + 1) | 0
-    family.pzxid = node.zxid
-    return created
+    this.#updateFamily(parent, 1, 1, node.zxid)
+    this.#key.setPath(path)
+    return this.#addNode(node)
   }
 
   /** The node must have no children. */
-  delete(node: Znode, zxid: number): void {
-    const gone = this.#of(node)
-    const parent = this.#of(gone.parent)
-    this.#remember(parent)
-    parent.children.delete(gone.name)
-    parent.pzxid = zxid
-    this.#byPath.delete(gone.path)
-    this.#nodes[node] = undefined
-    if (this.#undo === undefined) this.acls.release(gone.acl)
-    this.#undo?.push(() => {
-      this.#byPath.set(gone.path, node)
-      this.#nodes[node] = gone
-      parent.children.set(gone.name, node)
-    })
+  delete(node: Znode, zxid: number, parent = this.parent(node)): void {
+    const family = this.#entries.word(this.index.table.get(node), relativeWord)
+    if (family !== 0) this.#remove(family)
+    this.acls.release(this.acl(node))
+    this.#undo.note(undoStep.aclReleased, this.acl(node), 0)
+    this.#remove(node)
+    this.#updateFamily(parent, 0, -1, zxid)
   }
 
   setData(node: Znode, data: Uint8Array | null, zxid: number, time: number): void {
-    const record = this.#of(node)
-    this.#remember(record)
-    record.data = data === null ? null : data.slice()
-    record.mzxid = zxid
-    record.mtime = time
-    record.version = (record.version + 1) | 0
+    const entries = this.#entries
+    const old = this.index.table.get(node)
+    const bytes = this.index.slabs.bytes[slabOf(old)]!
+    const keyLength = entries.word(old, keyLengthWord)
+    const pointer = entries.allocate(
+      bytes,
+      byteOf(old) + keyByte,
+      keyLength,
+      data,
+      entries.kind(old),
+    )
+    const source = this.index.slabs.words[slabOf(old)]!
+    const target = this.index.slabs.words[slabOf(pointer)]!
+    const from = wordOf(old)
+    const at = wordOf(pointer)
+    for (let word = relativeWord; word <= aclWord; word++) target[at + word] = source[from + word]!
+    entries.setNumber(pointer, mzxidWord, zxid)
+    entries.setNumber(pointer, mtimeWord, time)
+    target[at + versionWord] = (source[from + versionWord]! + 1) >>> 0
+    this.#replace(node, old, pointer)
   }
 
   /** Counts `aversion` only. */
   setAcl(node: Znode, acl: AclId): void {
-    const record = this.#of(node)
-    this.#remember(record)
+    const before = this.acl(node)
     this.acls.retain(acl)
-    if (this.#undo === undefined) this.acls.release(record.acl)
-    record.acl = acl
-    record.aversion = (record.aversion + 1) | 0
+    this.#undo.note(undoStep.aclRetained, acl, 0)
+    this.acls.release(before)
+    this.#undo.note(undoStep.aclReleased, before, 0)
+    this.#change(node, pointer => {
+      this.#entries.setWord(pointer, aclWord, acl)
+      this.#entries.setWord(pointer, aversionWord, this.#entries.word(pointer, aversionWord) + 1)
+    })
   }
 
   /** From here every change can be undone as one, until `commit` or `rollback`. Not nested. */
   begin(): void {
-    this.#undo = []
+    this.#undo.begin()
   }
 
   commit(): void {
-    this.#undo = undefined
+    this.#undo.commit()
   }
 
   rollback(): void {
-    const undo = this.#undo ?? []
-    this.#undo = undefined
-    while (undo.length > 0) undo.pop()!()
+    this.#undo.rollback((step, id, pointer) => this.#undoOne(step, id, pointer))
+  }
+
+  /** Keeps memory dense, a little at a time; to be called between commands, often. */
+  maintain(): void {
+    this.index.slabs.reclaim()
+    this.index.slabs.compactStep(this, maintainBytes)
+    this.acls.sweep()
   }
 
   /** The parent; 0 for the root. */
   parent(node: Znode): Znode {
-    return this.#of(node).parent
+    const pointer = this.index.table.get(node)
+    const length = this.#entries.word(pointer, keyLengthWord)
+    if (length === 0) return 0
+    const bytes = this.index.slabs.bytes[slabOf(pointer)]!
+    this.#key.setParentOf(bytes, byteOf(pointer) + keyByte, length)
+    return this.#findNode()
   }
 
   path(node: Znode): string {
-    return this.#of(node).path
+    const pointer = this.index.table.get(node)
+    const bytes = this.index.slabs.bytes[slabOf(pointer)]!
+    return pathOfKey(bytes, byteOf(pointer) + keyByte, this.#entries.word(pointer, keyLengthWord))
   }
 
   /** The last part of the path; '' for the root. */
   name(node: Znode): string {
-    return this.#of(node).name
+    const start = this.nameOffset(node)
+    return textOf(this.bytes(node), start, start + this.nameLength(node))
+  }
+
+  /** Where in `bytes` the last part of the path lies, as UTF-8. */
+  nameOffset(node: Znode): number {
+    const pointer = this.index.table.get(node)
+    const at = byteOf(pointer) + keyByte
+    return nameStart(this.bytes(node), at, this.#entries.word(pointer, keyLengthWord))
+  }
+
+  nameLength(node: Znode): number {
+    const pointer = this.index.table.get(node)
+    const end = byteOf(pointer) + keyByte + this.#entries.word(pointer, keyLengthWord)
+    return end - this.nameOffset(node)
   }
 
   /** Appends the children to `into` in the order of their names' bytes; costs what there are children. */
   children(node: Znode, into: Znode[]): number {
-    const names = [...this.#of(node).children.keys()].sort()
-    for (const name of names) into.push(this.#of(node).children.get(name)!)
-    return names.length
+    if (this.childCount(node) === 0) return 0
+    this.#setFamilyKey(node)
+    return this.#collect(1, 0, into)
   }
 
-  /** Appends all nodes below `node`, itself not, at most `limit` (0: all), in no promised order but the same everywhere. */
+  /** Appends all nodes below `node`, itself not, at most `limit` (0: all), in an order that is the same everywhere. */
   descendants(node: Znode, limit: number, into: Znode[]): number {
-    const path = this.path(node)
-    const prefix = path === '/' ? '/' : `${path}/`
-    let found = 0
-    for (const candidate of [...this.#byPath.keys()].sort()) {
-      if (candidate === '/' || !candidate.startsWith(prefix)) continue
-      into.push(this.#byPath.get(candidate)!)
-      if (++found === limit) break
-    }
-    return found
+    this.#setFamilyKey(node)
+    const children = this.#collect(1, limit, into)
+    if (limit > 0 && children === limit) return children
+    this.#key.setLast(slash)
+    return children + this.#collect(slash + 1, limit === 0 ? 0 : limit - children, into)
   }
 
   /** How many nodes there are below `node`, itself not counted. */
@@ -166,60 +243,60 @@ export class Tree {
     return this.descendants(node, 0, [])
   }
 
-  /** Appends the ephemeral nodes of this owner to `into`, in the order of their paths' bytes. */
+  /** Appends the ephemeral nodes of this owner to `into`, in an order that is the same everywhere. */
   owned(ownerHigh: number, ownerLow: number, into: Znode[]): number {
-    let found = 0
-    for (const path of [...this.#byPath.keys()].sort()) {
-      const node = this.#byPath.get(path)!
-      if (this.ownerHigh(node) !== ownerHigh >>> 0) continue
-      if (this.ownerLow(node) !== ownerLow >>> 0) continue
-      into.push(node)
-      found++
-    }
-    return found
+    const nodes = [...this.#owners.of(ownerHigh >>> 0, ownerLow >>> 0)]
+    const { table } = this.index
+    nodes.sort((one, two) => this.index.compareKeys(table.get(one), table.get(two)))
+    for (const node of nodes) into.push(node)
+    return nodes.length
   }
 
   /** The memory that the data lies in, from `dataOffset`, `dataLength` bytes; never write to it, nor keep it past a change. */
   bytes(node: Znode): Uint8Array {
-    return this.#of(node).data ?? empty
+    return this.index.slabs.bytes[slabOf(this.index.table.get(node))]!
   }
 
-  dataOffset(_node: Znode): number {
-    return 0
+  dataOffset(node: Znode): number {
+    const pointer = this.index.table.get(node)
+    return byteOf(pointer) + keyByte + this.#entries.word(pointer, keyLengthWord)
   }
 
   /** −1 when the data is null, which is not the same as empty. */
   dataLength(node: Znode): number {
-    return this.#of(node).data?.length ?? -1
+    return this.#entries.dataLength(this.index.table.get(node))
   }
 
   /** A copy of the data. */
   data(node: Znode): Uint8Array | null {
-    return this.#of(node).data?.slice() ?? null
+    const length = this.dataLength(node)
+    if (length < 0) return null
+    const at = this.dataOffset(node)
+    return new Uint8Array(this.bytes(node).subarray(at, at + length))
   }
 
   acl(node: Znode): AclId {
-    return this.#of(node).acl
+    return this.#entries.word(this.index.table.get(node), aclWord)
   }
 
   czxid(node: Znode): number {
-    return this.#of(node).czxid
+    return this.#entries.number(this.index.table.get(node), czxidWord)
   }
 
   mzxid(node: Znode): number {
-    return this.#of(node).mzxid
+    return this.#entries.number(this.index.table.get(node), mzxidWord)
   }
 
   ctime(node: Znode): number {
-    return this.#of(node).ctime
+    return this.#entries.number(this.index.table.get(node), ctimeWord)
   }
 
   mtime(node: Znode): number {
-    return this.#of(node).mtime
+    return this.#entries.number(this.index.table.get(node), mtimeWord)
   }
 
   version(node: Znode): number {
-    return this.#of(node).version
+    return this.#entries.word(this.index.table.get(node), versionWord) | 0
   }
 
   /** What clients see: creations of children twice, less the children there are. */
@@ -228,15 +305,15 @@ export class Tree {
   }
 
   aversion(node: Znode): number {
-    return this.#of(node).aversion
+    return this.#entries.word(this.index.table.get(node), aversionWord) | 0
   }
 
   ownerHigh(node: Znode): number {
-    return this.#of(node).ownerHigh
+    return this.#owner(this.index.table.get(node), ownerHighWord)
   }
 
   ownerLow(node: Znode): number {
-    return this.#of(node).ownerLow
+    return this.#owner(this.index.table.get(node), ownerLowWord)
   }
 
   isEphemeral(node: Znode): boolean {
@@ -244,101 +321,292 @@ export class Tree {
   }
 
   pzxid(node: Znode): number {
-    return this.#of(node).pzxid
+    const family = this.#family(node)
+    return family === 0 ? this.czxid(node) : this.#entries.number(family, pzxidWord)
   }
 
   childCount(node: Znode): number {
-    return this.#of(node).children.size
+    const family = this.#family(node)
+    return family === 0 ? 0 : this.#entries.word(family, childrenWord)
   }
 
   /** Children ever created, an int32 that wraps: the number of the next sequential name. */
   creations(node: Znode): number {
-    return this.#of(node).creations
+    const family = this.#family(node)
+    return family === 0 ? 0 : this.#entries.word(family, creationsWord) | 0
   }
 
   kind(node: Znode): number {
-    return this.#of(node).kind
+    return this.#entries.kind(this.index.table.get(node))
   }
 
   ttl(node: Znode): number {
-    return this.#of(node).ttl
+    if (this.kind(node) !== znodeKind.timeToLive) return 0
+    return this.#entries.number(this.index.table.get(node), ownerHighWord)
   }
 
-  #add(path: string, parent: Znode, node: NewZnode): Znode {
-    const handle = this.#nodes.length
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    const { acl, zxid, time } = node
-    this.acls.retain(acl)
-    const data = node.data === null ? null : node.data.slice()
-    this.#nodes.push({
-      path,
-      name,
-      parent,
-      data,
-      acl,
-      czxid: zxid,
-      mzxid: zxid,
-      pzxid: zxid,
-      ctime: time,
-      mtime: time,
-      version: 0,
-      aversion: 0,
-      creations: 0,
-      children: new Map(),
-      ownerHigh: node.ownerHigh >>> 0,
-      ownerLow: node.ownerLow >>> 0,
-      kind: node.kind,
-      ttl: node.ttl,
-    })
-    this.#byPath.set(path, handle)
-    this.#nodes[parent]?.children.set(name, handle)
-    this.#undo?.push(() => {
-      this.#byPath.delete(path)
-      this.#nodes[parent]?.children.delete(name)
-      this.#nodes[handle] = undefined
-      this.acls.release(acl)
-    })
-    return handle
+  /** Takes over one entry of a checkpoint's block; the access lists are there already. */
+  load(pointer: Pointer): void {
+    if (!this.#loading) this.#beginLoad()
+    const words = this.index.slabs.words[slabOf(pointer)]!
+    words[wordOf(pointer) + typeWord]! &= ~0xff00
+    const above = this.index.isAboveAll(pointer)
+    const id = above ? 0 : this.index.findKeyOf(pointer)
+    const type = this.#entries.type(pointer)
+    if (type === entryType.gone) this.#loadGone(id, pointer)
+    else if (type === entryType.family) this.#loadFamily(id, pointer)
+    else this.#loadNode(id, pointer, above)
   }
 
-  #remember(record: Node): void {
-    const { data, acl, mzxid, pzxid, mtime, version, aversion, creations } = record
-    this.#undo?.push(() => {
-      Object.assign(record, { data, acl, mzxid, pzxid, mtime, version, aversion, creations })
-    })
+  /** Ends a sequence of `load`s. */
+  finishLoad(): void {
+    this.#loading = false
+    this.tracker.forget()
   }
 
-  #of(node: Znode): Node {
-    const record = this.#nodes[node]
-    if (record === undefined) throw new Error(`there is no znode with handle ${node}`)
-    return record
+  movable(pointer: Pointer): boolean {
+    return this.#entries.type(pointer) !== entryType.gone
   }
-}
 
-interface Node {
-  readonly path: string
-  readonly name: string
-  readonly parent: Znode
-  data: Uint8Array | null
-  acl: AclId
-  readonly czxid: number
-  mzxid: number
-  pzxid: number
-  readonly ctime: number
-  mtime: number
-  version: number
-  aversion: number
-  creations: number
-  readonly children: Map<string, Znode>
-  readonly ownerHigh: number
-  readonly ownerLow: number
-  readonly kind: number
-  readonly ttl: number
+  moved(from: Pointer, to: Pointer): void {
+    const id = this.#entries.word(to, idWord)
+    if (this.index.table.get(id) === from) this.index.table.set(id, to)
+  }
+
+  #findNode(): Znode {
+    const id = this.index.find(this.#key.bytes, this.#key.length)
+    if (id === 0) return 0
+    return this.#entries.type(this.index.table.get(id)) === entryType.znode ? id : 0
+  }
+
+  #owner(pointer: Pointer, word: number): number {
+    return this.#entries.kind(pointer) === znodeKind.ordinary
+      ? this.#entries.word(pointer, word)
+      : 0
+  }
+
+  #family(node: Znode): Pointer {
+    const id = this.#entries.word(this.index.table.get(node), relativeWord)
+    return id === 0 ? 0 : this.index.table.get(id)
+  }
+
+  #setFamilyKey(node: Znode): void {
+    const pointer = this.index.table.get(node)
+    const bytes = this.index.slabs.bytes[slabOf(pointer)]!
+    const length = this.#entries.word(pointer, keyLengthWord)
+    this.#key.setFamilyOf(bytes, byteOf(pointer) + keyByte, length)
+  }
+
+  /** Nodes from the key on, up to the key with `end` for its last byte; what is no node is left out. */
+  #collect(end: number, limit: number, into: Znode[]): number {
+    const { order, table } = this.index
+    const first = this.#key.bytes[this.#key.length - 1]!
+    let position = order.seek(this.#key.bytes, 0, this.#key.length)
+    this.#key.setLast(end)
+    const stop = order.seek(this.#key.bytes, 0, this.#key.length)
+    this.#key.setLast(first)
+    let found = 0
+    for (; position !== stop; position = order.next(position)) {
+      const id = order.id(position)
+      if (this.#entries.type(table.get(id)) !== entryType.znode) continue
+      into.push(id)
+      if (++found === limit) break
+    }
+    return found
+  }
+
+  #addInitial(parent: Znode, path: string, node: NewZnode): Znode {
+    this.#updateFamily(parent, 0, 1, 0)
+    this.#key.setPath(path)
+    return this.#addNode(node)
+  }
+
+  /** Adds a node with the key in hand. */
+  #addNode(node: NewZnode): Znode {
+    const entries = this.#entries
+    const pointer = entries.allocate(this.#key.bytes, 0, this.#key.length, node.data, node.kind)
+    entries.setWord(pointer, relativeWord, 0)
+    entries.setNumber(pointer, czxidWord, node.zxid)
+    entries.setNumber(pointer, mzxidWord, node.zxid)
+    entries.setNumber(pointer, ctimeWord, node.time)
+    entries.setNumber(pointer, mtimeWord, node.time)
+    entries.setWord(pointer, versionWord, 0)
+    entries.setWord(pointer, aversionWord, 0)
+    entries.setWord(pointer, ownerHighWord, node.ownerHigh)
+    entries.setWord(pointer, ownerLowWord, node.ownerLow)
+    if (node.kind === znodeKind.timeToLive) entries.setNumber(pointer, ownerHighWord, node.ttl)
+    entries.setWord(pointer, aclWord, node.acl)
+    this.acls.retain(node.acl)
+    this.#undo.note(undoStep.aclRetained, node.acl, 0)
+    entries.seal(pointer, this.acls.hash(node.acl))
+    return this.#add(pointer)
+  }
+
+  #updateFamily(parent: Znode, created: number, more: number, zxid: number): void {
+    const entries = this.#entries
+    const old = this.#family(parent)
+    if (old === 0) {
+      this.#setFamilyKey(parent)
+      const pointer = entries.family(this.#key.bytes, this.#key.length, zxid, created, more)
+      entries.setWord(pointer, relativeWord, parent)
+      const family = this.#add(pointer)
+      entries.setWord(this.index.table.get(parent), relativeWord, family)
+      return
+    }
+    const pointer = entries.allocateCopy(old)
+    const creations = entries.word(old, creationsWord) + created
+    entries.fillFamily(pointer, zxid, creations, entries.word(old, childrenWord) + more)
+    this.#replace(entries.word(this.index.table.get(parent), relativeWord), old, pointer)
+  }
+
+  /** Replaces a node's entry by a copy that `edit` changes. */
+  #change(node: Znode, edit: (pointer: Pointer) => void): void {
+    const old = this.index.table.get(node)
+    const pointer = this.#entries.allocateCopy(old)
+    edit(pointer)
+    this.#replace(node, old, pointer)
+  }
+
+  #add(pointer: Pointer): number {
+    const id = this.index.add(pointer)
+    this.tracker.added(id)
+    this.#undo.note(undoStep.added, id, pointer)
+    this.#become(id, pointer)
+    return id
+  }
+
+  #replace(id: number, old: Pointer, pointer: Pointer): void {
+    if (this.#entries.type(pointer) === entryType.znode) {
+      this.#entries.seal(pointer, this.acls.hash(this.#entries.word(pointer, aclWord)))
+    }
+    this.tracker.changed(id, old)
+    this.#undo.note(undoStep.replaced, id, old)
+    this.#exchange(id, old, pointer)
+  }
+
+  #remove(id: number): void {
+    const pointer = this.index.table.get(id)
+    this.tracker.changed(id, pointer)
+    this.tracker.removed(this.#entries.gone(pointer))
+    this.#undo.note(undoStep.removed, id, pointer)
+    this.#drop(id, pointer)
+  }
+
+  #drop(id: number, pointer: Pointer): void {
+    this.#leave(id, pointer)
+    this.index.remove(id)
+    this.index.slabs.free(pointer)
+  }
+
+  /** Of the same node or family: its owner is the same. */
+  #exchange(id: number, old: Pointer, pointer: Pointer): void {
+    this.hash.subtract(this.index.slabs.words[slabOf(old)]!, wordOf(old))
+    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.index.replace(id, pointer)
+    this.index.slabs.free(old)
+  }
+
+  /** This entry counts from now on. */
+  #become(id: number, pointer: Pointer): void {
+    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    if (this.#entries.type(pointer) !== entryType.znode) return
+    this.#nodeCount++
+    const high = this.#owner(pointer, ownerHighWord)
+    this.#owners.add(high, this.#owner(pointer, ownerLowWord), id)
+  }
+
+  #leave(id: number, pointer: Pointer): void {
+    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    if (this.#entries.type(pointer) !== entryType.znode) return
+    this.#nodeCount--
+    const high = this.#owner(pointer, ownerHighWord)
+    this.#owners.remove(high, this.#owner(pointer, ownerLowWord), id)
+  }
+
+  #undoOne(step: number, id: number, pointer: Pointer): void {
+    if (step === undoStep.aclRetained) this.acls.release(id)
+    else if (step === undoStep.aclReleased) this.acls.retain(id)
+    else if (step === undoStep.added) this.#undoAdded(id)
+    else {
+      this.index.slabs.revive(pointer)
+      if (step === undoStep.replaced) this.#exchange(id, this.index.table.get(id), pointer)
+      else {
+        this.index.restore(id, pointer)
+        this.#become(id, pointer)
+      }
+    }
+  }
+
+  #undoAdded(id: number): void {
+    const pointer = this.index.table.get(id)
+    if (this.#entries.type(pointer) === entryType.family) {
+      const node = this.#entries.word(pointer, relativeWord)
+      this.#entries.setWord(this.index.table.get(node), relativeWord, 0)
+    }
+    this.#drop(id, pointer)
+  }
+
+  /** What every tree has from the start would stand in the way of entries that arrive in order. */
+  #beginLoad(): void {
+    this.#loading = true
+    for (let position = this.index.order.first(); position !== 0; ) {
+      const id = this.index.order.id(position)
+      this.#drop(id, this.index.table.get(id))
+      position = this.index.order.first()
+    }
+  }
+
+  #loadGone(id: number, pointer: Pointer): void {
+    if (id !== 0) {
+      const old = this.index.table.get(id)
+      const relative = this.#entries.word(old, relativeWord)
+      if (relative !== 0) this.#entries.setWord(this.index.table.get(relative), relativeWord, 0)
+      this.#drop(id, old)
+    }
+    this.index.slabs.free(pointer)
+  }
+
+  #loadFamily(id: number, pointer: Pointer): void {
+    if (id !== 0) {
+      const old = this.index.table.get(id)
+      this.#entries.setWord(pointer, relativeWord, this.#entries.word(old, relativeWord))
+      this.#exchange(id, old, pointer)
+      return
+    }
+    const bytes = this.index.slabs.bytes[slabOf(pointer)]!
+    const at = byteOf(pointer) + keyByte
+    this.#key.setNodeOf(bytes, at, this.#entries.word(pointer, keyLengthWord))
+    const node = this.#findNode()
+    const family = this.index.add(pointer)
+    this.#become(family, pointer)
+    this.#relate(node, family)
+  }
+
+  #loadNode(id: number, pointer: Pointer, above: boolean): void {
+    if (id !== 0) {
+      const old = this.index.table.get(id)
+      this.#entries.setWord(pointer, relativeWord, this.#entries.word(old, relativeWord))
+      this.#leave(id, old)
+      this.index.replace(id, pointer)
+      this.index.slabs.free(old)
+      this.#become(id, pointer)
+      return
+    }
+    const node = this.index.add(pointer)
+    this.#become(node, pointer)
+    this.#entries.setWord(pointer, relativeWord, 0)
+    // A family has a larger key than its node: in a base it comes later, and finds the node itself.
+    if (above) return
+    this.#setFamilyKey(node)
+    this.#relate(node, this.index.find(this.#key.bytes, this.#key.length))
+  }
+
+  #relate(node: Znode, family: number): void {
+    const { table } = this.index
+    if (family !== 0) this.#entries.setWord(table.get(family), relativeWord, node)
+    if (node !== 0) this.#entries.setWord(table.get(node), relativeWord, family)
+  }
 }
 
 const empty = new Uint8Array(0)
-const decoder = new TextDecoder()
-
-function pathText(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : decoder.decode(path)
-}
+const slash = 0x2f

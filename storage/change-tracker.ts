@@ -1,0 +1,90 @@
+/**
+ * What a checkpoint needs to know about the tree's changes: which ids changed since the last one, the
+ * keys that went, and, while one is being listed, the entries it still needs although an apply has
+ * replaced them (they are listed early, before their slab can go).
+ */
+import type { Pointer } from './entry.ts'
+import { IdSet } from './id-set.ts'
+
+export class ChangeTracker {
+  /** Entries that were replaced or removed before the listing came to them. */
+  early: Pointer[] = []
+  #changed: number[] = []
+  #isChanged = new IdSet()
+  #gone: Pointer[] = []
+  /** Ids as they were when the listing began, and are not listed yet. */
+  #pending = new IdSet()
+  #listing = false
+
+  /** This id has a new key. */
+  added(id: number): void {
+    this.#note(id)
+    if (this.#listing) this.#pending.delete(id)
+  }
+
+  /** The entry of this id was replaced, or goes. */
+  changed(id: number, old: Pointer): void {
+    this.#note(id)
+    if (!this.#listing || !this.#pending.has(id)) return
+    this.#pending.delete(id)
+    this.early.push(old)
+  }
+
+  /** A `gone` entry for a key that was removed. */
+  removed(gone: Pointer): void {
+    this.#gone.push(gone)
+  }
+
+  /** All ids below `end` are to be listed; what changed before does not matter any more. Returns the `gone` entries. */
+  beginBase(end: number): Pointer[] {
+    this.#pending.fillBelow(end)
+    this.#listing = true
+    this.#forgetChanges()
+    return this.#takeGone()
+  }
+
+  /** Only what changed since the last checkpoint is to be listed: returns those ids, for each of which `take` is asked. */
+  beginDelta(): { ids: number[]; gone: Pointer[] } {
+    this.#pending.clear()
+    const ids = this.#changed
+    for (const id of ids) this.#pending.add(id)
+    this.#listing = true
+    this.#forgetChanges()
+    return { ids, gone: this.#takeGone() }
+  }
+
+  /** Whether the listing still has to list this id; it counts as listed from here on. */
+  take(id: number): boolean {
+    if (!this.#pending.has(id)) return false
+    this.#pending.delete(id)
+    return true
+  }
+
+  end(): void {
+    this.#listing = false
+    this.early = []
+  }
+
+  /** The state was loaded: nothing has changed since the checkpoint that it came from. */
+  forget(): void {
+    this.#forgetChanges()
+    this.#gone = []
+  }
+
+  #note(id: number): void {
+    if (this.#isChanged.has(id)) return
+    this.#isChanged.add(id)
+    this.#changed.push(id)
+  }
+
+  #forgetChanges(): void {
+    this.#changed = []
+    this.#isChanged.clear()
+  }
+
+  #takeGone(): Pointer[] {
+    const gone = this.#gone
+    this.#gone = []
+    return gone
+  }
+}
