@@ -4,13 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { requestAdmin } from '../admin-client.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
 import { CommandError } from '../errors.ts'
+import { checkPorts } from '../ports.ts'
 import { table } from '../table.ts'
 import { writeConfigs } from './init.ts'
 
@@ -28,6 +28,7 @@ export async function dev(options: { nodes: number; dir: string; fresh: boolean 
   checkDirectory(options.dir, options.nodes, options.fresh)
   const files = writeConfigs(options.dir, options.nodes)
   const configs = files.map(file => loadConfig(file))
+  // Before any node starts, so that a second `dev` says one clear thing.
   for (const config of configs) await checkPorts(config)
   let stopping = false
   const nodes = configs.map((config, at) => startNode(config, files[at] ?? ''))
@@ -62,37 +63,6 @@ function checkDirectory(directory: string, nodeCount: number, fresh: boolean): v
       `${directory} holds a cluster of ${configs} nodes, not ${nodeCount}; use --fresh to throw it away, or another --dir`,
     )
   }
-}
-
-/** Asks before any node starts, so that a second `dev` says one clear thing. */
-async function checkPorts(config: Config): Promise<void> {
-  const { zookeeper, etcd, admin } = config.listeners
-  const own = config.cluster.members.find(member => member.name === config.node)
-  const peerPort = Number(own?.peer.split(':').at(-1))
-  const ports = [
-    ['zookeeper', zookeeper.host, zookeeper.port],
-    ['etcd', etcd.host, etcd.port],
-    ['admin', admin.host, admin.port],
-    ['peer', '127.0.0.1', peerPort],
-  ] as const
-  for (const [use, host, port] of ports) {
-    if (await isTaken(host, port)) {
-      throw new CommandError(
-        `port ${port} on ${host} (${use}, ${config.node}) is taken by another process`,
-      )
-    }
-  }
-}
-
-function isTaken(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(true)
-      else reject(new CommandError(`cannot listen on ${host}:${port}: ${error.message}`))
-    })
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(false)))
-  })
 }
 
 function startNode(config: Config, file: string): Node {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ConfigError, parseConfig } from '../../../actors/node/config.ts'
 import { configTemplate } from '../../../actors/node/config-template.ts'
@@ -25,6 +26,17 @@ function lineOf(part: string): number {
 }
 
 describe('a configuration', () => {
+  it('stands as an example at the root, as init writes it', () => {
+    const example = readFileSync(new URL('../../../quorate.example.yaml', import.meta.url), 'utf8')
+    const own = {
+      index: 1,
+      nodeCount: 3,
+      dataDirectory: '/var/lib/quorate',
+      clusterName: 'quorate',
+    }
+    expect(example).toBe(configTemplate(own))
+  })
+
   it('is read as it is written by init', () => {
     const config = parseConfig(text, 'node.yaml')
     expect(config.node).toBe('node2')

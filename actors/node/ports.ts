@@ -1,0 +1,47 @@
+/** Whether the ports of a configuration are free, asked before anything is started (DESIGN.md D21). */
+import { createServer } from 'node:net'
+import type { Config } from './config-schema.ts'
+import { CommandError } from './errors.ts'
+
+/** @throws CommandError that names the first port that is taken. */
+export async function checkPorts(config: Config): Promise<void> {
+  const { zookeeper, etcd, admin } = config.listeners
+  const peer = splitAddress(ownMember(config).peer)
+  const ports = [
+    ['zookeeper', zookeeper.host, zookeeper.port],
+    ['etcd', etcd.host, etcd.port],
+    ['admin', admin.host, admin.port],
+    ['peers', peer.host, peer.port],
+  ] as const
+  for (const [use, host, port] of ports) {
+    if (await isTaken(host, port)) {
+      throw new CommandError(
+        `port ${port} on ${host} (${use}, ${config.node}) is taken by another process`,
+      )
+    }
+  }
+}
+
+export function ownMember(config: Config): Config['cluster']['members'][number] {
+  const own = config.cluster.members.find(member => member.name === config.node)
+  if (own === undefined) throw new CommandError(`${config.node} is not a member of the cluster`)
+  return own
+}
+
+/** `host:port`, an IPv6 host in brackets. */
+export function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  return { host, port: Number(address.slice(colon + 1)) }
+}
+
+function isTaken(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(true)
+      else reject(new CommandError(`cannot listen on ${host}:${port}: ${error.message}`))
+    })
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(false)))
+  })
+}

@@ -1,0 +1,69 @@
+/**
+ * The actors of one node, and which part of them a thread starts: the supervision tree, read from top
+ * to bottom. Order matters on a thread: who is told things stands before who tells them. A failure of
+ * any of these ends the process (DESIGN.md D1): nothing of a node's log or state may go on alone.
+ */
+import type { Router } from '../../runtime/router.ts'
+import type { System } from '../../runtime/system.ts'
+import { consensusActor } from '../consensus/consensus-actor.ts'
+import { directory } from '../directory.ts'
+import { etcdGateway } from '../gateways/etcd.ts'
+import { zookeeperGateway } from '../gateways/zookeeper.ts'
+import { journalActor } from '../journal/journal-actor.ts'
+import { peersActor } from '../peers/peers-actor.ts'
+import { sessionsActor } from '../sessions/sessions-actor.ts'
+import { stateActor } from '../state/state-actor.ts'
+import { watchesActor } from '../watches/watches-actor.ts'
+import type { ActorName } from './config-schema.ts'
+import type { NodeSetup } from './node-setup.ts'
+import * as setups from './node-setup.ts'
+
+/** What the threads of a process import. */
+export function startThread(system: System, setup: unknown): void {
+  const node = setup as NodeSetup
+  const here = system.placement[system.thread] ?? []
+  for (const name of startOrder) if (here.includes(name)) starters[name](system, node)
+}
+
+export const protocols = Object.values(directory).map(
+  ({ name, protocol }) => [name, protocol] as const,
+)
+
+const startOrder: readonly ActorName[] = [
+  'zookeeper',
+  'etcd',
+  'watches',
+  'sessions',
+  'peers',
+  'journal',
+  'consensus',
+  'state',
+]
+
+const starters: Record<ActorName, (system: System, node: NodeSetup) => void> = {
+  zookeeper: (system, node) => {
+    system.spawn(zookeeperGateway, 'zookeeper', setups.zookeeperSetup(node))
+  },
+  etcd: (system, node) => {
+    system.spawn(etcdGateway, 'etcd', setups.etcdSetup(node))
+  },
+  watches: (system, node) => {
+    system.spawn(watchesActor, 'watches', setups.watchesSetup(node))
+  },
+  sessions: (system, node) => {
+    system.spawn(sessionsActor, 'sessions', setups.sessionsSetup(node))
+  },
+  peers: (system, node) => {
+    const gate = system.remote as Router
+    system.spawn(peersActor, 'peers', setups.peersSetup(node, gate, system.host))
+  },
+  journal: (system, node) => {
+    system.spawn(journalActor, 'journal', setups.journalSetup(node))
+  },
+  consensus: (system, node) => {
+    system.spawn(consensusActor, 'consensus', setups.consensusSetup(node))
+  },
+  state: (system, node) => {
+    system.spawn(stateActor, 'state', setups.stateSetup(node, system.host))
+  },
+}
