@@ -155,12 +155,12 @@ function comparator(keyspace: Keyspace, target: number): (left: Pointer, right: 
     case sortTarget.mod:
       return (left, right) => keyspace.modRevision(left) - keyspace.modRevision(right)
     default:
-      return (left, right) => Buffer.compare(valueOf(keyspace, left), valueOf(keyspace, right))
+      return (left, right) => Buffer.compare(valueView(keyspace, left), valueView(keyspace, right))
   }
 }
 
 /** A view. */
-export function valueOf(keyspace: Keyspace, pointer: Pointer): Uint8Array {
+export function valueView(keyspace: Keyspace, pointer: Pointer): Uint8Array {
   const start = keyspace.valueOffset(pointer)
   return keyspace.bytes(pointer).subarray(start, start + keyspace.valueLength(pointer))
 }

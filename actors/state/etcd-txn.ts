@@ -29,7 +29,7 @@ import {
   isInterval,
   rangeFailure,
   RangeResult,
-  valueOf,
+  valueView,
   writeRange,
 } from './etcd-range.ts'
 import type { World } from './world.ts'
@@ -198,7 +198,7 @@ function compareWith(keyspace: Keyspace, compare: Compare, pointer: Pointer): nu
     case compareTarget.mod:
       return (pointer === 0 ? 0 : keyspace.modRevision(pointer)) - number
     case compareTarget.value:
-      return Buffer.compare(valueOf(keyspace, pointer), given ? compare.value : nothing)
+      return Buffer.compare(valueView(keyspace, pointer), given ? compare.value : nothing)
     case compareTarget.lease:
       return compareLease(keyspace, pointer, given ? compare.lease : 0n)
     default:

@@ -1,0 +1,468 @@
+/**
+ * etcd's watches, as a pure core: what the state machine emits comes in, in order; WatchResponses
+ * and requests for history go out. A watch gets every change of its keys once, in order, whole
+ * revisions at a time. One that starts in the past, or whose client is slow, walks through history
+ * until it has caught up: nothing is buffered for it.
+ */
+import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
+import { keyText } from '../../transport/etcd/messages/key-text.ts'
+import { Reader } from '../../transport/etcd/messages/reader.ts'
+import {
+  decodeWatch,
+  type WatchCreate,
+  type WatchId,
+  watchResponseTag,
+} from '../../transport/etcd/messages/watch.ts'
+import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+import { EventEncoder } from './key-events.ts'
+import { KeyIndex } from './key-index.ts'
+import { KeyWatchOf, WatchStream } from './key-watch.ts'
+import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch } from './messages.ts'
+
+export interface KeyWatchesSetup {
+  /** 8 bytes each, big-endian. */
+  readonly clusterId: Uint8Array
+  readonly memberId: Uint8Array
+  /** A watch that asked for it and had no events hears of progress this often. */
+  readonly progressMillis: number
+  /** A WatchResponse for one stream of a connection. */
+  readonly send: (connection: number, tag: number, body: Uint8Array) => void
+  /** To be answered, in order with the changes, by `keyHistory` with this id. */
+  readonly askHistory: (id: number, firstRevision: number, revisionsMax: number) => void
+}
+
+const historyRevisionsMax = 1000
+/** A response this long is sent in fragments where the client allows it. */
+const fragmentBytesMax = 1_572_864 + 524_288
+/** One watch does not gather more than this before it is sent. */
+const pendingBytesMax = 1024 * 1024
+/** One stream does not get more than about this in one tick, whatever its client takes. */
+const streamTickBytesMax = 8 * 1024 * 1024
+
+const reasons = {
+  duplicateId: 'mvcc: duplicate watch ID provided on the WatchStream',
+  emptyRange: 'mvcc: watcher range is empty',
+  compacted: 'etcdserver: mvcc: required revision has been compacted',
+} as const
+
+export class KeyWatches {
+  readonly #setup: KeyWatchesSetup
+  readonly #header: HeaderEncoder
+  readonly #writer = new Writer(new OwnRooms())
+  readonly #events = new EventEncoder()
+  readonly #reader = new Reader()
+  readonly #streams = new Map<number, Map<number, WatchStream>>()
+  readonly #live = new KeyIndex<KeyWatchOf>()
+  readonly #behindIndex = new KeyIndex<KeyWatchOf>()
+  readonly #behind = new Set<KeyWatchOf>()
+  readonly #notified = new Set<WatchStream>()
+  readonly #paused = new Set<WatchStream>()
+  readonly #matched: KeyWatchOf[] = []
+  #dirty: KeyWatchOf[] = []
+  #count = 0
+  #liveCount = 0
+  #epoch = 0
+  /** All changes up to here have been seen. */
+  #revision = 0
+  #nowMillis = 0
+  #ticks = 0
+  /** The slice of history that was asked for: its id (0: none) and first revision. */
+  #walkId = 0
+  #walkFrom = 0
+  #walkIds = 0
+
+  constructor(setup: KeyWatchesSetup) {
+    this.#setup = setup
+    this.#header = new HeaderEncoder(setup.clusterId, setup.memberId)
+  }
+
+  /** Watches of all streams; the state machine need not tell of changes while there are none. */
+  get count(): number {
+    return this.#count
+  }
+
+  setEpoch(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
+  }
+
+  /** A WatchRequest, already checked by the gateway, at this point of the ordered stream. */
+  register(message: KeyWatch): void {
+    this.#reach(message.revision)
+    const request = decodeWatch(this.#reader.open(message.request))
+    const { connection, tag } = message
+    if (request.kind === 'create')
+      return this.#create(this.#openStream(connection, tag), request, message)
+    const stream = this.#streams.get(connection)?.get(tag)
+    if (stream === undefined) return
+    if (request.kind === 'cancel') this.#cancel(stream, request.watchId)
+    else if (request.kind === 'progress') this.#answerProgress(stream)
+  }
+
+  /** All changes of the next revision. */
+  changed({ revision, events }: KeysChanged): void {
+    if (revision <= this.#revision) return
+    this.#reach(revision - 1)
+    if (this.#liveCount > 0) for (const event of events) this.#deliver(this.#live, event, revision)
+    // Only now: a stream that stops half-way gets the whole revision again.
+    this.#revision = revision
+  }
+
+  history(slice: KeyHistory): void {
+    if (slice.id !== this.#walkId) return
+    this.#reach(slice.revision)
+    this.#dropCompacted(slice.compactRevision)
+    for (const { revision, events } of slice.changes) {
+      for (const event of events) this.#deliver(this.#behindIndex, event, revision)
+    }
+    this.#walkId = 0
+    this.#advance(slice.upTo)
+    this.#walk()
+  }
+
+  /** The client of this stream is slow, or takes more again. */
+  setHeld(connection: number, tag: number, held: boolean): void {
+    const stream = this.#streams.get(connection)?.get(tag)
+    if (stream === undefined || stream.held === held) return
+    stream.held = held
+    if (held) this.#stop(stream)
+    else this.#resume(stream)
+  }
+
+  streamClosed(connection: number, tag: number): void {
+    const ofConnection = this.#streams.get(connection)
+    const stream = ofConnection?.get(tag)
+    if (stream === undefined) return
+    this.#forget(stream)
+    ofConnection?.delete(tag)
+    if (ofConnection?.size === 0) this.#streams.delete(connection)
+  }
+
+  connectionClosed(connection: number): void {
+    for (const stream of this.#streams.get(connection)?.values() ?? []) this.#forget(stream)
+    this.#streams.delete(connection)
+  }
+
+  /** Sends what gathered; to be called before anything that must not overtake events. */
+  flush(): void {
+    const dirty = this.#dirty
+    if (dirty.length === 0) return
+    this.#dirty = []
+    for (const watch of dirty) this.#sendPending(watch)
+  }
+
+  /** Whether an answer to this connection could overtake events of its own watches. */
+  hasStreams(connection: number): boolean {
+    return this.#streams.has(connection)
+  }
+
+  /** About ten times a second. */
+  tick(nowMillis: number): void {
+    this.#nowMillis = nowMillis
+    this.#ticks += 1
+    const paused = [...this.#paused]
+    this.#paused.clear()
+    for (const stream of paused) {
+      stream.paused = false
+      this.#resume(stream)
+    }
+    for (const stream of this.#notified) {
+      if (nowMillis - stream.notifiedMillis >= this.#setup.progressMillis) this.#notify(stream)
+    }
+  }
+
+  #openStream(connection: number, tag: number): WatchStream {
+    let ofConnection = this.#streams.get(connection)
+    if (ofConnection === undefined) {
+      ofConnection = new Map()
+      this.#streams.set(connection, ofConnection)
+    }
+    let stream = ofConnection.get(tag)
+    if (stream === undefined) {
+      stream = new WatchStream(connection, tag, this.#nowMillis)
+      ofConnection.set(tag, stream)
+    }
+    return stream
+  }
+
+  #create(stream: WatchStream, create: WatchCreate, { revision, compactRevision }: KeyWatch): void {
+    if (create.startRevision < 0) return this.#refuse(stream, revision, reasons.compacted)
+    const id = stream.chooseId(create.watchId)
+    if (id === undefined) return this.#refuse(stream, revision, reasons.duplicateId)
+    const watch = new KeyWatchOf(stream, id, create, create.startRevision || revision + 1)
+    if (typeof watch.to === 'string' && watch.to <= watch.from) {
+      return this.#refuse(stream, revision, reasons.emptyRange)
+    }
+    this.#respond(stream, revision, id, writer => writer.flag(watchResponseTag.created, true))
+    if (watch.next < compactRevision) return this.#sayCompacted(watch, compactRevision)
+    stream.watches.set(id, watch)
+    this.#count += 1
+    if (watch.progressNotify) this.#notified.add(stream)
+    this.#enter(watch)
+    this.#walk()
+  }
+
+  #refuse(stream: WatchStream, revision: number, reason: string): void {
+    this.#respond(stream, revision, -1, writer => {
+      writer.flag(watchResponseTag.created, true)
+      writer.flag(watchResponseTag.canceled, true)
+      writer.text(watchResponseTag.cancelReason, reason)
+    })
+  }
+
+  #sayCompacted(watch: KeyWatchOf, compactRevision: number): void {
+    this.#respond(watch.stream, 0, watch.id, writer => {
+      writer.flag(watchResponseTag.canceled, true)
+      writer.number(watchResponseTag.compactRevision, compactRevision)
+    })
+  }
+
+  #cancel(stream: WatchStream, id: WatchId): void {
+    const watch = stream.watches.get(id)
+    if (watch === undefined) return
+    this.#remove(watch)
+    this.#respond(stream, this.#revision, id, writer =>
+      writer.flag(watchResponseTag.canceled, true),
+    )
+  }
+
+  /** Only where every watch of the stream has all up to this revision. */
+  #answerProgress(stream: WatchStream): void {
+    if (stream.watches.size === 0) return
+    for (const watch of stream.watches.values()) if (!this.#isSynced(watch)) return
+    this.flush()
+    // A stream that just got too much is not synced any more.
+    for (const watch of stream.watches.values()) if (!this.#isSynced(watch)) return
+    this.#respond(stream, this.#revision, -1, () => {})
+  }
+
+  #notify(stream: WatchStream): void {
+    stream.notifiedMillis = this.#nowMillis
+    let wanted = false
+    for (const watch of stream.watches.values()) {
+      if (!watch.progressNotify) continue
+      wanted = true
+      const quiet = !watch.active && watch.pending.length === 0
+      if (quiet && this.#isSynced(watch)) this.#respond(stream, this.#revision, watch.id, () => {})
+      watch.active = false
+    }
+    if (!wanted) this.#notified.delete(stream)
+  }
+
+  #isSynced(watch: KeyWatchOf): boolean {
+    return watch.state === 'live' && watch.next <= this.#revision + 1
+  }
+
+  /** Changes that nobody told of (a checkpoint took the place of a stretch of log) are history. */
+  #reach(revision: number): void {
+    if (revision <= this.#revision) return
+    const missed = this.#revision + 1
+    this.#revision = revision
+    if (this.#liveCount === 0) return
+    for (const ofConnection of this.#streams.values()) {
+      for (const stream of ofConnection.values()) {
+        for (const watch of stream.watches.values()) {
+          if (watch.state === 'live' && watch.next <= revision) this.#retreat(watch, missed)
+        }
+      }
+    }
+    this.#walk()
+  }
+
+  #retreat(watch: KeyWatchOf, next: number): void {
+    this.#leave(watch)
+    watch.next = Math.max(watch.next, next)
+    this.#enter(watch)
+  }
+
+  /** Puts a watch where it belongs by its stream and its `next`. */
+  #enter(watch: KeyWatchOf): void {
+    if (watch.stream.held || watch.stream.paused) {
+      watch.state = 'held'
+    } else if (watch.next > this.#revision) {
+      watch.state = 'live'
+      this.#live.add(watch)
+      this.#liveCount += 1
+    } else {
+      watch.state = 'behind'
+      this.#behind.add(watch)
+      this.#behindIndex.add(watch)
+    }
+  }
+
+  #leave(watch: KeyWatchOf): void {
+    if (watch.state === 'live') {
+      this.#live.remove(watch)
+      this.#liveCount -= 1
+      watch.next = Math.max(watch.next, this.#revision + 1)
+    } else if (watch.state === 'behind') {
+      this.#behind.delete(watch)
+      this.#behindIndex.remove(watch)
+    }
+  }
+
+  #remove(watch: KeyWatchOf): void {
+    this.#leave(watch)
+    watch.pending = []
+    watch.stream.watches.delete(watch.id)
+    this.#count -= 1
+  }
+
+  #forget(stream: WatchStream): void {
+    for (const watch of stream.watches.values()) this.#remove(watch)
+    this.#notified.delete(stream)
+    this.#paused.delete(stream)
+  }
+
+  #stop(stream: WatchStream): void {
+    for (const watch of stream.watches.values()) {
+      this.#leave(watch)
+      // What was not sent yet is history again.
+      if (watch.pending.length > 0) {
+        watch.next = watch.pendingFirst
+        watch.pending = []
+        watch.pendingBytes = 0
+      }
+      this.#enter(watch)
+    }
+  }
+
+  #resume(stream: WatchStream): void {
+    if (stream.held || stream.paused) return
+    for (const watch of stream.watches.values()) if (watch.state === 'held') this.#enter(watch)
+    this.#walk()
+  }
+
+  #deliver(index: KeyIndex<KeyWatchOf>, event: KeyEvent, revision: number): void {
+    const matched = this.#matched
+    matched.length = 0
+    index.collect(keyText(event.key), matched)
+    if (matched.length === 0) return
+    this.#events.open(event)
+    for (let at = 0; at < matched.length; at += 1) {
+      const watch = matched[at] as KeyWatchOf
+      const wanted = event.deleted ? !watch.noDelete : !watch.noPut
+      if (wanted && revision >= watch.next && this.#takesPart(watch)) {
+        this.#addPending(watch, this.#events.bytes(watch.prevKv), revision)
+      }
+    }
+  }
+
+  /** A watch that is further behind than where the walk through history began waits for the next. */
+  #takesPart(watch: KeyWatchOf): boolean {
+    return watch.state === 'live' || (watch.state === 'behind' && watch.next >= this.#walkFrom)
+  }
+
+  #addPending(watch: KeyWatchOf, bytes: Uint8Array, revision: number): void {
+    const first = watch.pending.length === 0
+    if (!first && watch.pendingBytes >= pendingBytesMax && watch.pendingRevision !== revision) {
+      this.#sendPending(watch)
+      if (watch.state === 'held') return
+    }
+    if (watch.pending.length === 0) {
+      if (first) this.#dirty.push(watch)
+      watch.pendingFirst = revision
+      watch.pendingBytes = 0
+    }
+    watch.pending.push(bytes)
+    watch.pendingBytes += bytes.length
+    watch.pendingRevision = revision
+  }
+
+  #sendPending(watch: KeyWatchOf): void {
+    const { pending, stream } = watch
+    if (pending.length === 0) return
+    watch.pending = []
+    watch.next = Math.max(watch.next, watch.pendingRevision + 1)
+    watch.active = true
+    if (watch.fragment && watch.pendingBytes >= fragmentBytesMax && pending.length > 1) {
+      this.#sendFragments(watch, pending)
+    } else this.#sendEvents(watch, pending, 0, pending.length)
+    if (stream.sentBytes > streamTickBytesMax && !stream.paused) {
+      stream.paused = true
+      this.#paused.add(stream)
+      this.#stop(stream)
+    }
+  }
+
+  /** One after the other, nothing of the same stream in between: clients put them together again. */
+  #sendFragments(watch: KeyWatchOf, pending: readonly Uint8Array[]): void {
+    let from = 0
+    while (from < pending.length) {
+      let to = from + 1
+      let bytes = headerBytesMax + (pending[from] as Uint8Array).length
+      while (to < pending.length) {
+        bytes += (pending[to] as Uint8Array).length
+        if (bytes >= fragmentBytesMax) break
+        to += 1
+      }
+      this.#sendEvents(watch, pending, from, to)
+      from = to
+    }
+  }
+
+  #sendEvents(watch: KeyWatchOf, pending: readonly Uint8Array[], from: number, to: number): void {
+    const writer = this.#writer.begin(headerBytesMax + 32 + watch.pendingBytes)
+    this.#header.write(writer, watch.pendingRevision, this.#epoch)
+    writer.integer(watchResponseTag.watchId, watch.id)
+    writer.flag(watchResponseTag.fragment, to < pending.length)
+    for (let at = from; at < to; at += 1) writer.raw(pending[at] as Uint8Array)
+    this.#send(watch.stream, writer.finish())
+  }
+
+  #respond(
+    stream: WatchStream,
+    revision: number,
+    id: WatchId,
+    write: (writer: Writer) => void,
+  ): void {
+    const writer = this.#writer.begin(headerBytesMax + 128)
+    this.#header.write(writer, revision, this.#epoch)
+    writer.integer(watchResponseTag.watchId, id)
+    write(writer)
+    this.#send(stream, writer.finish())
+  }
+
+  #send(stream: WatchStream, body: Uint8Array): void {
+    if (stream.sentTick !== this.#ticks) {
+      stream.sentTick = this.#ticks
+      stream.sentBytes = 0
+    }
+    stream.sentBytes += body.length
+    this.#setup.send(stream.connection, stream.tag, body)
+  }
+
+  /** Asks for the next slice: on from where the last one ended, then again from the furthest behind. */
+  #walk(): void {
+    if (this.#walkId !== 0 || this.#behind.size === 0) return
+    let first = Number.POSITIVE_INFINITY
+    let onward = Number.POSITIVE_INFINITY
+    for (const { next } of this.#behind) {
+      if (next < first) first = next
+      if (next >= this.#walkFrom && next < onward) onward = next
+    }
+    this.#walkFrom = onward === Number.POSITIVE_INFINITY ? first : onward
+    this.#walkIds += 1
+    this.#walkId = this.#walkIds
+    this.#setup.askHistory(this.#walkId, this.#walkFrom, historyRevisionsMax)
+  }
+
+  /** History up to `upTo` has been delivered to all that took part. */
+  #advance(upTo: number): void {
+    for (const watch of [...this.#behind]) {
+      if (watch.next < this.#walkFrom) continue
+      if (watch.next <= upTo) watch.next = upTo + 1
+      if (watch.next <= this.#revision) continue
+      this.#leave(watch)
+      this.#enter(watch)
+    }
+    this.#walkFrom = upTo + 1
+  }
+
+  #dropCompacted(compactRevision: number): void {
+    for (const watch of [...this.#behind]) {
+      if (watch.next >= compactRevision) continue
+      this.#remove(watch)
+      this.#sayCompacted(watch, compactRevision)
+    }
+  }
+}
