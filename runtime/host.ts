@@ -95,6 +95,8 @@ export interface SocketHandlers {
   data(chunk: Uint8Array): void
   /** `bufferedBytes` is back at 0. */
   drained?(): void
+  /** The other side has finished writing and may still read; without this the socket ends at once. */
+  ended?(): void
   /** Exactly once. `byPeer` tells an orderly close by the other process from an error or silence. */
   closed(cause: { readonly byPeer: boolean; readonly error?: Error }): void
 }

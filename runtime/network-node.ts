@@ -48,16 +48,18 @@ class SystemListener implements Listener {
   }
 }
 
+/** Some clients finish writing and wait for the answer (`echo srvr | nc`). */
+const plain = { noDelay: true, keepAlive: true, allowHalfOpen: true }
+
 function createServer(
   files: TlsFiles | undefined,
   onSocket: (socket: net.Socket) => void,
 ): net.Server {
-  if (files === undefined) return net.createServer({ noDelay: true, keepAlive: true }, onSocket)
+  if (files === undefined) return net.createServer(plain, onSocket)
   const options: tls.TlsOptions = {
     cert: readFileSync(files.certificate),
     key: readFileSync(files.key),
-    noDelay: true,
-    keepAlive: true,
+    ...plain,
   }
   if (files.protocols !== undefined) options.ALPNProtocols = [...files.protocols]
   const server = tls.createServer(options, onSocket)
@@ -114,6 +116,8 @@ class SystemSocket implements Socket {
     stream.on('data', chunk => this.#handlers?.data(chunk))
     stream.on('end', () => {
       this.#peerEnded = true
+      if (this.#handlers?.ended === undefined) stream.end()
+      else this.#handlers.ended()
     })
     stream.on('error', error => {
       this.#error = error

@@ -41,6 +41,8 @@ export class Connection {
   syncing = false
   /** Input waits in the list of connections to look at. */
   queued = false
+  /** The client has finished writing. */
+  ended = false
   /** It stands in the list of connections to write to. */
   isWriting = false
   /** Heard of since touches were last passed on. */

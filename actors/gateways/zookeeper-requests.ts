@@ -20,16 +20,6 @@ import { authenticate } from './zookeeper-auth.ts'
 import type { Connection } from './zookeeper-connection.ts'
 import type { Syncs } from './zookeeper-syncs.ts'
 
-/** What the client has to be told, and whether that is the end of its connection. */
-const outcome = {
-  /** Taken: an answer will come. */
-  taken: 0,
-  /** Not even a header: closed without an answer. */
-  broken: 1,
-} as const
-
-export type Outcome = (typeof outcome)[keyof typeof outcome]
-
 export interface RequestsSetup {
   readonly proposals: Proposals
   readonly state: Ref<StateMessage>
@@ -53,9 +43,9 @@ export class Requests {
     this.#superDigest = setup.superDigest
   }
 
-  /** The frame that the splitter has just found. */
-  take(connection: Connection, { bytes, start, end }: FrameSplitter, nowMillis: number): Outcome {
-    if (end - start < requestHeaderBytes) return outcome.broken
+  /** The frame that the splitter has just found; false: not even a header, to be closed. */
+  take(connection: Connection, { bytes, start, end }: FrameSplitter, nowMillis: number): boolean {
+    if (end - start < requestHeaderBytes) return false
     const reader = this.#reader.reset(bytes, start, end)
     const xid = reader.int()
     const type = reader.int()
@@ -68,7 +58,7 @@ export class Requests {
     else if (kind === 'auth') return this.#auth(connection, xid, nowMillis)
     else if (kind === 'close') this.#close(connection, xid, nowMillis)
     else this.#answer(connection, xid, errorCode.unimplemented, false, nowMillis)
-    return outcome.taken
+    return true
   }
 
   /** A sync whose position is known. */
@@ -131,12 +121,12 @@ export class Requests {
   }
 
   /** Always by way of the state machine: watches that are there must learn the new identity too. */
-  #auth(connection: Connection, xid: number, nowMillis: number): Outcome {
+  #auth(connection: Connection, xid: number, nowMillis: number): boolean {
     let added: ReturnType<typeof authenticate>
     try {
       added = authenticate(decodeAuth(this.#reader), this.#superDigest)
     } catch (error) {
-      if (error instanceof MalformedRecord) return outcome.broken
+      if (error instanceof MalformedRecord) return false
       throw error
     }
     if (added === undefined || !connection.addIdentities(added, limits.identitiesBytesMax)) {
@@ -144,7 +134,7 @@ export class Requests {
     } else {
       this.#readNothing(connection, operation.auth, xid, nowMillis)
     }
-    return outcome.taken
+    return true
   }
 
   #decodes(connection: Connection, type: number, xid: number, nowMillis: number): boolean {

@@ -217,6 +217,10 @@ class Gateway {
         this.#queue(connection)
       },
       drained: () => this.#queue(connection),
+      ended: () => {
+        connection.ended = true
+        this.#queue(connection)
+      },
       closed: () => {
         connection.state = 'gone'
         this.#queue(connection)
@@ -242,6 +246,8 @@ class Gateway {
       connection.queued = false
       if (connection.isOpen) this.#take(connection, now)
       else this.#forget(connection)
+      // A word, or the end of the session, is still answered.
+      if (connection.ended && connection.state !== 'leaving') this.#end(connection)
     }
   }
 

@@ -1,0 +1,248 @@
+/**
+ * The ZooKeeper side of one node with everything real but consensus: commands commit at once, or
+ * when the test says so. For tests of the gateway over real sockets.
+ */
+import type { Context, Definition } from '../../../runtime/actor.ts'
+import type { Host } from '../../../runtime/host.ts'
+import { silentLogger } from '../../../runtime/log.ts'
+import { System } from '../../../runtime/system.ts'
+import { offset, readUint64, writeUint64 } from '../../../actors/consensus/entry.ts'
+import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
+import { directory } from '../../../actors/directory.ts'
+import { type ZookeeperSetup, zookeeperGateway } from '../../../actors/gateways/zookeeper.ts'
+import type { SessionsMessage } from '../../../actors/sessions/messages.ts'
+import type { StateMessage } from '../../../actors/state/messages.ts'
+import { WaitingReads } from '../../../actors/state/waiting-reads.ts'
+import type { Command, World } from '../../../actors/state/world.ts'
+import { zookeeperFace } from '../../../actors/state/zookeeper-face.ts'
+import type { WatchesMessage } from '../../../actors/watches/messages.ts'
+import { ZnodeWatches } from '../../../actors/watches/znode-watches.ts'
+import { Keyspace } from '../../../storage/keyspace.ts'
+import { Tree } from '../../../storage/tree.ts'
+import { Lifetimes } from '../../../actors/state/lifetimes.ts'
+
+export interface ZookeeperNode {
+  readonly system: System
+  readonly world: World
+  /** While true proposals wait. */
+  held: boolean
+  release(): void
+  readonly touches: bigint[]
+  readonly watches: ZnodeWatches
+  expire(session: bigint): void
+  port(): Promise<number>
+  stop(): void
+}
+
+export function startZookeeperNode(host: Host, changed: Partial<ZookeeperSetup> = {}): ZookeeperNode {
+  const system = new System({ host, log: silentLogger, freezeMessages: true })
+  const node = new Node(system)
+  system.spawn(zookeeperGateway, 'zookeeper', {
+    node: 1,
+    incarnation: 1,
+    nodeCount: 1,
+    listen: { host: '127.0.0.1', port: 0 },
+    sessionTimeoutMinMillis: 4_000,
+    sessionTimeoutMaxMillis: 40_000,
+    frameBytesMax: 1_048_575,
+    connectionsMax: 1_000,
+    proposalsMax: 10_000,
+    proposalBytesMax: 16 << 20,
+    resendMillis: 2_000,
+    touchMillis: 50,
+    superDigest: 'super:D/InIHSb7yEEbrWz8b9l71RjZJU=',
+    version: '3.9.5-quorate, built on 2026-11-23 00:00 UTC',
+    ...changed,
+  })
+  node.start()
+  return node
+}
+
+class Node implements ZookeeperNode {
+  readonly system: System
+  readonly world: World
+  readonly touches: bigint[] = []
+  readonly watches: ZnodeWatches
+  held = false
+  readonly #waiting = new WaitingReads()
+  #proposed: Extract<ConsensusMessage, { kind: 'propose' }>[] = []
+  #commit: () => void = () => {}
+  #position = 0
+  #sequence = 0
+  #port: ((port: number) => void)[] = []
+
+  constructor(system: System) {
+    this.system = system
+    const gateway = () => system.find(directory.zookeeper)
+    this.watches = new ZnodeWatches({
+      event: (connection, body) => gateway().tell({ kind: 'event', connection, tag: 0, body }),
+    })
+    this.world = {
+      keyspace: new Keyspace(),
+      tree: new Tree(),
+      lifetimes: new Lifetimes(),
+      numbers: { zxid: 0, level: 1 },
+      applied: { position: 0 },
+      identity: { node: 1, clusterId: new Uint8Array(8), memberId: new Uint8Array(8), epoch: 1, leader: 1 },
+      emitter: {
+        znodesWatched: true,
+        keysWatched: false,
+        emit: message => system.find(directory.watches).tell(message),
+        reply: (stream, connection, tag, sequence, status, body) =>
+          system
+            .find(directory.watches)
+            .tell({ kind: 'reply', stream, connection, tag, sequence, status, body }),
+        reserve() {
+          throw new Error('not used')
+        },
+        take: () => new Uint8Array(0),
+        lifetimeOpened() {},
+        lifetimeClosed() {},
+      },
+    }
+  }
+
+  start(): void {
+    const { system } = this
+    system.spawn(actor('watches', (_: Context<WatchesMessage>) => message => this.#watch(message)), 'watches', {})
+    system.spawn(actor('state', (_: Context<StateMessage>) => message => this.#state(message)), 'state', {})
+    system.spawn(actor('sessions', (_: Context<SessionsMessage>) => message => this.#session(message)), 'sessions', {})
+    system.spawn(actor('consensus', (context: Context<ConsensusMessage>) => this.#consensus(context)), 'consensus', {})
+    system.spawn(
+      actor('control', () => message => {
+        if (message.kind !== 'statusAnswer') return
+        const { port } = JSON.parse((message as unknown as { json: string }).json)
+        for (const resolve of this.#port.splice(0)) resolve(port)
+      }),
+      'control',
+      {},
+    )
+    system.find(directory.zookeeper).tell({ kind: 'leader', epoch: 1, leader: 1, self: true })
+  }
+
+  release(): void {
+    this.held = false
+    this.#commit()
+  }
+
+  expire(session: bigint): void {
+    const ended = this.world.lifetimes.session(session)
+    const bytes = new Uint8Array(0)
+    const command = { ...emptyCommand(), bytes, view: new DataView(bytes.buffer) }
+    if (ended !== undefined) zookeeperFace.expire(this.world, command, ended)
+  }
+
+  async port(): Promise<number> {
+    for (;;) {
+      const port = await new Promise<number>(resolve => {
+        this.#port.push(resolve)
+        this.system.find(directory.zookeeper).tell({ kind: 'status', replyTo: 'control', id: 1 })
+      })
+      if (port > 0) return port
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+
+  stop(): void {
+    this.system.stop()
+  }
+
+  #consensus(context: Context<ConsensusMessage>) {
+    this.#commit = () => {
+      const state = context.find(directory.state)
+      for (const { entries, count } of this.#proposed.splice(0)) {
+        const stamped = entries.slice()
+        const view = new DataView(stamped.buffer)
+        const first = this.#position + 1
+        for (let at = 0; at < stamped.length; at += view.getUint32(at + offset.length, true)) {
+          writeUint64(view, at + offset.position, ++this.#position)
+          writeUint64(view, at + offset.epoch, 1)
+          writeUint64(view, at + offset.time, context.host.clock.wallMillis())
+        }
+        state.tell({ kind: 'committed', first, count, entries: stamped })
+      }
+    }
+    return (message: ConsensusMessage) => {
+      if (message.kind === 'propose') {
+        this.#proposed.push(message)
+        if (!this.held) this.#commit()
+      } else if (message.kind === 'readRequest') {
+        const { id } = message
+        context.find(directory.zookeeper).tell({ kind: 'readReady', id, position: this.#position })
+      }
+    }
+  }
+
+  #state(message: StateMessage): void {
+    if (message.kind === 'committed') this.#apply(message.entries)
+    else if (message.kind === 'read') {
+      if (message.after > this.#sequence) this.#waiting.waitForSequence(message)
+      else zookeeperFace.read(this.world, message)
+    } else if (message.kind === 'status') {
+      const { tree, numbers, lifetimes } = this.world
+      const json = JSON.stringify({
+        znodes: tree.nodeCount,
+        zxid: numbers.zxid,
+        sessions: lifetimes.sessionCount,
+      })
+      this.system
+        .find(directory.zookeeper)
+        .tell({ kind: 'statusAnswer', from: 'state', id: message.id, json })
+    }
+  }
+
+  #apply(entries: Uint8Array): void {
+    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+    for (let at = 0; at < entries.length; ) {
+      const length = view.getUint32(at + offset.length, true)
+      const sequence = readUint64(view, at + offset.sequence)
+      if (sequence === this.#sequence + 1) {
+        this.#sequence = sequence
+        zookeeperFace.apply(this.world, {
+          ...emptyCommand(),
+          position: readUint64(view, at + offset.position),
+          time: readUint64(view, at + offset.time),
+          sequence,
+          bytes: entries,
+          view,
+          start: at + offset.body,
+          end: at + length,
+        })
+        for (const read of this.#waiting.takeSequence(1, sequence)) zookeeperFace.read(this.world, read)
+      }
+      at += length
+    }
+  }
+
+  #watch(message: WatchesMessage): void {
+    const gateway = this.system.find(directory.zookeeper)
+    if (message.kind === 'reply') gateway.tell(message)
+    else if (message.kind === 'znodeChanged') this.watches.changed(message)
+    else if (message.kind === 'znodeWatch') this.watches.register(message)
+    else if (message.kind === 'znodeIdentities') {
+      this.watches.identify(message.connection, message.identities)
+    } else if (message.kind === 'connectionClosed') this.watches.close(message.connection)
+    else if (message.kind === 'status') {
+      const json = JSON.stringify({ znodeWatches: this.watches.count })
+      gateway.tell({ kind: 'statusAnswer', from: 'watches', id: message.id, json })
+    }
+  }
+
+  #session(message: SessionsMessage): void {
+    if (message.kind !== 'touched') return
+    const view = new DataView(message.ids.buffer, message.ids.byteOffset, message.ids.byteLength)
+    for (let at = 0; at < message.ids.length; at += 8) this.touches.push(view.getBigInt64(at))
+  }
+}
+
+function actor<M extends { readonly kind: string }>(
+  name: string,
+  start: (context: Context<M>) => (message: M) => void,
+): Definition<M, object> {
+  return { name, start: context => start(context) }
+}
+
+function emptyCommand(): Omit<Command, 'bytes' | 'view'> {
+  const numbers = { position: 0, epoch: 1, time: 0, kind: 17, stream: 1, sequence: 0 }
+  return { ...numbers, node: 1, local: true, start: 0, end: 0 }
+}
