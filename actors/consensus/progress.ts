@@ -26,6 +26,8 @@ export class Progress {
   probing = false
   /** In state checkpoint: the checkpoint that was the newest when it was asked for. */
   checkpointAt = 0
+  /** In state checkpoint: it was sent, and has so many ticks to show. */
+  checkpointInTicks = Number.POSITIVE_INFINITY
   /** No longer a member: dropped once it knows, or after this many ticks. Infinity for members. */
   departsInTicks = Number.POSITIVE_INFINITY
   readonly inflight: Inflight
@@ -43,8 +45,16 @@ export class Progress {
     this.inflight.clear()
   }
 
-  becomeCheckpoint(): void {
+  /** What was under way is lost. Of a peer that never answered nothing is known: ask at the end. */
+  restart(last: number): void {
+    this.becomeProbe()
+    if (this.match === 0) this.next = last + 1
+  }
+
+  becomeCheckpoint(checkpoint: number): void {
     this.state = 'checkpoint'
+    this.checkpointAt = checkpoint
+    this.checkpointInTicks = Number.POSITIVE_INFINITY
     this.probing = false
     this.inflight.clear()
   }

@@ -58,7 +58,7 @@ export function receiveAppendReply(state: RaftState, reply: AppendReplyMessage):
   }
   const peer = state.peers.get(reply.from)
   if (reply.epoch < state.epoch || state.role !== 'leader' || peer === undefined) return
-  if (peer.store !== reply.store) meetStore(peer, reply.store)
+  if (peer.store !== reply.store) meetStore(state, peer, reply.store)
   peer.active = true
   if (reply.confirm > peer.confirmed) peer.confirmed = reply.confirm
   if (reply.accepted) accepted(state, peer, reply.position)
@@ -177,8 +177,7 @@ function previousOf(state: RaftState, peer: Progress): number {
 }
 
 function askForCheckpoint(state: RaftState, peer: Progress): void {
-  peer.becomeCheckpoint()
-  peer.checkpointAt = state.checkpoint
+  peer.becomeCheckpoint(state.checkpoint)
   state.effects.push({ kind: 'snapshotNeeded', node: peer.node, next: peer.next })
 }
 
@@ -195,16 +194,17 @@ function accepted(state: RaftState, peer: Progress, position: number): void {
 }
 
 /** Another store speaks for this node: what the last one held says nothing. */
-function meetStore(peer: Progress, store: string): void {
+function meetStore(state: RaftState, peer: Progress, store: string): void {
   const known = peer.store !== ''
   peer.store = store
   if (!known) return
   peer.match = 0
   peer.confirmed = 0
-  peer.becomeProbe()
+  peer.restart(state.log.last)
 }
 
 function tickPeer(state: RaftState, peer: Progress): void {
+  if (peer.state === 'checkpoint' && --peer.checkpointInTicks <= 0) peer.restart(state.log.last)
   peer.departsInTicks--
   const left = state.memberships.latestPosition
   const told = peer.match >= left && peer.commitTold >= left

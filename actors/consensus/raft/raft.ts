@@ -25,6 +25,7 @@ import { flushReply, receiveAppend, replyOncePersisted } from './follower.ts'
 import { formationPersisted, receiveFormation, startFormation, tickFormation } from './forming.ts'
 import { flushLeader, propose, receiveAppendReply, tickLeader } from './leader.ts'
 import type { RaftMessage } from './messages.ts'
+import { becomeFollower } from './roles.ts'
 import { type RaftSetup, RaftState } from './state.ts'
 import { requestTransfer } from './transfer.ts'
 
@@ -156,13 +157,12 @@ function requestRead(state: RaftState, id: number): void {
 
 function linkUp(state: RaftState, node: number): void {
   if (!state.formed) startFormation(state)
-  const peer = state.peers.get(node)
-  if (peer !== undefined && peer.state !== 'checkpoint') peer.becomeProbe()
+  state.peers.get(node)?.restart(state.log.last)
 }
 
 function linkDown(state: RaftState, node: number, closed: boolean): void {
   if (!state.formed) state.formation.forget(node)
-  state.peers.get(node)?.becomeProbe()
+  state.peers.get(node)?.restart(state.log.last)
   if (closed && node === state.leader && node !== state.self) leaderClosed(state)
 }
 
@@ -188,6 +188,8 @@ function checkpointed(state: RaftState, position: number): void {
  */
 function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
   if (mark.position <= state.commit || state.role === 'leader') return
+  // Whoever led before that epoch has nothing to say about the log any more.
+  if (mark.epoch > state.epoch) becomeFollower(state, mark.epoch, 0)
   const { log } = state
   if (mark.position <= log.last && log.epochAt(mark.position) === mark.epoch) {
     state.commitTo(mark.position)
@@ -209,11 +211,17 @@ function startAnew(state: RaftState, mark: CheckpointMark): void {
   state.membershipChanged()
 }
 
+/** How long a checkpoint that arrived may take until it shows, in election time-outs. */
+const installElections = 10
+
 /** A transfer that failed is tried again with the next heartbeat; one that came too late as well. */
 function snapshotSent(state: RaftState, node: number, sent: boolean): void {
   const peer = state.peers.get(node)
   if (peer === undefined || peer.state !== 'checkpoint') return
-  if (sent && peer.checkpointAt >= state.log.base) return
+  if (sent && peer.checkpointAt >= state.log.base) {
+    peer.checkpointInTicks = installElections * state.limits.electionTicksMin
+    return
+  }
   peer.becomeProbe()
   peer.probing = true
 }

@@ -29,6 +29,8 @@ export interface RaftSetup {
   readonly canVote: boolean
   readonly seed: number
   readonly limits: ConsensusLimits
+  /** False for a store that saw its cluster formed, or took the place of a lost one. */
+  readonly mayForm: boolean
   /** Empty for a node that joins a cluster which exists. */
   readonly initialMembers: readonly InitialMember[]
   readonly recovered: RecoveredState
@@ -115,7 +117,7 @@ export class RaftState {
     this.log = recoveredLog(checkpoint, entries)
     this.epoch = Math.max(hard.epoch, this.log.lastEpoch)
     this.votedFor = hard.epoch === this.epoch ? hard.votedFor : 0
-    this.formed = hard.formed || checkpoint.position > 0 || this.log.last > 1
+    this.formed = hard.formed || !setup.mayForm || checkpoint.position > 0 || this.log.last > 1
     this.memberships = new MembershipHistory(
       decodeMembership(checkpoint.membership),
       checkpoint.position,
