@@ -53,8 +53,10 @@ class End implements Carrier {
     const { other } = this
     if (other === undefined) return
     const delay = delayMillisMin + (delayMillisMax - delayMillisMin) * this.#random.fraction()
-    this.#lastArrivalMillis = Math.max(this.#lastArrivalMillis, this.#scheduler.nowMillis + delay)
-    this.#scheduler.at(this.#lastArrivalMillis, () => other.#thread.post(() => action(other)))
+    this.#thread.leave(() => {
+      this.#lastArrivalMillis = Math.max(this.#lastArrivalMillis, this.#scheduler.nowMillis + delay)
+      this.#scheduler.at(this.#lastArrivalMillis, () => other.#thread.post(() => action(other)))
+    })
   }
 
   #arrived(slab: Uint8Array): void {

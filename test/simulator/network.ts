@@ -239,7 +239,7 @@ class SocketEnd implements Socket {
     // Not `bytes.slice()`: that of a Buffer is a view.
     this.#waiting.push(new Uint8Array(bytes))
     this.#waitingBytes += bytes.length
-    this.transmit()
+    this.thread.leave(() => this.transmit())
   }
 
   pause(): void {
@@ -255,7 +255,7 @@ class SocketEnd implements Socket {
   end(): void {
     if (!this.alive || this.#ending) return
     this.#ending = true
-    this.transmit()
+    this.thread.leave(() => this.transmit())
   }
 
   destroy(): void {

@@ -14,7 +14,7 @@ export interface ThreadSetup {
   readonly machine: string
   readonly scheduler: Scheduler
   readonly network: SimulatedNetwork
-  readonly disk: Disk
+  readonly disk: (thread: VirtualThread) => Disk
   readonly jobs: (thread: VirtualThread) => Jobs
   /** Added to the wall clock, which may jump; the monotonic clock may drift by a factor. */
   readonly clock: { wallOffsetMillis: number; drift: number }
@@ -34,6 +34,8 @@ export class VirtualThread {
   #queue: (() => void)[] = []
   #freeAtMillis = 0
   #pausedUntilMillis = 0
+  /** Time that the running callback has spent so far, waiting for a disk. */
+  #spentMillis = 0
   #running = false
 
   constructor(setup: ThreadSetup) {
@@ -49,6 +51,21 @@ export class VirtualThread {
     if (this.dead) return
     this.#queue.push(callback)
     if (!this.#running) this.#schedule()
+  }
+
+  /** The time on this thread: within a callback it moves only by what the callback spends. */
+  get nowMillis(): number {
+    return this.#setup.scheduler.nowMillis + this.#spentMillis
+  }
+
+  spend(millis: number): void {
+    this.#spentMillis += millis
+  }
+
+  /** What the running callback sends leaves when its time has come, unless the thread dies before. */
+  leave(action: () => void): void {
+    if (this.#spentMillis === 0) action()
+    else this.#setup.scheduler.at(this.nowMillis, () => !this.dead && action())
   }
 
   pause(millis: number): void {
@@ -77,12 +94,13 @@ export class VirtualThread {
       return
     }
     const callback = this.#queue.shift()!
-    this.#freeAtMillis = scheduler.nowMillis + callbackMillisMax * this.#random.fraction()
     try {
       callback()
     } catch (error) {
       this.#setup.failed(this, error)
     }
+    this.#freeAtMillis = this.nowMillis + callbackMillisMax * this.#random.fraction()
+    this.#spentMillis = 0
     if (this.#queue.length > 0) this.#schedule()
     else this.#running = false
   }
@@ -94,18 +112,17 @@ export class VirtualThread {
       timers: this.#createTimers(),
       random: seededRandom(deriveSeed(seed, name)),
       network: network.forThread(this, machine),
-      disk,
+      disk: disk(this),
       jobs: jobs(this),
       defer: callback => this.post(callback),
     }
   }
 
   #createClock(): Clock {
-    const { scheduler, clock } = this.#setup
+    const { clock } = this.#setup
     return {
-      monotonicMillis: () => scheduler.nowMillis * clock.drift,
-      wallMillis: () =>
-        Math.floor(wallMillisAtStart + scheduler.nowMillis + clock.wallOffsetMillis),
+      monotonicMillis: () => this.nowMillis * clock.drift,
+      wallMillis: () => Math.floor(wallMillisAtStart + this.nowMillis + clock.wallOffsetMillis),
     }
   }
 

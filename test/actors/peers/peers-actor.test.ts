@@ -27,7 +27,7 @@ class TestWorld {
       seed: 'peers',
       scheduler: this.scheduler,
       network: this.network,
-      disk: {} as Disk,
+      disk: () => ({}) as Disk,
       jobs: () => ({}) as Jobs,
       clock: { wallOffsetMillis: 0, drift: 1 },
       failed: (_thread, error) => {

@@ -96,7 +96,7 @@ function createSide(
     seed,
     scheduler,
     network,
-    disk: {} as Disk,
+    disk: () => ({}) as Disk,
     jobs: () => ({}) as Jobs,
     clock: { wallOffsetMillis: 0, drift: 1 },
     failed: (_thread, error) => {

@@ -1,0 +1,64 @@
+/**
+ * The disk of a node as one of its threads sees it: a sync takes time, in which the thread stands still and
+ * the machine may lose power. What was written is durable only when that time has passed.
+ */
+import type { Disk, DiskFile } from '../../runtime/host.ts'
+import type { MemoryDisk } from '../support/memory-disk.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { VirtualThread } from './thread.ts'
+
+export interface DiskPace {
+  /** How long the next sync takes. */
+  syncMillis(): number
+  /** Taken by the disk for the sync that is being asked for: when it is done. */
+  nextSyncAtMillis: number
+}
+
+export function diskOfThread(
+  disk: MemoryDisk,
+  pace: DiskPace,
+  scheduler: Scheduler,
+  thread: VirtualThread,
+): Disk {
+  return {
+    open: (path, mode) => timedFile(disk.open(path, mode), pace, scheduler, thread),
+    exists: path => disk.exists(path),
+    list: directory => disk.list(directory),
+    makeDirectory: path => disk.makeDirectory(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: path => disk.remove(path),
+    syncDirectory(path) {
+      thread.spend(pace.syncMillis())
+      scheduler.at(thread.nowMillis, () => {
+        // A later callback may have removed the directory meanwhile.
+        if (!thread.dead && disk.exists(path)) disk.syncDirectory(path)
+      })
+    },
+    freeBytes: path => disk.freeBytes(path),
+  }
+}
+
+function timedFile(
+  file: DiskFile,
+  pace: DiskPace,
+  scheduler: Scheduler,
+  thread: VirtualThread,
+): DiskFile {
+  return {
+    path: file.path,
+    sizeBytes: () => file.sizeBytes(),
+    read: (target, position) => file.read(target, position),
+    write: (source, position) => file.write(source, position),
+    truncate: size => file.truncate(size),
+    syncNow() {
+      thread.spend(pace.syncMillis())
+      pace.nextSyncAtMillis = thread.nowMillis
+      file.sync(() => {})
+    },
+    sync(done) {
+      pace.nextSyncAtMillis = scheduler.nowMillis + pace.syncMillis()
+      file.sync(error => thread.post(() => done(error)))
+    },
+    close: () => file.close(),
+  }
+}

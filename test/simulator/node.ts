@@ -1,0 +1,230 @@
+/**
+ * One node of a simulated world: its disk, which outlives it, and its process: the threads of its
+ * placement, with the actors that production starts on them (actors/node/thread.ts).
+ */
+import { configSchema, type Config } from '../../actors/node/config-schema.ts'
+import { type NodeSetup, nodeSetup } from '../../actors/node/node-setup.ts'
+import { placementOf } from '../../actors/node/placement.ts'
+import { protocols, startThread } from '../../actors/node/thread.ts'
+import type { Definition, Message, Ref, Supervision } from '../../runtime/actor.ts'
+import type { Cell } from '../../runtime/cell.ts'
+import type { Random } from '../../runtime/host.ts'
+import { createLogger, type Logger } from '../../runtime/log.ts'
+import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
+import { Router } from '../../runtime/router.ts'
+import { System, type SystemOptions } from '../../runtime/system.ts'
+import { openDataDirectory } from '../../storage/data-directory.ts'
+import { MemoryDisk } from '../support/memory-disk.ts'
+import { carrierBetween } from './carrier.ts'
+import { type JobModules, simulatedJobs } from './jobs.ts'
+import { type DiskPace, diskOfThread } from './disk.ts'
+import type { SimulatedNetwork } from './network.ts'
+import type { Scheduler } from './scheduler.ts'
+import { VirtualThread } from './thread.ts'
+
+/** Sees every message before its actor does, and may change it, swallow it, or wrap the actor. */
+export interface Tap {
+  started(node: number, actor: string, setup: unknown): void
+  /** What the actor gets; nothing: it gets nothing. */
+  message(node: number, actor: string, message: Message, told: (actor: string, message: Message) => void): Message | undefined
+  failed(node: number, actor: string, error: unknown): void
+  logged(node: number, line: string): void
+}
+
+export interface NodeWorld {
+  readonly seed: string
+  readonly scheduler: Scheduler
+  readonly network: SimulatedNetwork
+  readonly jobs: JobModules
+  readonly nodeCount: number
+  readonly placement: 'default' | 'single' | 'spread'
+  readonly tap: Tap
+}
+
+export const zookeeperPort = 2181
+
+export class SimulatedNode {
+  readonly id: number
+  readonly machine: string
+  readonly disk: MemoryDisk
+  starts = 0
+  threads: VirtualThread[] = []
+  readonly #world: NodeWorld
+  readonly #random: Random
+  readonly #pace: DiskPace = { syncMillis: () => this.#syncMillis(), nextSyncAtMillis: 0 }
+  readonly #clock = { wallOffsetMillis: 0, drift: 1 }
+
+  constructor(world: NodeWorld, id: number) {
+    this.id = id
+    this.machine = `machine${id}`
+    this.#world = world
+    this.#random = seededRandom(deriveSeed(world.seed, `node${id}`))
+    this.#clock.drift = 0.99 + 0.02 * this.#random.fraction()
+    this.disk = new MemoryDisk({
+      later: callback => {
+        world.scheduler.at(this.#pace.nextSyncAtMillis, callback)
+      },
+    })
+  }
+
+  get running(): boolean {
+    return this.threads.length > 0
+  }
+
+  start(): void {
+    this.starts++
+    const config = configFor(this.id, this.#world)
+    const path = config.dataDirectory
+    const { segmentBytes } = config.journal
+    const directory = openDataDirectory({ disk: this.disk, random: this.#random, path, segmentBytes })
+    const setup = nodeSetup(config, directory)
+    const placement = placementOf(config)
+    const systems = Object.keys(placement).map(name => this.#createThread(name, setup))
+    this.#connect(systems)
+    for (const { thread, system, router } of systems) {
+      thread.post(() => {
+        startThread(system, setup)
+        router.open()
+      })
+    }
+  }
+
+  /** `process`: kill -9. `power`: what was not synced is lost too, some of it by chance. */
+  stop(how: 'process' | 'power'): void {
+    for (const thread of this.threads) thread.kill()
+    this.#world.network.closeAllOf(new Set(this.threads))
+    this.threads = []
+    if (how === 'process') this.disk.killProcess()
+    else this.disk.crash(() => below(this.#random, 3) === 0)
+  }
+
+  pause(millis: number, threadName?: string): void {
+    for (const thread of this.threads) {
+      if (threadName === undefined || thread.name.endsWith(threadName)) thread.pause(millis)
+    }
+  }
+
+  jumpWallClock(millis: number): void {
+    this.#clock.wallOffsetMillis += millis
+  }
+
+  #createThread(name: string, setup: NodeSetup): RunningThread {
+    const { seed, scheduler, network, jobs, tap } = this.#world
+    const thread: VirtualThread = new VirtualThread({
+      name: `node${this.id}.${this.starts}/${name}`,
+      machine: this.machine,
+      seed,
+      scheduler,
+      network,
+      disk: own => diskOfThread(this.disk, this.#pace, scheduler, own),
+      jobs: own => simulatedJobs(jobs, scheduler, this.#random, own, this.disk),
+      clock: this.#clock,
+      failed: (_thread, error) => this.#failed('(event loop)', error),
+    })
+    this.threads.push(thread)
+    const log = this.#createLog(thread)
+    const system = new TappedSystem(this.id, tap, {
+      host: thread.host,
+      log,
+      thread: name,
+      placement: placementOf(setup.config),
+      node: this.id,
+      protocols,
+      onFailure: (error, actor) => this.#failed(actor, error),
+    })
+    return { thread, system, router: new Router(system, { nodesBy: 'peers' }) }
+  }
+
+  #connect(systems: readonly RunningThread[]): void {
+    const { scheduler } = this.#world
+    systems.forEach((left, index) => {
+      for (const right of systems.slice(index + 1)) {
+        const [near, far] = carrierBetween(scheduler, this.#random, left.thread, right.thread)
+        left.router.connect(right.system.thread, near)
+        right.router.connect(left.system.thread, far)
+      }
+    })
+  }
+
+  /** Fail-stop: the process ends, as in production (DESIGN.md D1). */
+  #failed(actor: string, error: unknown): void {
+    this.#world.tap.failed(this.id, actor, error)
+    this.stop('process')
+  }
+
+  #createLog(thread: VirtualThread): Logger {
+    return createLogger({
+      level: 'info',
+      format: 'text',
+      wallMillis: () => thread.host.clock.wallMillis(),
+      write: line => this.#world.tap.logged(this.id, line),
+    })
+  }
+
+  /** Mostly quick; sometimes the disk takes its time. */
+  #syncMillis(): number {
+    const quick = 0.05 + 0.2 * this.#random.fraction()
+    return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick
+  }
+}
+
+interface RunningThread {
+  readonly thread: VirtualThread
+  readonly system: System
+  readonly router: Router
+}
+
+/** Lets the tap see what every actor gets. */
+class TappedSystem extends System {
+  readonly #id: number
+  readonly #tap: Tap
+
+  constructor(id: number, tap: Tap, options: SystemOptions) {
+    super(options)
+    this.#id = id
+    this.#tap = tap
+  }
+
+  override spawnChild<M extends Message, Setup>(
+    parent: Cell,
+    definition: Definition<M, Setup>,
+    name: string,
+    setup: Setup,
+    supervision?: Supervision,
+  ): Ref<M> {
+    const tap = this.#tap
+    const tell = (actor: string, message: Message) => this.find({ name: actor }).tell(message)
+    const tapped: Definition<M, Setup> = {
+      ...definition,
+      start: (context, given) => {
+        tap.started(this.#id, name, given)
+        const handle = definition.start(context, given)
+        return message => {
+          const passed = tap.message(this.#id, name, message, tell)
+          if (passed !== undefined) handle(passed as M)
+        }
+      },
+    }
+    return super.spawnChild(parent, tapped, name, setup, supervision)
+  }
+}
+
+function configFor(id: number, world: NodeWorld): Config {
+  const nodes = Array.from({ length: world.nodeCount }, (_, index) => index + 1)
+  return configSchema.parse({
+    node: `node${id}`,
+    dataDirectory: '/data',
+    cluster: {
+      name: 'simulated',
+      members: nodes.map(node => ({ id: node, name: `node${node}`, peer: `machine${node}:7100` })),
+    },
+    listeners: {
+      zookeeper: { host: `machine${id}`, port: zookeeperPort },
+      etcd: { host: `machine${id}`, port: 2379 },
+      admin: { host: `machine${id}`, port: 7200 },
+    },
+    placement: world.placement,
+    journal: { segmentBytes: 64 * 1024, retainedBytes: 32 * 1024 },
+    checkpoints: { everyBytes: 64 * 1024 },
+  })
+}

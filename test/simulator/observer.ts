@@ -1,0 +1,240 @@
+/**
+ * Watches every message of a simulated world and holds it against what must be true at every step
+ * (Ongaro's properties, and D12-D15): one leader an epoch, logs that match, hard state that only
+ * grows, nothing committed that a quorum does not have on disk, and nothing committed twice differently.
+ */
+import { entryHeaderBytes, offset, readUint64 } from '../../actors/consensus/entry.ts'
+import { decodeHardState, type HardState } from '../../actors/consensus/raft/hard-state.ts'
+import type { ConsensusNotice } from '../../actors/consensus/messages.ts'
+import type { JournalMessage, JournalNotice } from '../../actors/journal/messages.ts'
+import type { Replica } from '../../actors/state/replica.ts'
+import type { Message } from '../../runtime/actor.ts'
+import { crc32c } from '../../runtime/crc32c.ts'
+import type { Tap } from './node.ts'
+import type { Scheduler } from './scheduler.ts'
+
+interface LogEntry {
+  readonly epoch: number
+  readonly checksum: number
+}
+
+/** What one node's disk has been told, through all lives of its process. */
+interface NodeLog {
+  /** By position; what an unfinished persist brings is not here yet. */
+  readonly durable: Map<number, LogEntry>
+  pending: Extract<JournalMessage, { kind: 'persist' }>[]
+  hardState: HardState
+  durableHardState: HardState
+  replica: Replica | undefined
+  committed: number
+}
+
+const noHardState: HardState = { epoch: 0, votedFor: 0, formed: false }
+
+export class Observer implements Tap {
+  readonly violations: string[] = []
+  readonly lines: string[] = []
+  /** Of all lines: equal for two runs of one seed. */
+  traceChecksum = 0
+  leaderChanges = 0
+  readonly #scheduler: Scheduler
+  readonly #nodeCount: number
+  readonly #linesKept: number
+  readonly #logs = new Map<number, NodeLog>()
+  readonly #leaders = new Map<number, number>()
+  /** By position: what is committed, for ever. */
+  readonly #committed = new Map<number, LogEntry>()
+  /** By `position:epoch`: what any node ever wrote there, and the epoch before it. */
+  readonly #written = new Map<string, { checksum: number; previousEpoch: number }>()
+
+  constructor(scheduler: Scheduler, nodeCount: number, linesKept: number) {
+    this.#scheduler = scheduler
+    this.#nodeCount = nodeCount
+    this.#linesKept = linesKept
+  }
+
+  get committedPositions(): number {
+    return this.#committed.size
+  }
+
+  replica(node: number): Replica | undefined {
+    return this.#log(node).replica
+  }
+
+  note(node: number, event: string): void {
+    const millis = this.#scheduler.nowMillis.toFixed(3).padStart(11)
+    const line = `${millis} ${node === 0 ? '     ' : `node${node}`} ${event}`
+    this.traceChecksum = crc32c(Buffer.from(line), this.traceChecksum)
+    this.lines.push(line)
+    if (this.lines.length > 2 * this.#linesKept) this.lines.splice(0, this.#linesKept)
+  }
+
+  violate(node: number, sentence: string): void {
+    this.violations.push(`${sentence} (node ${node}, at ${this.#scheduler.nowMillis.toFixed(3)} ms)`)
+    this.note(node, `VIOLATION ${sentence}`)
+  }
+
+  stopped(node: number): void {
+    const log = this.#log(node)
+    log.pending = []
+    log.hardState = log.durableHardState
+    log.replica = undefined
+    log.committed = 0
+  }
+
+  started(node: number, actor: string, setup: unknown): void {
+    if (actor === 'state') this.#log(node).replica = (setup as { replica: Replica }).replica
+  }
+
+  message(node: number, actor: string, message: Message): Message | undefined {
+    if (actor === 'journal') this.#toJournal(node, message as JournalMessage)
+    else if (actor === 'consensus') this.#toConsensus(node, message as JournalNotice)
+    else if (actor === 'state') this.#toState(node, message as ConsensusNotice)
+    return message
+  }
+
+  failed(node: number, actor: string, error: unknown): void {
+    this.violate(node, `${actor} failed: ${error instanceof Error ? error.stack : String(error)}`)
+  }
+
+  logged(node: number, line: string): void {
+    if (this.#linesKept > 1000) this.note(node, line.slice(25))
+  }
+
+  #toJournal(node: number, message: JournalMessage): void {
+    const log = this.#log(node)
+    if (message.kind === 'persist') {
+      log.pending.push({ ...message, entries: message.entries.slice(), hardState: message.hardState.slice() })
+      if (message.hardState.length > 0) this.#checkHardState(node, log, decodeHardState(message.hardState))
+      if (message.truncateFrom > 0) this.#checkTruncation(node, message.truncateFrom)
+    } else if (message.kind === 'reset') {
+      log.pending.push({ kind: 'persist', id: -1, truncateFrom: message.position + 1, entries: nothing, first: 0, count: 0, hardState: nothing })
+    }
+  }
+
+  #toConsensus(node: number, message: JournalNotice): void {
+    if (message.kind !== 'persisted') return
+    const log = this.#log(node)
+    while (log.pending.length > 0 && log.pending[0]!.id <= message.id) this.#settle(node, log, log.pending.shift()!)
+  }
+
+  #toState(node: number, message: ConsensusNotice): void {
+    if (message.kind === 'committed') this.#checkCommitted(node, message)
+    else if (message.kind === 'leader' && message.self) this.#checkLeader(node, message.epoch)
+  }
+
+  #checkLeader(node: number, epoch: number): void {
+    const known = this.#leaders.get(epoch)
+    if (known === node) return
+    if (known !== undefined) this.violate(node, `epoch ${epoch} has two leaders, ${known} and ${node}`)
+    this.#leaders.set(epoch, node)
+    this.leaderChanges++
+    this.note(node, `leads epoch ${epoch}`)
+  }
+
+  #checkHardState(node: number, log: NodeLog, next: HardState): void {
+    const last = log.hardState
+    log.hardState = next
+    if (next.epoch < last.epoch) this.violate(node, `epoch went back from ${last.epoch} to ${next.epoch}`)
+    if (next.epoch === last.epoch && last.votedFor !== 0 && next.votedFor !== last.votedFor) {
+      this.violate(node, `vote of epoch ${next.epoch} changed from ${last.votedFor} to ${next.votedFor}`)
+    }
+    if (last.formed && !next.formed) this.violate(node, 'the node forgot that its cluster has formed')
+  }
+
+  #checkTruncation(node: number, from: number): void {
+    const { committed } = this.#log(node)
+    if (from <= committed) this.violate(node, `truncates from ${from}, though ${committed} is committed here`)
+  }
+
+  /** Durable from now on; every entry must fit what others wrote at its position and epoch. */
+  #settle(node: number, log: NodeLog, persist: Extract<JournalMessage, { kind: 'persist' }>): void {
+    if (persist.hardState.length > 0) log.durableHardState = decodeHardState(persist.hardState)
+    if (persist.truncateFrom > 0) dropFrom(log.durable, persist.truncateFrom)
+    forEachEntry(persist.entries, (position, epoch, checksum) => {
+      const previousEpoch = log.durable.get(position - 1)?.epoch ?? -1
+      log.durable.set(position, { epoch, checksum })
+      this.#checkWritten(node, position, epoch, checksum, previousEpoch)
+    })
+  }
+
+  #checkWritten(node: number, position: number, epoch: number, checksum: number, previousEpoch: number): void {
+    const key = `${position}:${epoch}`
+    const known = this.#written.get(key)
+    if (known === undefined) {
+      this.#written.set(key, { checksum, previousEpoch })
+      return
+    }
+    if (known.checksum !== checksum) {
+      this.violate(node, `entry ${position} of epoch ${epoch} differs from what another node has`)
+    }
+    if (known.previousEpoch >= 0 && previousEpoch >= 0 && known.previousEpoch !== previousEpoch) {
+      this.violate(node, `logs match at ${position} in epoch ${epoch}, but not before it`)
+    }
+  }
+
+  #checkCommitted(node: number, message: Extract<ConsensusNotice, { kind: 'committed' }>): void {
+    const log = this.#log(node)
+    let expected = message.first
+    forEachEntry(message.entries, (position, epoch, checksum) => {
+      if (position !== expected++) this.violate(node, `committed ${position} where ${expected - 1} was due`)
+      const known = this.#committed.get(position)
+      if (known === undefined) this.#firstCommit(node, position, { epoch, checksum })
+      else if (known.epoch !== epoch || known.checksum !== checksum) {
+        this.violate(node, `committed entry ${position} of epoch ${known.epoch} changed: now of epoch ${epoch}`)
+      }
+      log.committed = Math.max(log.committed, position)
+    })
+    if (expected !== message.first + message.count) {
+      this.violate(node, `committed ${message.count} entries, but ${expected - message.first} came`)
+    }
+  }
+
+  #firstCommit(node: number, position: number, entry: LogEntry): void {
+    this.#committed.set(position, entry)
+    this.note(node, `commits ${position} of epoch ${entry.epoch} ${entry.checksum.toString(16)}`)
+    let copies = 0
+    for (const { durable } of this.#logs.values()) {
+      if (durable.get(position)?.checksum === entry.checksum) copies++
+    }
+    if (copies * 2 <= this.#nodeCount) {
+      this.violate(node, `entry ${position} is committed, but on ${copies} of ${this.#nodeCount} disks`)
+    }
+  }
+
+  #log(node: number): NodeLog {
+    let log = this.#logs.get(node)
+    if (log === undefined) {
+      log = {
+        durable: new Map(),
+        pending: [],
+        hardState: noHardState,
+        durableHardState: noHardState,
+        replica: undefined,
+        committed: 0,
+      }
+      this.#logs.set(node, log)
+    }
+    return log
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+function dropFrom(entries: Map<number, LogEntry>, position: number): void {
+  for (let at = position; entries.delete(at); at++);
+}
+
+function forEachEntry(
+  entries: Uint8Array,
+  visit: (position: number, epoch: number, checksum: number) => void,
+): void {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+  for (let at = 0; at < entries.length; ) {
+    const length = view.getUint32(at + offset.length, true)
+    if (length < entryHeaderBytes || at + length > entries.length) throw new Error('entries are cut off')
+    const position = readUint64(view, at + offset.position)
+    visit(position, readUint64(view, at + offset.epoch), crc32c(entries, 0, at, at + length))
+    at += length
+  }
+}
