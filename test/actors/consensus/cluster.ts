@@ -50,6 +50,7 @@ export interface TestNode {
   readonly id: number
   store: string
   canVote: boolean
+  mayForm: boolean
   disk: Disk
   machine: Raft | undefined
   pending: PersistEffect<RaftMessage>[]
@@ -144,6 +145,7 @@ export class Cluster {
       self: id,
       store: node.store,
       canVote: node.canVote,
+      mayForm: node.mayForm,
       seed: (this.#options.seed ?? 1) * 1000 + id * 100 + node.starts,
       limits: this.#limits,
       initialMembers: Array.from({ length: initial }, (_, index) => {
@@ -228,7 +230,9 @@ export class Cluster {
       else if (!persisted) return
     }
     const moving = this.queue.slice(0, 4).map(envelope => JSON.stringify(envelope))
-    throw new Error(`the cluster does not come to rest (${this.queue.length}): ${moving.join('\n')}`)
+    throw new Error(
+      `the cluster does not come to rest (${this.queue.length}): ${moving.join('\n')}`,
+    )
   }
 
   /** Ticks all until one leads. */
@@ -400,6 +404,7 @@ function newNode(id: number): TestNode {
     id,
     store: `s${id}`,
     canVote: true,
+    mayForm: true,
     disk: emptyDisk(),
     machine: undefined,
     pending: [],
