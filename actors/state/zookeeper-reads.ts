@@ -108,7 +108,9 @@ function getChildren(work: Work): void {
   const writer = answer.begin()
   const children: Znode[] = []
   writer.int(tree.children(node, children))
-  for (const child of children) writer.string(tree.name(child))
+  for (const child of children) {
+    writer.span(tree.bytes(child), tree.nameOffset(child), tree.nameLength(child))
+  }
   if (header.operation === operation.getChildren2) writeStat(writer, tree, node)
   answer.finish()
 }
