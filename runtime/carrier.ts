@@ -5,16 +5,19 @@
 export interface Carrier {
   /** Once. Slabs that were sent before wait. */
   open(handlers: CarrierHandlers): void
-  /** In order, and never lost while both threads live. The bytes may be reused after the call. */
-  send(slab: Uint8Array): void
+  /**
+   * In order, and never lost while both threads live. The bytes may be reused after the call, except
+   * `owned` ones: their memory is given away.
+   */
+  send(slab: Uint8Array, owned: boolean): void
   /** Takes in what is there already, at the end of a turn: sooner than by a wake. */
   poll?(): void
   close(): void
 }
 
 export interface CarrierHandlers {
-  /** The bytes are valid during the call. A turn follows, and with it a `poll`. */
-  slab(bytes: Uint8Array): void
+  /** The bytes are valid during the call, `owned` ones for good. A turn follows, and with it a `poll`. */
+  slab(bytes: Uint8Array, owned: boolean): void
   /** The other thread is gone, or has closed its end. */
   lost(): void
 }
@@ -40,7 +43,7 @@ class MemoryCarrier implements Carrier {
 
   open(handlers: CarrierHandlers): void {
     this.#handlers = handlers
-    for (const slab of this.#early.splice(0)) handlers.slab(slab)
+    for (const slab of this.#early.splice(0)) handlers.slab(slab, true)
   }
 
   send(slab: Uint8Array): void {
@@ -58,7 +61,7 @@ class MemoryCarrier implements Carrier {
 
   arrived(slab: Uint8Array): void {
     if (this.#handlers === undefined) this.#early.push(slab)
-    else this.#handlers.slab(slab)
+    else this.#handlers.slab(slab, true)
   }
 
   lost(): void {

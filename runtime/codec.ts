@@ -16,8 +16,11 @@ export interface Codec {
   readonly json: string
   /** Writes at `at`; returns the end, or, when there is no room, minus the number of missing bytes. */
   encode(value: object, target: Buffer, at: number): number
-  /** Reads exactly `start` … `end`, or throws a CodecError. */
-  decode(source: Buffer, start: number, end: number): object
+  /**
+   * Reads exactly `start` … `end`, or throws a CodecError. Bytes are copied, except those that make
+   * up most of a source that is given away (`owned`).
+   */
+  decode(source: Buffer, start: number, end: number, owned?: boolean): object
   /** A decoder for bytes that were written with an older schema, or an error that says why not. */
   resolve(writerJson: string): Decoder
 }
@@ -42,7 +45,9 @@ export function createCodec(schema: RecordSchema): Codec {
 }
 
 function decoder(type: avro.Type, guard: Guard, resolver: Resolver | undefined): Decoder['decode'] {
-  return (source, start, end) => {
+  return (source, start, end, owned = false) => {
+    // A view keeps all of its source alive: only for the bulk of it.
+    viewBytesMin = owned ? Math.max(16_384, source.length / 4) : Number.POSITIVE_INFINITY
     if (guard(source, start, end) !== end) throw new CodecError('bytes follow the record')
     const { value, offset } =
       resolver === undefined ? type.decode(source, start) : type.decode(source, start, resolver)
@@ -62,6 +67,7 @@ function parse(schema: RecordSchema): avro.Type {
 interface Tap {
   buf: Buffer
   pos: number
+  readLong(): number
   writeLong(value: number): void
 }
 type Internal = new (schema?: unknown) => avro.Type & { _write(tap: Tap, value: unknown): void }
@@ -71,9 +77,19 @@ const { BytesType, LongType, FixedType } = avro.types as unknown as {
   FixedType: Internal
 }
 
+let viewBytesMin = Number.POSITIVE_INFINITY
+
 class AnyBytes extends BytesType {
   _check(value: unknown): boolean {
     return value instanceof Uint8Array
+  }
+
+  _read(tap: Tap): Buffer {
+    const length = tap.readLong()
+    const at = tap.pos
+    tap.pos += length
+    const view = tap.buf.subarray(at, at + length)
+    return length >= viewBytesMin ? view : Buffer.from(view)
   }
 
   override _write(tap: Tap, value: unknown): void {

@@ -12,11 +12,10 @@ export const limits = {
   linkHeldBytesMax: 32 * 1024 * 1024,
   /** Room beyond `linkHeldBytesMax` for completions, supervision and link-down. */
   linkReservedBytes: 4 * 1024 * 1024,
-  /** A slab is sent at the end of the turn, or when it has grown to this. */
-  slabBytesMax: 1024 * 1024,
-  slabBytesInitial: 64 * 1024,
+  /** A slab between threads; a message that does not fit gets one of its own size. */
+  slabBytes: 64 * 1024,
   /** Shared memory of a thread link, each way; what does not fit goes through the port. */
-  ringBytes: 2 * 1024 * 1024,
+  ringBytes: 1024 * 1024,
   /** One envelope, between threads or nodes. */
   envelopeBytesMax: 64 * 1024 * 1024,
   /** At most one line per actor in this time tells of dead letters. */

@@ -1,6 +1,6 @@
 /**
  * One end of the link to another thread. Envelopes are written straight into a slab, which leaves
- * once a turn. The receiver grants credit in bytes as it handles them; without credit slabs wait
+ * once a turn; what does not fit gets a slab of its own size, whose memory moves over uncopied. The receiver grants credit in bytes as it handles them; without credit slabs wait
  * here, and beyond a bound ordinary messages are lost and counted; completions, supervision and
  * link-down have room of their own (DESIGN.md D3, D4).
  *
@@ -17,8 +17,8 @@ export interface LinkLimits {
 }
 
 export interface LinkHandlers {
-  /** Envelopes from `start` on, end to end, valid during the call. */
-  envelopes(source: Buffer, start: number): void
+  /** Envelopes from `start` on, end to end, valid during the call, or for good when `owned`. */
+  envelopes(source: Buffer, start: number, owned: boolean): void
   lost(): void
   /** Something has to leave at the end of a turn. */
   wake(): void
@@ -29,12 +29,14 @@ const slabFormat = 1
 
 export class ThreadLink {
   /** Where the room that was reserved begins: in `buffer` at `at`. Valid until the next call. */
-  buffer: Buffer = Buffer.allocUnsafeSlow(limits.slabBytesInitial)
+  buffer: Buffer
   at = slabHeaderBytes
   isLost = false
   slabsSent = 0
   bytesSent = 0
   slabsReceived = 0
+  /** Reused turn after turn. */
+  readonly #slab = Buffer.allocUnsafeSlow(limits.slabBytes)
   readonly #carrier: Carrier
   readonly #handlers: LinkHandlers
   readonly #limits: LinkLimits
@@ -46,6 +48,7 @@ export class ThreadLink {
   #toGrantBytes = 0
 
   constructor(carrier: Carrier, handlers: LinkHandlers, linkLimits: LinkLimits = limits) {
+    this.buffer = this.#slab
     this.#carrier = carrier
     this.#handlers = handlers
     this.#limits = linkLimits
@@ -53,7 +56,7 @@ export class ThreadLink {
 
   open(): void {
     this.#carrier.open({
-      slab: bytes => this.#received(bytes),
+      slab: (bytes, owned) => this.#received(bytes, owned),
       lost: () => this.#lost(),
     })
   }
@@ -64,7 +67,7 @@ export class ThreadLink {
     const { linkHeldBytesMax, linkReservedBytes } = this.#limits
     const boundBytes = reserved ? linkHeldBytesMax + linkReservedBytes : linkHeldBytesMax
     if (this.#heldBytes + this.at > boundBytes) return false
-    if (this.at + bytes > this.buffer.length) this.#grow(bytes)
+    if (this.at + bytes > this.buffer.length) this.#makeRoom(bytes)
     return true
   }
 
@@ -72,7 +75,6 @@ export class ThreadLink {
   commit(end: number): void {
     if (this.at === slabHeaderBytes) this.#handlers.wake()
     this.at = end
-    if (end >= limits.slabBytesMax) this.flush()
   }
 
   /** Half of what may be under way is not: producers need not pause. */
@@ -91,17 +93,16 @@ export class ThreadLink {
     if (this.at > slabHeaderBytes) this.flush(grant)
     // Credit rides along; alone it is sent only when the other side may be waiting for it.
     else if (grant && this.#toGrantBytes >= this.#limits.linkCreditBytes / 4)
-      this.#send(this.buffer, 0)
+      this.#send(this.buffer.subarray(0, slabHeaderBytes), false, true)
   }
 
   flush(grant = false): void {
-    const bytes = this.at
+    const slab = this.buffer.subarray(0, this.at)
+    const owned = this.buffer !== this.#slab
+    this.buffer = this.#slab
     this.at = slabHeaderBytes
-    if (this.#held.length === 0 && this.#hasCredit(bytes)) this.#send(this.buffer, bytes, grant)
-    else this.#hold(bytes)
-    if (this.buffer.length > limits.slabBytesMax) {
-      this.buffer = Buffer.allocUnsafeSlow(limits.slabBytesInitial)
-    }
+    if (this.#held.length === 0 && this.#hasCredit(slab.length)) this.#send(slab, owned, grant)
+    else this.#hold(owned ? slab : Buffer.from(slab))
   }
 
   close(): void {
@@ -115,24 +116,24 @@ export class ThreadLink {
     return this.#unhandledBytes === 0 || this.#unhandledBytes + bytes <= linkCreditBytes
   }
 
-  #hold(bytes: number): void {
-    this.#held.push(Buffer.from(this.buffer.subarray(0, bytes)))
-    this.#heldBytes += bytes
+  #hold(slab: Buffer): void {
+    this.#held.push(slab)
+    this.#heldBytes += slab.length
   }
 
-  /** `bytes` 0: nothing but credit. */
-  #send(slab: Buffer, bytes: number, grant = true): void {
+  #send(slab: Buffer, owned: boolean, grant: boolean): void {
     const granted = grant ? this.#toGrantBytes : 0
     this.#toGrantBytes -= granted
     slab.writeUInt32LE(granted, 0)
     slab.writeUInt32LE(slabFormat, 4)
-    this.#unhandledBytes += bytes
+    // Nothing but credit: it needs none itself.
+    if (slab.length > slabHeaderBytes) this.#unhandledBytes += slab.length
     this.slabsSent++
-    this.bytesSent += bytes
-    this.#carrier.send(slab.subarray(0, Math.max(bytes, slabHeaderBytes)))
+    this.bytesSent += slab.length
+    this.#carrier.send(slab, owned)
   }
 
-  #received(bytes: Uint8Array): void {
+  #received(bytes: Uint8Array, owned: boolean): void {
     if (this.isLost) return
     const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     invariant(source.length >= slabHeaderBytes, 'a slab has a header')
@@ -142,7 +143,7 @@ export class ThreadLink {
     invariant(this.#unhandledBytes >= 0, 'credit comes back once')
     if (source.length > slabHeaderBytes) {
       this.#toGrantBytes += source.length
-      this.#handlers.envelopes(source, slabHeaderBytes)
+      this.#handlers.envelopes(source, slabHeaderBytes, owned)
     }
     this.#releaseHeld()
     this.#handlers.wake()
@@ -152,14 +153,15 @@ export class ThreadLink {
     while (this.#held.length > 0 && this.#hasCredit(this.#held[0]!.length)) {
       const slab = this.#held.shift()!
       this.#heldBytes -= slab.length
-      this.#send(slab, slab.length, false)
+      this.#send(slab, true, false)
     }
   }
 
-  #grow(bytes: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.at + bytes))
-    this.buffer.copy(larger, 0, 0, this.at)
-    this.buffer = larger
+  #makeRoom(bytes: number): void {
+    if (this.at > slabHeaderBytes) this.flush()
+    if (slabHeaderBytes + bytes > this.buffer.length) {
+      this.buffer = Buffer.allocUnsafeSlow(slabHeaderBytes + bytes)
+    }
   }
 
   #lost(): void {

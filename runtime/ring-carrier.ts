@@ -1,7 +1,7 @@
 /**
  * Carries slabs between threads through two rings of shared memory; a message port wakes the reader
- * when it rests, tells of the end, and takes the slabs for which a ring has no room. Sequence numbers
- * put the two ways together again. Compared with slabs moved through the port this saves two
+ * when it rests, tells of the end, and takes large slabs, whose memory moves, and those for which a
+ * ring has no room. Sequence numbers put the two ways together again. Compared with slabs moved through the port this saves two
  * allocations a slab and most of the wakes (benchmarks/hop/README.md).
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
@@ -64,15 +64,15 @@ class RingCarrier implements Carrier {
     if (!this.#takeAll()) this.#rest()
   }
 
-  send(slab: Uint8Array): void {
+  send(slab: Uint8Array, owned: boolean): void {
     const sequence = this.#sent
     this.#sent = (sequence + 1) >>> 0
-    if (this.#writer.write(slab, sequence)) {
+    if (!owned && this.#writer.write(slab, sequence)) {
       if (this.#writer.mustWake()) this.#port.postMessage(0)
       return
     }
-    const copy = new Uint8Array(slab)
-    this.#port.postMessage({ sequence, slab: copy }, [copy.buffer])
+    const moved = owned ? slab : new Uint8Array(slab)
+    this.#port.postMessage({ sequence, slab: moved }, [moved.buffer as ArrayBuffer])
   }
 
   /** While slabs keep coming, each turn finds them here and nobody is woken. */
@@ -93,10 +93,10 @@ class RingCarrier implements Carrier {
       if (slab !== undefined) {
         this.#spilled.delete(this.#received)
         this.#received = (this.#received + 1) >>> 0
-        this.#handlers!.slab(slab)
+        this.#handlers!.slab(slab, true)
       } else if (this.#reader.next() === this.#received) {
         this.#received = (this.#received + 1) >>> 0
-        this.#handlers!.slab(this.#reader.peek())
+        this.#handlers!.slab(this.#reader.peek(), false)
         this.#reader.release()
       } else break
     }

@@ -76,6 +76,7 @@ const linkProtocol = defineProtocol<LinkMessage>('link', {
 })
 /** Addresses the router itself. */
 const linkActor = 0
+const scratchBytesMax = 1024 * 1024
 
 export class Router implements Remote, NodeGate {
   readonly #system: System
@@ -151,7 +152,7 @@ export class Router implements Remote, NodeGate {
   ): number {
     const next = envelopeEnd(source, start, end)
     const cell = this.#system.localByHash(envelopeActor(source, start))
-    if (cell !== undefined) this.#deliver(cell, source, start, next, decoders)
+    if (cell !== undefined) this.#deliver(cell, source, start, next, decoders, false)
     else this.#passOn(node, source, start, next, decoders)
     return next
   }
@@ -169,8 +170,7 @@ export class Router implements Remote, NodeGate {
       end = writeEnvelope(this.#scratch, 0, actor, kind, message)
     }
     this.#forward(node, this.#scratch.subarray(0, end), kind.reserved)
-    if (this.#scratch.length > limits.slabBytesMax)
-      this.#scratch = Buffer.allocUnsafeSlow(64 * 1024)
+    if (this.#scratch.length > scratchBytesMax) this.#scratch = Buffer.allocUnsafeSlow(64 * 1024)
   }
 
   peer(thread: string): ThreadPeer {
@@ -184,7 +184,7 @@ export class Router implements Remote, NodeGate {
   }
 
   /** A slab of another thread. */
-  received(peer: ThreadPeer, source: Buffer, start: number): void {
+  received(peer: ThreadPeer, source: Buffer, start: number, owned: boolean): void {
     for (let at = start; at < source.length; ) {
       const next = envelopeEnd(source, at, source.length)
       const actor = envelopeActor(source, at)
@@ -194,7 +194,7 @@ export class Router implements Remote, NodeGate {
         if (cell === undefined) this.#unknown(actor)
         else {
           peer.touched(cell)
-          this.#deliver(cell, source, at, next, undefined)
+          this.#deliver(cell, source, at, next, undefined, owned)
         }
       }
       at = next
@@ -213,6 +213,7 @@ export class Router implements Remote, NodeGate {
     start: number,
     end: number,
     decoders: ReadonlyMap<number, PeerDecoder> | undefined,
+    owned: boolean,
   ): void {
     const id = envelopeKind(source, start)
     const body = start + envelopeHeaderBytes
@@ -224,7 +225,7 @@ export class Router implements Remote, NodeGate {
     const protocol = cell.protocol ?? this.#system.protocolOf(cell.name)
     const kind = protocol?.kindById(id)
     if (kind === undefined) this.#system.lost(cell.name, `kind ${id}`, 'unknown kind')
-    else cell.tell(withKind(kind.codec.decode(source, body, end), kind.kind))
+    else cell.tell(withKind(kind.codec.decode(source, body, end, owned), kind.kind))
   }
 
   /** From another node, for an actor of another thread. */
@@ -317,7 +318,7 @@ class ThreadPeer {
     const link: ThreadLink = new ThreadLink(
       carrier,
       {
-        envelopes: (source, start) => this.#router.received(this, source, start),
+        envelopes: (source, start, owned) => this.#router.received(this, source, start, owned),
         lost: () => {
           if (this.link === link) this.#lost()
         },

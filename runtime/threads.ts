@@ -13,7 +13,13 @@ import { limits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { createCarrierEnds, ringCarrier } from './ring-carrier.ts'
 import type { Router } from './router.ts'
-import type { ThreadCommon, ThreadOrder, ThreadReport, ThreadTask, ThreadTaskLink } from './thread-task.ts'
+import type {
+  ThreadCommon,
+  ThreadOrder,
+  ThreadReport,
+  ThreadTask,
+  ThreadTaskLink,
+} from './thread-task.ts'
 
 export interface ThreadsOptions {
   /** `main` in the placement is this thread; its actors are spawned by the caller. */

@@ -1,9 +1,10 @@
 /**
  * Gate "the hop" (DESIGN.md D3): the path of a write with a thread hop each way against the same on
- * one thread, in alternating runs. `main.ts [--runs 5] [--millis 1200] [--dir DIR]`
+ * one thread. Both stand side by side, and short runs alternate, so that whatever else the machine
+ * does meets both alike. `main.ts [--runs 5] [--millis 500] [--dir DIR]`
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -14,16 +15,15 @@ import type { Figures, Run } from './client.ts'
 import type { NodeSetup } from './node.ts'
 
 const placements: Readonly<Record<string, Placement>> = {
-  two: { log: ['log', 'peers', 'journal'], state: ['door'] },
   one: { all: ['log', 'peers', 'journal', 'door'] },
+  two: { log: ['log', 'peers', 'journal'], state: ['door'] },
 }
-const nodePort = 17_400
-const followerPorts = [17_401, 17_402]
+const portsOf: Readonly<Record<string, number>> = { one: 17_400, two: 17_410 }
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    millis: { type: 'string', default: '1200' },
+    millis: { type: 'string', default: '500' },
     dir: { type: 'string', default: tmpdir() },
   },
 })
@@ -34,46 +34,71 @@ const loads: Readonly<Record<string, Run>> = {
   '30x100': { connections: 30, inFlight: 100, millis },
 }
 
-const results = new Map<string, Figures[]>()
+type Measured = Figures & { readonly cpuMicros: number }
+
+const results = new Map<string, Measured[]>()
 const directory = mkdtempSync(join(values.dir, 'quorate-hop-'))
+const clusters = new Map<string, Cluster>()
 try {
+  for (const name in placements) clusters.set(name, await startCluster(name))
+  for (const { client } of clusters.values()) {
+    await client.ask({ connections: 30, inFlight: 20, millis: 1500 })
+  }
   for (let run = 0; run < Number(values.runs); run++) {
-    for (const name of run % 2 === 0 ? ['one', 'two'] : ['two', 'one']) await measure(name)
+    for (const load in loads) {
+      for (const name of run % 2 === 0 ? ['one', 'two'] : ['two', 'one']) await measure(name, load)
+    }
   }
 } finally {
+  for (const cluster of clusters.values()) await cluster.end()
   rmSync(directory, { recursive: true })
 }
 report()
 
-async function measure(name: string): Promise<void> {
-  const followers = followerPorts.map(port =>
-    start('follower.ts', [String(port), join(directory, `${port}`)]),
-  )
+interface Cluster {
+  readonly client: Running
+  readonly node: Running
+  end(): Promise<void>
+}
+
+async function startCluster(name: string): Promise<Cluster> {
+  const port = portsOf[name]!
+  const ports = [port + 1, port + 2]
+  const followers = ports.map(at => start('follower.ts', [String(at), join(directory, `${at}`)]))
   await Promise.all(followers.map(follower => follower.line()))
   const setup: NodeSetup = {
     placement: placements[name]!,
-    port: nodePort,
-    followers: followerPorts,
-    path: join(directory, 'node'),
+    port,
+    followers: ports,
+    path: join(directory, name),
   }
   const node = start('node.ts', [JSON.stringify(setup)])
   await node.line()
-  const client = start('client.ts', [String(nodePort)])
-  await client.ask({ connections: 30, inFlight: 20, millis: 1000 })
-  for (const [load, run] of Object.entries(loads)) {
-    const figures = JSON.parse(await client.ask(run)) as Figures
-    const key = `${name} ${load}`
-    results.set(key, [...(results.get(key) ?? []), figures])
-    console.log(
-      `${key.padEnd(12)} ${figures.perSecond}/s p50 ${figures.p50Micros} us p99 ${figures.p99Micros} us`,
-    )
+  const client = start('client.ts', [String(port)])
+  return {
+    client,
+    node,
+    end: async () => {
+      await Promise.all([client, node, ...followers].map(process => process.end()))
+    },
   }
-  await Promise.all([client, node, ...followers].map(process => process.end()))
+}
+
+async function measure(name: string, load: string): Promise<void> {
+  const { client, node } = clusters.get(name)!
+  const before = node.cpuMicros()
+  const figures = JSON.parse(await client.ask(loads[load]!)) as Figures
+  const requests = figures.perSecond * (millis / 1000)
+  const cpuMicros = Math.round(((node.cpuMicros() - before) / requests) * 100) / 100
+  const key = `${name} ${load}`
+  results.set(key, [...(results.get(key) ?? []), { ...figures, cpuMicros }])
 }
 
 interface Running {
   line(): Promise<string>
   ask(question: object): Promise<string>
+  /** User and system time of the process so far. */
+  cpuMicros(): number
   end(): Promise<void>
 }
 
@@ -92,6 +117,10 @@ function start(script: string, args: string[]): Running {
       child.stdin!.write(`${JSON.stringify(question)}\n`)
       return line()
     },
+    cpuMicros() {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * 10_000
+    },
     end: () =>
       new Promise(resolve => {
         child.on('exit', () => resolve())
@@ -101,22 +130,32 @@ function start(script: string, args: string[]): Running {
 }
 
 function report(): void {
-  const medians = (key: string, figure: keyof Figures): number => {
-    const sorted = results
-      .get(key)!
-      .map(figures => figures[figure])
-      .sort((left, right) => left - right)
-    return sorted[Math.floor(sorted.length / 2)]!
-  }
-  const line = (load: string, figure: keyof Figures, bar: string): void => {
-    const two = medians(`two ${load}`, figure)
-    const one = medians(`one ${load}`, figure)
+  for (const [key, runs] of [...results].sort(([left], [right]) => (left < right ? -1 : 1))) {
+    const rates = runs.map(run => run.perSecond).join(' ')
     console.log(
-      `${load.padEnd(7)} ${figure.padEnd(10)} two ${two} one ${one} ratio ${(two / one).toFixed(3)} (bar ${bar})`,
+      `${key.padEnd(10)} per second ${rates}, p50 us ${runs.map(run => run.p50Micros).join(' ')}`,
     )
   }
-  console.log('\nmedians, two threads against one')
+  console.log('\nmedians: two threads against one')
   line('1x1', 'p50Micros', '<= 1.15')
   line('30x1', 'perSecond', '>= 0.95')
   line('30x100', 'perSecond', '>= 1.00')
+  for (const load in loads) line(load, 'cpuMicros', 'none; CPU of the node for a request')
+}
+
+function line(load: string, figure: keyof Measured, bar: string): void {
+  const figures = (name: string): number[] =>
+    results.get(`${name} ${load}`)!.map(run => run[figure])
+  const two = figures('two')
+  const one = figures('one')
+  const paired = median(two.map((value, run) => value / one[run]!))
+  const ratio = median(two) / median(one)
+  console.log(
+    `${load.padEnd(7)} ${figure.padEnd(10)} two ${median(two)} one ${median(one)} ` +
+      `ratio ${ratio.toFixed(3)}, of pairs ${paired.toFixed(3)} (bar ${bar})`,
+  )
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]!
 }
