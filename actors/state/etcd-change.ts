@@ -37,11 +37,9 @@ export class Change {
   /** Tells the watches; returns the revision that the command's answer shows. */
   end(): number {
     if (this.#events.length > 0) {
-      this.#world.emitter.emit({
-        kind: 'keysChanged',
-        revision: this.#revision,
-        events: this.#events,
-      })
+      const { emitter, identity } = this.#world
+      const { epoch } = identity
+      emitter.emit({ kind: 'keysChanged', revision: this.#revision, epoch, events: this.#events })
       this.#events = []
     }
     return this.#keyspace.revision

@@ -46,6 +46,9 @@ export const etcdRead = {
   status: 7,
   /** f64 first revision, u32 how many at most: answered to the watch actor by `keyHistory`. */
   history: 8,
+  /** The call that this read names holds no watch any more; nor does its whole connection. */
+  streamClosed: 9,
+  connectionClosed: 10,
 } as const
 
 export const timesBytes = 16

@@ -71,6 +71,10 @@ export class EtcdReads {
           return this.#status(read)
         case etcdRead.history:
           return this.#history(read)
+        case etcdRead.streamClosed:
+          return this.#streamClosed(read)
+        case etcdRead.connectionClosed:
+          return this.#connectionClosed(read)
         default:
           return failure.malformed
       }
@@ -141,8 +145,17 @@ export class EtcdReads {
       tag,
       revision,
       compactRevision,
+      epoch: this.#world.identity.epoch,
       request: request.subarray(1),
     })
+  }
+
+  #streamClosed({ connection, tag }: Read): undefined {
+    this.#world.emitter.emit({ kind: 'keyStream', connection, tag, change: 'closed' })
+  }
+
+  #connectionClosed({ stream, connection }: Read): undefined {
+    this.#world.emitter.emit({ kind: 'connectionClosed', stream, connection })
   }
 
   #headerOnly(read: Read): undefined {
@@ -195,7 +208,7 @@ export class EtcdReads {
         if (bytes > historyBytesMax) return revision
         events = []
         revision = mod
-        changes.push({ kind: 'keysChanged', revision, events })
+        changes.push({ kind: 'keysChanged', revision, epoch: this.#world.identity.epoch, events })
       }
       const event = this.#event(pointer)
       bytes += event.current.length + event.previous.length

@@ -81,12 +81,9 @@ export class KeyWatches {
     return this.#count
   }
 
-  setEpoch(epoch: number): void {
-    this.#epoch = Math.max(this.#epoch, epoch)
-  }
-
   /** A WatchRequest, already checked by the gateway, at this point of the ordered stream. */
   register(message: KeyWatch): void {
+    this.#epoch = Math.max(this.#epoch, message.epoch)
     this.#reach(message.revision)
     const request = decodeWatch(this.#reader.open(message.request))
     const { connection, tag } = message
@@ -99,7 +96,8 @@ export class KeyWatches {
   }
 
   /** All changes of the next revision. */
-  changed({ revision, events }: KeysChanged): void {
+  changed({ revision, epoch, events }: KeysChanged): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
     if (revision <= this.#revision) return
     this.#reach(revision - 1)
     if (this.#liveCount > 0) for (const event of events) this.#deliver(this.#live, event, revision)

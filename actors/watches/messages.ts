@@ -10,6 +10,7 @@ export type WatchesMessage =
   | KeysChanged
   | KeyWatch
   | KeyHistory
+  | KeyStream
   | { readonly kind: 'connectionClosed'; readonly stream: number; readonly connection: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }
@@ -58,6 +59,8 @@ export interface ZnodeIdentities {
 export interface KeysChanged {
   readonly kind: 'keysChanged'
   readonly revision: number
+  /** For the raft_term of what is sent from now on. */
+  readonly epoch: number
   readonly events: readonly KeyEvent[]
 }
 
@@ -77,6 +80,7 @@ export interface KeyWatch {
   readonly tag: number
   readonly revision: number
   readonly compactRevision: number
+  readonly epoch: number
   /** etcdserverpb.WatchRequest. */
   readonly request: Uint8Array
 }
@@ -89,4 +93,15 @@ export interface KeyHistory {
   readonly revision: number
   readonly compactRevision: number
   readonly changes: readonly KeysChanged[]
+}
+
+/**
+ * About all key watches of one call. `held` and `drained` come from the gateway: its client is slow,
+ * or takes more again. `closed` comes by way of the state machine, so that it follows registrations.
+ */
+export interface KeyStream {
+  readonly kind: 'keyStream'
+  readonly connection: number
+  readonly tag: number
+  readonly change: 'held' | 'drained' | 'closed'
 }

@@ -3,6 +3,7 @@ import type { WatchesMessage } from './messages.ts'
 
 const keysChanged = {
   revision: 'long',
+  epoch: 'long',
   events: {
     array: {
       record: 'KeyEvent',
@@ -29,6 +30,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
     tag: 'long',
     revision: 'long',
     compactRevision: 'long',
+    epoch: 'long',
     request: 'bytes',
   },
   keyHistory: {
@@ -38,6 +40,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
     compactRevision: 'long',
     changes: { array: { record: 'KeysChanged', fields: keysChanged } },
   },
+  keyStream: { connection: 'long', tag: 'long', change: 'string' },
   connectionClosed: { stream: 'int', connection: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},

@@ -76,6 +76,8 @@ export const failure = {
   deadlineExceeded: define(grpcCode.deadlineExceeded, 'context deadline exceeded'),
   malformed: define(grpcCode.internal, 'grpc: error unmarshalling request: unexpected EOF'),
   invalidApiVersion: define(grpcCode.invalidArgument, 'etcdserver: invalid client api version'),
+  unimplemented: define(grpcCode.unimplemented, 'etcdserver: not supported yet'),
+  unknownService: define(grpcCode.notFound, 'unknown service'),
 } as const
 
 export function failureOf(status: number): Failure {

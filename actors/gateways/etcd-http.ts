@@ -1,0 +1,62 @@
+/** Plain HTTP on the etcd port: /health, /version and /metrics, as etcd answers them. */
+import type { HttpRequest, HttpResponse } from '../../transport/etcd/api.ts'
+import {
+  etcdClusterVersion,
+  etcdStorageVersion,
+  etcdVersion,
+} from '../../transport/etcd/messages/maintenance.ts'
+
+export interface HttpSetup {
+  readonly hasLeader: () => boolean
+  /** A read that proves that this node serves; `error` is the gRPC text, or ''. */
+  readonly probe: (serializable: boolean, done: (error: string) => void) => void
+  readonly metrics: (answer: (text: string) => void) => void
+}
+
+const headers = {
+  'Access-Control-Allow-Headers': 'accept, content-type, authorization',
+  'Access-Control-Allow-Methods': 'POST, GET, OPTIONS, PUT, DELETE',
+  'Access-Control-Allow-Origin': '*',
+} as const
+const plain = 'text/plain; charset=utf-8'
+
+export function answerHttp(
+  setup: HttpSetup,
+  request: HttpRequest,
+  answer: (response: HttpResponse) => void,
+): void {
+  const { path } = request
+  if (path !== '/health' && path !== '/version' && path !== '/metrics') {
+    answer({ status: 404, contentType: plain, body: '404 page not found\n', headers })
+  } else if (request.method !== 'GET') {
+    const allow = { ...headers, Allow: 'GET' }
+    answer({ status: 405, contentType: plain, body: 'Method Not Allowed\n', headers: allow })
+  } else if (path === '/version') {
+    answer({ status: 200, contentType: 'application/json', body: version, headers })
+  } else if (path === '/metrics') {
+    const contentType = 'text/plain; version=0.0.4; charset=utf-8'
+    setup.metrics(text => answer({ status: 200, contentType, body: text, headers }))
+  } else answerHealth(setup, request, answer)
+}
+
+const version = JSON.stringify({
+  etcdserver: etcdVersion,
+  etcdcluster: etcdClusterVersion,
+  storage: etcdStorageVersion,
+})
+
+/** There are no alarms to exclude; a leader is not needed for a serializable read. */
+function answerHealth(
+  setup: HttpSetup,
+  request: HttpRequest,
+  answer: (response: HttpResponse) => void,
+): void {
+  const serializable = new URLSearchParams(request.query).get('serializable') === 'true'
+  if (!serializable && !setup.hasLeader()) return answer(health('RAFT NO LEADER'))
+  setup.probe(serializable, error => answer(health(error === '' ? '' : `RANGE ERROR:${error}`)))
+}
+
+function health(reason: string): HttpResponse {
+  const body = JSON.stringify({ health: reason === '' ? 'true' : 'false', reason })
+  return { status: reason === '' ? 200 : 503, contentType: plain, body, headers }
+}

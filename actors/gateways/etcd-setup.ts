@@ -1,0 +1,31 @@
+/** What the etcd gateway is given. */
+import type { ListenOptions } from '../../runtime/host.ts'
+import type { EtcdServerLimits } from '../../transport/etcd/limits.ts'
+import type { Member } from '../../transport/etcd/messages/cluster.ts'
+
+export interface EtcdSetup {
+  readonly node: number
+  readonly incarnation: number
+  readonly listen: ListenOptions
+  /** 8 bytes each, big-endian. */
+  readonly clusterId: Uint8Array
+  readonly memberId: Uint8Array
+  readonly members: readonly EtcdMember[]
+  readonly proposalsMax: number
+  readonly proposalBytesMax: number
+  readonly resendMillis: number
+  readonly electionMillis: number
+  /** How long a call may wait for the cluster. */
+  readonly requestTimeoutMillis: number
+  /** etcd's max-request-bytes. */
+  readonly requestBytesMax: number
+  /** A lease lives at least this long. */
+  readonly leaseTtlSecondsMin: number
+  readonly serverLimits?: Partial<EtcdServerLimits>
+  /** Prometheus text for /metrics, now or later. */
+  readonly metrics: (answer: (text: string) => void) => void
+}
+
+export interface EtcdMember extends Member {
+  readonly node: number
+}
