@@ -36,7 +36,7 @@ class End implements Carrier {
 
   open(handlers: CarrierHandlers): void {
     this.#handlers = handlers
-    for (const slab of this.#early.splice(0)) this.#thread.post(() => handlers.slab(slab))
+    for (const slab of this.#early.splice(0)) this.#thread.post(() => handlers.slab(slab, true))
   }
 
   send(slab: Uint8Array): void {
@@ -61,6 +61,6 @@ class End implements Carrier {
 
   #arrived(slab: Uint8Array): void {
     if (this.#handlers === undefined) this.#early.push(slab)
-    else this.#handlers.slab(slab)
+    else this.#handlers.slab(slab, true)
   }
 }

@@ -37,6 +37,8 @@ export class Observer implements Tap {
   /** Of all lines: equal for two runs of one seed. */
   traceChecksum = 0
   leaderChanges = 0
+  /** Of the newest epoch; 0 before the first. */
+  leader = 0
   readonly #scheduler: Scheduler
   readonly #nodeCount: number
   readonly #linesKept: number
@@ -129,6 +131,7 @@ export class Observer implements Tap {
     if (known !== undefined) this.violate(node, `epoch ${epoch} has two leaders, ${known} and ${node}`)
     this.#leaders.set(epoch, node)
     this.leaderChanges++
+    this.leader = node
     this.note(node, `leads epoch ${epoch}`)
   }
 

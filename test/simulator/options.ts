@@ -1,0 +1,111 @@
+/** What a seed decides about its world: how bad the network is, who fails, and when. */
+import type { Random } from '../../runtime/host.ts'
+import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
+import type { NetworkOptions } from './network.ts'
+
+export type Fault =
+  | { readonly kind: 'crash'; readonly how: 'process' | 'power'; readonly node: Target; readonly millis: number }
+  | { readonly kind: 'pause'; readonly node: Target; readonly thread: string; readonly millis: number }
+  | { readonly kind: 'isolate'; readonly node: Target; readonly direction: 'both' | 'in' | 'out'; readonly millis: number }
+  | { readonly kind: 'reset'; readonly node: Target }
+  | { readonly kind: 'clock'; readonly node: Target; readonly millis: number }
+  /** All nodes lose power together. */
+  | { readonly kind: 'outage'; readonly millis: number }
+
+/** A node's id, or whoever leads at that moment. */
+export type Target = number | 'leader'
+
+export interface PlannedFault {
+  readonly atMillis: number
+  readonly fault: Fault
+}
+
+export interface WorldOptions {
+  readonly seed: string
+  readonly nodes: number
+  readonly clients: number
+  /** Each client's. */
+  readonly operations: number
+  readonly placement: 'default' | 'single' | 'spread'
+  readonly network: NetworkOptions
+  readonly faults: readonly PlannedFault[]
+  /** When the last fault is over and all is healed. */
+  readonly healedMillis: number
+}
+
+const nodes = 3
+const firstFaultMillis = 600
+const faultEveryMillis = 700
+
+export function optionsFor(seed: string): WorldOptions {
+  const random = seededRandom(deriveSeed(seed, 'options'))
+  const clients = 3 + below(random, 3)
+  const faults = planFaults(random)
+  return {
+    seed,
+    nodes,
+    clients,
+    operations: Math.ceil(500 / clients),
+    placement: 'default',
+    network: networkFor(random),
+    faults,
+    healedMillis: Math.max(...faults.map(({ atMillis, fault }) => atMillis + lengthOf(fault))),
+  }
+}
+
+function networkFor(random: Random): NetworkOptions {
+  const slow = below(random, 4) === 0
+  return {
+    latencyMillisMin: slow ? 2 : 0.05,
+    latencyMillisMax: slow ? 20 : 0.3 + 3 * random.fraction(),
+    slowOneIn: below(random, 2) === 0 ? 200 : 0,
+    resetOneIn: below(random, 3) === 0 ? 3000 : 0,
+    piecesMax: 1 + below(random, 4),
+  }
+}
+
+/** One crash and one partition at least, and some more of anything. */
+function planFaults(random: Random): PlannedFault[] {
+  const kinds: Fault['kind'][] = ['crash', 'isolate']
+  const more = 1 + below(random, 4)
+  const others = ['crash', 'crash', 'pause', 'isolate', 'reset', 'clock', 'outage'] as const
+  for (let count = 0; count < more; count++) kinds.push(others[below(random, others.length)]!)
+  shuffle(random, kinds)
+  let atMillis = firstFaultMillis
+  return kinds.map(kind => {
+    atMillis += faultEveryMillis * (0.3 + random.fraction())
+    return { atMillis, fault: planFault(random, kind) }
+  })
+}
+
+function planFault(random: Random, kind: Fault['kind']): Fault {
+  const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
+  const millis = 50 + 2000 * random.fraction() ** 2
+  switch (kind) {
+    case 'crash':
+      return { kind, node, millis, how: below(random, 2) === 0 ? 'process' : 'power' }
+    case 'pause':
+      return { kind, node, millis, thread: ['', 'log', 'state'][below(random, 3)]! }
+    case 'isolate':
+      return { kind, node, millis: millis + 500, direction: (['both', 'in', 'out'] as const)[below(random, 3)]! }
+    case 'reset':
+      return { kind, node }
+    case 'clock':
+      return { kind, node, millis: (random.fraction() - 0.5) * 20_000 }
+    case 'outage':
+      return { kind, millis: millis / 2 }
+  }
+}
+
+function lengthOf(fault: Fault): number {
+  return fault.kind === 'reset' || fault.kind === 'clock' ? 0 : fault.millis
+}
+
+function shuffle<Item>(random: Random, items: Item[]): void {
+  for (let index = items.length - 1; index > 0; index--) {
+    const other = below(random, index + 1)
+    const item = items[index]!
+    items[index] = items[other]!
+    items[other] = item
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * A seeded world: nodes, clients, and what befalls them. First everything may happen; then all is
+ * healed, and the clients must be served to the end, the nodes become equal, and every
+ * acknowledged write be there once.
+ */
+import { deriveSeed } from '../../runtime/random.ts'
+import { type JobModules, loadJobModules } from './jobs.ts'
+import { calmNetwork, SimulatedNetwork } from './network.ts'
+import { SimulatedNode, zookeeperPort } from './node.ts'
+import { Observer } from './observer.ts'
+import type { Fault, Target, WorldOptions } from './options.ts'
+import { createScheduler } from './scheduler.ts'
+import { VirtualThread } from './thread.ts'
+import { verifyEnd } from './verify.ts'
+import { ZookeeperClient } from './zookeeper-client.ts'
+
+export interface WorldResult {
+  readonly seed: string
+  readonly violations: readonly string[]
+  readonly traceChecksum: number
+  readonly lines: readonly string[]
+  readonly acknowledged: number
+  readonly committed: number
+  readonly leaderChanges: number
+  readonly virtualMillis: number
+  readonly steps: number
+}
+
+/** Everything that a world needs and that cannot be loaded in virtual time. */
+export async function loadSimulator(): Promise<JobModules> {
+  return await loadJobModules(['storage/journal-job.ts', 'storage/checkpoint-job.ts'])
+}
+
+const livenessMillis = 60_000
+const settleMillis = 2000
+const linesKeptDefault = 200
+
+export function runWorld(options: WorldOptions, jobs: JobModules, linesKept = linesKeptDefault): WorldResult {
+  return new World(options, jobs, linesKept).run()
+}
+
+class World {
+  readonly scheduler = createScheduler()
+  readonly network: SimulatedNetwork
+  readonly observer: Observer
+  readonly nodes: SimulatedNode[]
+  readonly clients: ZookeeperClient[]
+  readonly #options: WorldOptions
+
+  constructor(options: WorldOptions, jobs: JobModules, linesKept: number) {
+    this.#options = options
+    const { seed, nodes, placement } = options
+    this.network = new SimulatedNetwork(this.scheduler, seed, options.network)
+    this.observer = new Observer(this.scheduler, nodes, linesKept)
+    const world = {
+      seed,
+      scheduler: this.scheduler,
+      network: this.network,
+      jobs,
+      nodeCount: nodes,
+      placement,
+      tap: this.observer,
+    }
+    this.nodes = Array.from({ length: nodes }, (_, index) => new SimulatedNode(world, index + 1))
+    this.clients = Array.from({ length: options.clients }, (_, index) => this.#createClient(index + 1))
+  }
+
+  run(): WorldResult {
+    for (const node of this.nodes) this.scheduler.after(10 * node.id, () => this.#start(node))
+    for (const { atMillis, fault } of this.#options.faults) {
+      this.scheduler.at(atMillis, () => this.#strike(fault))
+    }
+    for (const [index, client] of this.clients.entries()) {
+      this.scheduler.after(100 + 20 * index, () => client.start())
+    }
+    this.#runUntil(this.#options.healedMillis, () => false)
+    this.#heal()
+    const deadlineMillis = this.scheduler.nowMillis + livenessMillis
+    this.#runUntil(deadlineMillis, () => this.clients.every(({ done }) => done))
+    this.#runUntil(this.scheduler.nowMillis + settleMillis, () => false)
+    if (this.observer.violations.length === 0) verifyEnd(this.observer, this.nodes, this.clients)
+    return this.#result()
+  }
+
+  #runUntil(millis: number, reached: () => boolean): void {
+    while (this.observer.violations.length === 0 && !reached() && this.scheduler.step(millis));
+  }
+
+  #result(): WorldResult {
+    const { observer, scheduler } = this
+    return {
+      seed: this.#options.seed,
+      violations: observer.violations,
+      traceChecksum: observer.traceChecksum,
+      lines: observer.lines,
+      acknowledged: this.clients.reduce((sum, client) => sum + client.acknowledged, 0),
+      committed: observer.committedPositions,
+      leaderChanges: observer.leaderChanges,
+      virtualMillis: scheduler.nowMillis,
+      steps: scheduler.steps,
+    }
+  }
+
+  #start(node: SimulatedNode): void {
+    if (node.running) return
+    this.observer.note(node.id, `starts (${node.starts + 1})`)
+    node.start()
+  }
+
+  #stop(node: SimulatedNode, how: 'process' | 'power', restartAfterMillis: number): void {
+    if (!node.running) return
+    this.observer.note(node.id, how === 'power' ? 'loses power' : 'is killed')
+    node.stop(how)
+    this.observer.stopped(node.id)
+    this.scheduler.after(restartAfterMillis, () => this.#start(node))
+  }
+
+  #strike(fault: Fault): void {
+    if (fault.kind === 'outage') {
+      for (const node of this.nodes) this.#stop(node, 'power', fault.millis)
+      return
+    }
+    const node = this.#target(fault.node)
+    const others = this.nodes.filter(other => other !== node)
+    switch (fault.kind) {
+      case 'crash':
+        return this.#stop(node, fault.how, fault.millis)
+      case 'pause':
+        this.observer.note(node.id, `pauses ${fault.thread || 'all threads'} for ${fault.millis.toFixed(0)} ms`)
+        return node.pause(fault.millis, fault.thread)
+      case 'isolate':
+        this.observer.note(node.id, `is cut off (${fault.direction}) for ${fault.millis.toFixed(0)} ms`)
+        for (const other of others) {
+          if (fault.direction !== 'out') this.network.cut(other.machine, node.machine)
+          if (fault.direction !== 'in') this.network.cut(node.machine, other.machine)
+        }
+        this.scheduler.after(fault.millis, () => this.network.heal())
+        return
+      case 'reset':
+        this.observer.note(node.id, 'has its connections reset')
+        for (const other of others) {
+          this.network.resetOne(node.machine, other.machine)
+          this.network.resetOne(other.machine, node.machine)
+        }
+        return
+      case 'clock':
+        this.observer.note(node.id, `has its clock set by ${fault.millis.toFixed(0)} ms`)
+        return node.jumpWallClock(fault.millis)
+    }
+  }
+
+  #target(target: Target): SimulatedNode {
+    const id = target === 'leader' ? this.observer.leader : target
+    return this.nodes[Math.max(0, id - 1)]!
+  }
+
+  #heal(): void {
+    this.observer.note(0, 'everything is healed')
+    this.network.heal()
+    this.network.options = { ...this.network.options, resetOneIn: calmNetwork.resetOneIn }
+    for (const node of this.nodes) this.#start(node)
+  }
+
+  #createClient(id: number): ZookeeperClient {
+    const { seed, operations } = this.#options
+    const thread = new VirtualThread({
+      name: `client${id}`,
+      machine: `clients`,
+      seed: deriveSeed(seed, 'clients'),
+      scheduler: this.scheduler,
+      network: this.network,
+      disk: () => ({}) as never,
+      jobs: () => ({}) as never,
+      clock: { wallOffsetMillis: 0, drift: 1 },
+      failed: (_thread, error) => this.observer.failed(0, `client ${id}`, error),
+    })
+    return new ZookeeperClient({
+      id,
+      seed,
+      host: thread.host,
+      machines: this.nodes.map(({ machine }) => machine),
+      port: zookeeperPort,
+      operations,
+      note: event => this.observer.note(0, event),
+      violate: sentence => this.observer.violate(0, sentence),
+    })
+  }
+}
