@@ -31,6 +31,8 @@ const member = z.strictObject({
   id: z.int().min(1).max(254),
   /** Where the other nodes reach this one. */
   peer: address,
+  /** Where etcd clients reach it: what etcd's member list shows. */
+  etcd: address.optional(),
 })
 
 const actorNames = [

@@ -25,7 +25,10 @@ export const localNodesMax = 5
 export function configTemplate(node: TemplateNode): string {
   const ports = localPorts(node.index)
   const members = Array.from({ length: node.nodeCount }, (_, at) => at + 1)
-    .map(id => `    - { name: node${id}, id: ${id}, peer: "127.0.0.1:${localPorts(id).peer}" }`)
+    .map(id => {
+      const { peer, etcd } = localPorts(id)
+      return `    - { name: node${id}, id: ${id}, peer: "127.0.0.1:${peer}", etcd: "127.0.0.1:${etcd}" }`
+    })
     .join('\n')
   return `# Configuration of one Quorate node. Start it with: quorate start --config FILE
 # Every key can be set from the environment as well: QUORATE_CLUSTER__NAME=other sets cluster.name,
@@ -44,7 +47,8 @@ cluster:
   name: ${node.clusterName}
   # The consensus algorithm: raft.
   consensus: raft
-  # id: 1 to 254, never reused; peer: where the other nodes reach this one.
+  # id: 1 to 254, never reused; peer: where the other nodes reach it; etcd: where its etcd clients
+  # do, for their member list.
   members:
 ${members}
 

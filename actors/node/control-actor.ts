@@ -59,6 +59,21 @@ export class Control {
     this.#context.find(directory.consensus).tell({ kind: 'readRequest', replyTo: 'control', id })
   }
 
+  /** Gives leadership to the follower that is furthest, if this node has it. */
+  handOver(): Promise<void> {
+    return new Promise(resolve => {
+      this.status(['consensus'], ({ consensus }) => {
+        const { role, peers } = consensus as {
+          role: string
+          peers: { node: number; match: number }[]
+        }
+        const [furthest] = role === 'leader' ? peers.toSorted((a, b) => b.match - a.match) : []
+        if (furthest === undefined) resolve()
+        else this.transfer(furthest.node, () => resolve())
+      })
+    })
+  }
+
   transfer(target: number, answer: (error: string | undefined) => void): void {
     const id = this.#ask(answer)
     this.#context

@@ -2,15 +2,18 @@
  * What each actor of a node is given, made from its configuration and data directory. `NodeSetup`
  * is plain data: it is copied to every thread, and each thread makes its actors' setups from it.
  */
+import { createHash } from 'node:crypto'
 import type { Host, ListenOptions } from '../../runtime/host.ts'
 import type { NodeGate } from '../../runtime/router.ts'
 import { bytesOfHex, type DataDirectory } from '../../storage/data-directory.ts'
 import type { ConsensusSetup } from '../consensus/consensus-actor.ts'
-import type { EtcdSetup } from '../gateways/etcd.ts'
+import type { EtcdMember, EtcdSetup } from '../gateways/etcd-setup.ts'
 import type { ZookeeperSetup } from '../gateways/zookeeper.ts'
 import type { JournalSetup } from '../journal/journal-actor.ts'
 import type { PeersSetup } from '../peers/peers-actor.ts'
+import { crossingKinds } from '../peers/crossing.ts'
 import type { SessionsSetup } from '../sessions/sessions-actor.ts'
+import { Replica } from '../state/replica.ts'
 import type { StateSetup } from '../state/state-actor.ts'
 import type { WatchesSetup } from '../watches/watches-actor.ts'
 import type { Config } from './config-schema.ts'
@@ -26,6 +29,8 @@ export interface NodeSetup {
   readonly journalDirectory: string
   readonly checkpointDirectory: string
 }
+
+type ConfigMember = Config['cluster']['members'][number]
 
 /** Shown to clients: what they check is the part before the dash. */
 export const zookeeperVersion = '3.9.5'
@@ -67,8 +72,29 @@ export function zookeeperSetup({ config, nodeId, incarnation }: NodeSetup): Zook
   }
 }
 
-export function watchesSetup(_: NodeSetup): WatchesSetup {
-  return { progressMillis }
+export function etcdSetup(node: NodeSetup): EtcdSetup {
+  const { config, nodeId, incarnation } = node
+  const { timings, limits } = config
+  return {
+    node: nodeId,
+    incarnation,
+    listen: listenOptions(config.listeners.etcd, ['h2', 'http/1.1']),
+    ...etcdIds(node),
+    members: config.cluster.members.map(member => etcdMember(config, member)),
+    proposalsMax: limits.proposalsInFlightMax,
+    proposalBytesMax: limits.proposalBytesInFlightMax,
+    resendMillis: 2 * timings.electionMillis,
+    electionMillis: timings.electionMillis,
+    requestTimeoutMillis: timings.requestTimeoutMillis,
+    requestBytesMax: limits.etcdRequestBytesMax,
+    // As etcd: time for an election and a half.
+    leaseTtlSecondsMin: Math.ceil((1.5 * timings.electionMillis) / 1000),
+    metrics: answer => answer(''),
+  }
+}
+
+export function watchesSetup(node: NodeSetup): WatchesSetup {
+  return { ...etcdIds(node), progressMillis }
 }
 
 export function sessionsSetup({ config, nodeId, incarnation }: NodeSetup): SessionsSetup {
@@ -87,6 +113,76 @@ export function journalSetup({ config, storeId, journalDirectory }: NodeSetup): 
     fsync,
     retainedBytesMax: retainedBytes,
   }
+}
+
+export function consensusSetup({ config, nodeId, storeId, mayForm }: NodeSetup): ConsensusSetup {
+  const { heartbeatMillis, electionMillis } = config.timings
+  const initialMembers = config.cluster.members.map(({ id, peer }) => ({ node: id, address: peer }))
+  return { node: nodeId, storeId, mayForm, initialMembers, heartbeatMillis, electionMillis }
+}
+
+export function peersSetup(node: NodeSetup, gate: NodeGate, host: Host): PeersSetup {
+  const { config, nodeId, storeId, incarnation } = node
+  return {
+    node: nodeId,
+    cluster: config.cluster.name,
+    storeId,
+    incarnation,
+    listen: splitAddress(ownMember(config).peer),
+    members: config.cluster.members.map(({ id, peer }) => ({ node: id, ...splitAddress(peer) })),
+    gate,
+    checkpoints: checkpointStore(host, node.checkpointDirectory),
+    kinds: crossingKinds(),
+    olderSchemas: [],
+  }
+}
+
+export function stateSetup(node: NodeSetup, host: Host): StateSetup {
+  const { config, nodeId, incarnation, checkpointDirectory } = node
+  return {
+    identity: { node: nodeId, ...etcdIds(node), epoch: 0, leader: 0 },
+    incarnation,
+    nodes: config.cluster.members.map(member => member.id),
+    replica: new Replica(),
+    checkpoints: { directory: checkpointDirectory, everyBytes: config.checkpoints.everyBytes },
+  }
+}
+
+/** Stable numbers that etcd's clients see: hashes of the cluster's name and of the member's. */
+function etcdIds({ config }: NodeSetup): { clusterId: Uint8Array; memberId: Uint8Array } {
+  const { name } = config.cluster
+  return { clusterId: id64(name), memberId: id64(memberName(config, config.node)) }
+}
+
+function etcdMember(config: Config, member: ConfigMember): EtcdMember {
+  const { host, port, advertise, certificate } = config.listeners.etcd
+  const own = member.name === config.node ? (advertise ?? `${host}:${port}`) : undefined
+  const client = member.etcd ?? own
+  const scheme = certificate === undefined ? 'http' : 'https'
+  return {
+    node: member.id,
+    id: new DataView(id64(memberName(config, member.name)).buffer).getBigUint64(0),
+    name: member.name,
+    peerUrls: [`http://${member.peer}`],
+    clientUrls: client === undefined ? [] : [`${scheme}://${client}`],
+    isLearner: false,
+  }
+}
+
+function memberName({ cluster }: Config, name: string): string {
+  return `${cluster.name}/${name}`
+}
+
+/** 8 bytes of SHA-256, positive as int64 too. */
+function id64(text: string): Uint8Array {
+  const bytes = new Uint8Array(createHash('sha256').update(text).digest().subarray(0, 8))
+  bytes[0] = (bytes[0] ?? 0) & 0x7f
+  return bytes
+}
+
+/** Placeholder */
+function checkpointStore(_host: Host, _directory: string): PeersSetup['checkpoints'] {
+  return { openForSending: () => undefined, openForReceiving: () => 'no' }
 }
 
 function listenOptions(

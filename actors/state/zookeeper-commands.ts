@@ -61,6 +61,15 @@ export class CommandHeader {
     this.identitiesStart = start + commandHeaderBytes
     this.body = this.identitiesStart + this.identitiesLength
   }
+
+  /** What a read needs of it: reads are many, and no session decides about them. */
+  readOfRequest(bytes: Uint8Array): void {
+    this.operation = ((bytes[0]! << 24) >> 16) | bytes[1]!
+    this.identitiesLength = (bytes[2]! << 8) | bytes[3]!
+    this.xid = (bytes[4]! << 24) | (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!
+    this.identitiesStart = commandHeaderBytes
+    this.body = commandHeaderBytes + this.identitiesLength
+  }
 }
 
 /** Who sends commands. */

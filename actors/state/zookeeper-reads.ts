@@ -29,7 +29,7 @@ export function runRead(work: Work, read: Read): void {
 
 function begin(work: Work, { stream, connection, request }: Read): void {
   const { world, header, reader, answer, writes } = work
-  header.read(new DataView(request.buffer, request.byteOffset, request.byteLength), 0)
+  header.readOfRequest(request)
   reader.reset(request, header.body, request.length)
   answer.emitter = world.emitter
   answer.stream = stream

@@ -4,14 +4,20 @@
  * znode watches and streaming key watches each have their own index.
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
+import { unreachable } from '../../runtime/invariant.ts'
+import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
+import { encodeHistoryRequest } from '../state/etcd-commands.ts'
 import { stream } from '../state/messages.ts'
 import { KeyWatches } from './key-watches.ts'
-import type { WatchesMessage } from './messages.ts'
+import type { KeyStream, ReplyMessage, WatchesMessage } from './messages.ts'
 import { ZnodeWatches } from './znode-watches.ts'
 
 export interface WatchesSetup {
+  /** etcd's header fields, 8 bytes each, big-endian. */
+  readonly clusterId: Uint8Array
+  readonly memberId: Uint8Array
   /** A key watch that asked for progress and had no events hears of it this often. */
   readonly progressMillis: number
 }
@@ -22,6 +28,8 @@ export const watchesActor: Definition<WatchesMessage, WatchesSetup> = {
   ...directory.watches,
   start(context, setup) {
     const watches = new Watches(context, setup)
+    context.every(tickMillis, { kind: 'tick' })
+    context.onRoundEnd(() => watches.flush())
     return message => watches.handle(message)
   },
 }
@@ -33,48 +41,97 @@ class Watches {
   readonly #znodes: ZnodeWatches
   readonly #keys: KeyWatches
   #registrations = 0
-  /** What the state machine was told last, so that it is told of changes only. */
+  /** Whether the state machine has been told that nobody watches. */
   #znodesIdle = true
   #keysIdle = true
 
   constructor(context: Context<WatchesMessage>, setup: WatchesSetup) {
     this.#context = context
-    this.#zookeeper = context.find(directory.zookeeper)
-    this.#etcd = context.find(directory.etcd)
+    this.#zookeeper = context.find<GatewayMessage>(directory.zookeeper)
+    this.#etcd = context.find<GatewayMessage>(directory.etcd)
     this.#znodes = new ZnodeWatches({
       event: (connection, body) =>
         this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body }),
     })
-    this.#keys = new KeyWatches()
-    void setup
-    context.every(tickMillis, { kind: 'tick' })
+    const state = context.find(directory.state)
+    this.#keys = new KeyWatches({
+      ...setup,
+      send: (connection, tag, body) => this.#etcd.tell({ kind: 'event', connection, tag, body }),
+      askHistory: (id, firstRevision, revisionsMax) => {
+        const request = encodeHistoryRequest(firstRevision, revisionsMax)
+        const read = { stream: stream.etcd, connection: 0, tag: id, after: 0, position: 0, request }
+        state.tell({ kind: 'read', ...read })
+      },
+    })
   }
 
   handle(message: WatchesMessage): void {
     switch (message.kind) {
       case 'reply':
-        if (message.stream === stream.zookeeper) this.#zookeeper.tell(message)
-        else this.#etcd.tell(message)
-        return
+        return this.#passOn(message)
       case 'znodeChanged':
         this.#znodes.changed(message)
-        return this.#tellIdle()
+        return
       case 'znodeWatch':
         this.#registrations += 1
         this.#znodesIdle = false
         return this.#znodes.register(message)
       case 'znodeIdentities':
         return this.#znodes.identify(message.connection, message.identities)
-      default:
+      case 'keysChanged':
+        return this.#keys.changed(message)
+      case 'keyWatch':
+        this.#registrations += 1
+        this.#keysIdle = false
+        return this.#keys.register(message)
+      case 'keyHistory':
+        return this.#keys.history(message)
+      case 'keyStream':
+        return this.#keyStream(message)
+      case 'connectionClosed':
+        if (message.stream === stream.zookeeper) this.#znodes.close(message.connection)
+        else this.#keys.connectionClosed(message.connection)
         return
+      case 'status':
+        return this.#answerStatus(message.replyTo, message.id)
+      case 'tick':
+        return this.#keys.tick(this.#context.host.clock.monotonicMillis())
+      default:
+        return unreachable(message)
     }
   }
 
-  /** Nobody watches any more: the state machine need not build events. */
-  #tellIdle(): void {
-    if (this.#znodesIdle || this.#znodes.count > 0) return
-    this.#znodesIdle = true
+  flush(): void {
+    this.#keys.flush()
+    if (!this.#znodesIdle && this.#znodes.count === 0) this.#znodesIdle = this.#tellIdle(false)
+    if (!this.#keysIdle && this.#keys.count === 0) this.#keysIdle = this.#tellIdle(true)
+  }
+
+  #passOn(reply: ReplyMessage): void {
+    if (reply.stream === stream.zookeeper) return this.#zookeeper.tell(reply)
+    if (this.#keys.hasStreams(reply.connection)) this.#keys.flush()
+    this.#etcd.tell(reply)
+  }
+
+  #keyStream({ connection, tag, change }: KeyStream): void {
+    if (change === 'closed') this.#keys.streamClosed(connection, tag)
+    else this.#keys.setHeld(connection, tag, change === 'held')
+  }
+
+  /** The state machine need not build events any more, unless a registration is on its way. */
+  #tellIdle(keys: boolean): true {
     const registrations = this.#registrations
-    this.#context.find(directory.state).tell({ kind: 'unwatched', keys: false, registrations })
+    this.#context.find(directory.state).tell({ kind: 'unwatched', keys, registrations })
+    return true
+  }
+
+  #answerStatus(replyTo: string, id: number): void {
+    const json = JSON.stringify({
+      watches: this.#znodes.count + this.#keys.count,
+      znodeWatches: this.#znodes.count,
+      keyWatches: this.#keys.count,
+    })
+    const answer: StatusAnswer = { kind: 'statusAnswer', from: 'watches', id, json }
+    this.#context.find<StatusAnswer>({ name: replyTo }).tell(answer)
   }
 }

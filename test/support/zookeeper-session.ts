@@ -73,6 +73,11 @@ export class ZookeeperSession {
     this.#dial()
   }
 
+  /** Index of the endpoint in use, counted on at every dial. */
+  get at(): number {
+    return this.#at
+  }
+
   get id(): bigint {
     return this.#id
   }

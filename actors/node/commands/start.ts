@@ -2,12 +2,16 @@
  * `quorate start`: one node in the foreground. Takes the data directory, starts the threads, serves
  * until a signal, then hands over leadership, lets the threads flush, and exits 0.
  */
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { systemClock } from '../../../runtime/clock.ts'
+import type { Host } from '../../../runtime/host.ts'
 import { createLogger, type Logger } from '../../../runtime/log.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads } from '../../../runtime/threads.ts'
-import { openNodeDirectory } from '../../../storage/data-directory.ts'
+import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
+import { lockDirectory } from '../../../storage/directory-lock.ts'
 import { startAdmin } from '../admin.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
@@ -29,9 +33,10 @@ export async function start(options: { config: string }): Promise<void> {
     wallMillis: systemClock.wallMillis,
     fields: { node: config.node },
   })
-  const directory = await openDirectory(config)
-  const setup = nodeSetup(config, directory)
   const jobs = createJobPool(jobThreadsMax)
+  const host = mainHost(jobs)
+  const directory = await ownDirectory(config, host)
+  const setup = nodeSetup(config, directory.data)
   const placement = placementOf(config)
   const common = {
     placement,
@@ -51,7 +56,6 @@ export async function start(options: { config: string }): Promise<void> {
   const controlSetup: ControlSetup = {}
   system.spawn(controlActor, 'control', controlSetup)
   const control = controlSetup.control as Control
-  router.open()
   const threads = await startThreads({
     common,
     module: new URL('../thread.ts', import.meta.url),
@@ -63,6 +67,7 @@ export async function start(options: { config: string }): Promise<void> {
     onThreadLost: () => 'stop',
     onLost: (thread, error) => fatal(log, `thread ${thread} was lost`, error),
   }).catch((error: Error) => fatal(log, 'the node could not start', error))
+  router.open()
   const admin = await startAdmin(config, control)
   const stop = async (): Promise<void> => {
     log.info('stopping')
@@ -85,9 +90,22 @@ export async function start(options: { config: string }): Promise<void> {
   announceReady(control, log, config)
 }
 
-async function openDirectory(config: Config): ReturnType<typeof openNodeDirectory> {
+interface OwnedDirectory {
+  readonly data: DataDirectory
+  readonly release: () => void
+}
+
+/** The directory is this process's before anything in it is looked at (DESIGN.md D21). */
+async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory> {
+  const path = resolve(config.dataDirectory)
+  const journalPath = config.logDirectory === undefined ? undefined : resolve(config.logDirectory)
   try {
-    return await openNodeDirectory(config.dataDirectory)
+    mkdirSync(path, { recursive: true })
+    const lock = await lockDirectory(path)
+    const { disk, random } = host
+    const { segmentBytes } = config.journal
+    const data = openDataDirectory({ disk, random, path, journalPath, segmentBytes })
+    return { data, release: () => lock.release() }
   } catch (error) {
     throw new CommandError((error as Error).message)
   }

@@ -1,0 +1,159 @@
+/**
+ * What the admin port answers: GET /ready (a linearizable read), /health, /status, /members,
+ * /metrics; POST /members and /transfer. Errors are JSON with one sentence.
+ */
+import {
+  type AdminRequest,
+  type AdminResponse,
+  type AdminServer,
+  startAdminServer,
+} from '../../transport/admin/admin-server.ts'
+import type { MembershipChange } from '../consensus/interface.ts'
+import type { Config } from './config-schema.ts'
+import type { Control } from './control-actor.ts'
+
+type Answer = (response: AdminResponse) => void
+
+export function startAdmin(config: Config, control: Control): Promise<AdminServer> {
+  const { host, port } = config.listeners.admin
+  const routes = new Routes(config, control)
+  return startAdminServer({
+    host,
+    port,
+    handle: (request, answer) => routes.handle(request, answer),
+  })
+}
+
+class Routes {
+  readonly #config: Config
+  readonly #control: Control
+
+  constructor(config: Config, control: Control) {
+    this.#config = config
+    this.#control = control
+  }
+
+  handle(request: AdminRequest, answer: Answer): void {
+    switch (`${request.method} ${request.path}`) {
+      case 'GET /ready':
+      case 'GET /health':
+        return this.#control.ready(error => {
+          if (error === undefined) json(answer, 200, { health: true })
+          else json(answer, 503, { health: false, error })
+        })
+      case 'GET /status':
+        return this.#control.status(
+          ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper'],
+          values => json(answer, 200, { node: this.#config.node, ...values }),
+        )
+      case 'GET /members':
+        return this.#members(answer)
+      case 'POST /members':
+        return this.#changeMembers(request, answer)
+      case 'POST /transfer':
+        return this.#transfer(request, answer)
+      default:
+        return json(answer, 404, { error: `no ${request.method} ${request.path}` })
+    }
+  }
+
+  #members(answer: Answer): void {
+    this.#control.status(['consensus'], ({ consensus }) => {
+      const { membership } = consensus as { membership?: Record<string, StatusMember[]> }
+      const { voters = [], learners = [], outgoing = [] } = membership ?? {}
+      const roles = [
+        ['voter', voters],
+        ['learner', learners],
+        ['leaving', outgoing.filter(one => !voters.some(voter => voter.node === one.node))],
+      ] as const
+      const rows = roles.flatMap(([role, members]) =>
+        members.map(({ node, address, store }) => ({
+          name: this.#nameOf(node),
+          id: node,
+          peer: address,
+          role,
+          store,
+        })),
+      )
+      json(answer, 200, rows)
+    })
+  }
+
+  #changeMembers(request: AdminRequest, answer: Answer): void {
+    const asked = parseChange(request.body)
+    if (typeof asked === 'string') return json(answer, 400, { error: asked })
+    const node = this.#idOf(asked.node)
+    if (node === undefined) return json(answer, 400, { error: `"${asked.node}" is no node` })
+    const change = this.#changeOf(asked, node)
+    if (typeof change === 'string') return json(answer, 400, { error: change })
+    this.#control.changeMembership(Buffer.from(JSON.stringify(change)), error => {
+      if (error === undefined) this.#members(answer)
+      else json(answer, 409, { error })
+    })
+  }
+
+  #changeOf({ change, peer, store }: AskedChange, node: number): MembershipChange | string {
+    const known = this.#config.cluster.members.find(member => member.id === node)
+    const member = { node, store: store ?? '', address: peer ?? known?.peer ?? '' }
+    switch (change) {
+      case 'promote':
+      case 'remove':
+        return { kind: change, node }
+      case 'add':
+      case 'replace':
+        if (member.address === '') return `where the others reach ${node} is missing (--peer)`
+        return { kind: change === 'add' ? 'addLearner' : 'replace', member }
+      default:
+        return `"${change}" is no change; add, promote, replace or remove`
+    }
+  }
+
+  #transfer(request: AdminRequest, answer: Answer): void {
+    const { node } = JSON.parse(request.body || '{}') as { node?: unknown }
+    const target = this.#idOf(String(node))
+    if (target === undefined) return json(answer, 400, { error: `"${node}" is no node` })
+    this.#control.transfer(target, error => {
+      if (error === undefined) json(answer, 200, { leader: target })
+      else json(answer, 409, { error })
+    })
+  }
+
+  #idOf(node: string): number | undefined {
+    const byName = this.#config.cluster.members.find(member => member.name === node)
+    if (byName !== undefined) return byName.id
+    const id = Number(node)
+    return Number.isInteger(id) && id > 0 ? id : undefined
+  }
+
+  #nameOf(node: number): string {
+    return this.#config.cluster.members.find(member => member.id === node)?.name ?? `node ${node}`
+  }
+}
+
+interface StatusMember {
+  readonly node: number
+  readonly address: string
+  readonly store: string
+}
+
+interface AskedChange {
+  readonly change: string
+  readonly node: string
+  readonly peer?: string
+  readonly store?: string
+}
+
+function parseChange(body: string): AskedChange | string {
+  try {
+    const asked = JSON.parse(body) as AskedChange
+    return typeof asked.change === 'string' && typeof asked.node === 'string'
+      ? asked
+      : 'change and node are needed'
+  } catch (error) {
+    return `not JSON: ${(error as Error).message}`
+  }
+}
+
+function json(answer: Answer, status: number, value: unknown): void {
+  answer({ status, body: `${JSON.stringify(value)}\n` })
+}

@@ -1,0 +1,170 @@
+/**
+ * A real cluster on loopback for tests: one process a node, on ports of its own, that can be killed,
+ * paused and started again. Everything lies in one temporary directory and goes with `stop`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { requestAdmin } from '../../actors/node/admin-client.ts'
+import type { NodeStatus } from '../../actors/node/status.ts'
+import type { Endpoint } from './zookeeper-session.ts'
+
+export interface ClusterOptions {
+  readonly nodeCount?: number
+  /** Node i listens on portBase + i (ZooKeeper), + 10 + i (etcd), + 20 + i (admin), + 30 + i (peers). */
+  readonly portBase: number
+  /** Merged into every node's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+const readyMillisMax = 30_000
+const main = fileURLToPath(new URL('../../actors/node/main.ts', import.meta.url))
+
+export class LocalCluster {
+  readonly directory = mkdtempSync(join(tmpdir(), 'quorate-test-'))
+  readonly nodes: readonly number[]
+  readonly #options: ClusterOptions
+  readonly #processes = new Map<number, ChildProcess>()
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.nodes = Array.from({ length: options.nodeCount ?? 3 }, (_, at) => at + 1)
+    for (const node of this.nodes) this.#writeConfig(node)
+  }
+
+  zookeeper(node: number): Endpoint {
+    return { host: '127.0.0.1', port: this.#options.portBase + node }
+  }
+
+  etcd(node: number): Endpoint {
+    return { host: '127.0.0.1', port: this.#options.portBase + 10 + node }
+  }
+
+  admin(node: number): string {
+    return `127.0.0.1:${this.#options.portBase + 20 + node}`
+  }
+
+  configFile(node: number): string {
+    return join(this.directory, `node${node}.yaml`)
+  }
+
+  dataDirectory(node: number): string {
+    return join(this.directory, `node${node}`)
+  }
+
+  /** What the node has printed since the beginning, over all its processes. */
+  output(node: number): string {
+    return readFileSync(this.#logFile(node), 'utf8')
+  }
+
+  async startAll(): Promise<void> {
+    for (const node of this.nodes) this.start(node)
+    for (const node of this.nodes) await this.untilReady(node)
+  }
+
+  start(node: number): ChildProcess {
+    const child = spawn(process.execPath, [main, 'start', '--config', this.configFile(node)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (text: Buffer) => appendFileSync(this.#logFile(node), text))
+    }
+    this.#processes.set(node, child)
+    return child
+  }
+
+  /** Ready is a linearizable read answered. */
+  async untilReady(node: number): Promise<void> {
+    const deadline = performance.now() + readyMillisMax
+    for (;;) {
+      const answer = await requestAdmin(this.admin(node), 'GET', '/ready').catch(() => undefined)
+      if (answer?.status === 200) return
+      const child = this.#processes.get(node)
+      if (child?.exitCode != null || performance.now() > deadline) {
+        throw new Error(`node ${node} is not ready:\n${this.output(node).slice(-3000)}`)
+      }
+      await sleep(20)
+    }
+  }
+
+  async status(node: number): Promise<NodeStatus> {
+    const { status, text } = await requestAdmin(this.admin(node), 'GET', '/status')
+    if (status !== 200) throw new Error(`HTTP ${status}: ${text}`)
+    return JSON.parse(text) as NodeStatus
+  }
+
+  /** The node that leads, as the others see it. */
+  async leader(): Promise<number> {
+    for (;;) {
+      for (const node of this.nodes) {
+        const status = await this.status(node).catch(() => undefined)
+        if (status !== undefined && status.consensus.leader !== 0) return status.consensus.leader
+      }
+      await sleep(20)
+    }
+  }
+
+  pid(node: number): number {
+    const pid = this.#processes.get(node)?.pid
+    if (pid === undefined) throw new Error(`node ${node} does not run`)
+    return pid
+  }
+
+  /** Sends a signal and, if it ends the process, waits for the end. Returns the exit code. */
+  async signal(node: number, signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#processes.get(node)
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+      child.kill(signal)
+      return null
+    }
+    const ended = new Promise<number | null>(resolve => child.on('exit', code => resolve(code)))
+    child.kill(signal)
+    return await ended
+  }
+
+  /** All nodes at one applied position, and their state hashes there. */
+  async settledHashes(): Promise<string[]> {
+    for (;;) {
+      const all = await Promise.all(this.nodes.map(node => this.status(node)))
+      const [first] = all
+      if (all.every(one => one.state.applied === first?.state.applied))
+        return all.map(one => one.state.hash)
+      await sleep(50)
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map(node => this.signal(node, 'SIGKILL')))
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  #logFile(node: number): string {
+    return join(this.directory, `node${node}.log`)
+  }
+
+  #writeConfig(node: number): void {
+    const { portBase, config } = this.#options
+    const host = '127.0.0.1'
+    const members = this.nodes.map(id => ({
+      name: `node${id}`,
+      id,
+      peer: `${host}:${portBase + 30 + id}`,
+    }))
+    const listeners = {
+      zookeeper: { host, port: portBase + node },
+      etcd: { host, port: portBase + 10 + node },
+      admin: { host, port: portBase + 20 + node },
+    }
+    const own = { node: `node${node}`, dataDirectory: this.dataDirectory(node), listeners }
+    const cluster = { name: `test-${portBase}`, members }
+    writeFileSync(this.configFile(node), JSON.stringify({ ...own, cluster, ...config }, null, 2))
+    writeFileSync(this.#logFile(node), '')
+  }
+}
+
+export function sleep(millis: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, millis))
+}
