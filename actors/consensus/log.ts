@@ -1,6 +1,6 @@
 /**
  * The part of the log that is in memory: entries concatenated in slabs, and one number an entry, its
- * address. No object an entry. A byte that was written once is never written again (truncation
+ * address. No object an entry. A byte is not written again before it is compacted away (truncation
  * only moves on), so batches are views that may be sent, persisted and applied at leisure.
  */
 import { entryHeaderBytes, entryKind, offset, readUint64, writeUint64 } from './entry.ts'
@@ -10,6 +10,8 @@ import { invariant } from './invariant.ts'
 
 export const slabBytes = 1024 * 1024
 const ringEntriesMin = 1024
+/** Fresh memory costs more than what is written to it, so some slabs that were compacted serve again. */
+const spareSlabsMax = 16
 
 /** A slab serves the addresses from `base` on; a batch larger than slabBytes gets a slab of its own. */
 interface Slab {
@@ -28,6 +30,9 @@ export class Log {
   #mask = ringEntriesMin - 1
   readonly #epochs: EpochRuns
   #slabs: Slab[] = []
+  readonly #spares: Uint8Array[] = []
+  /** Positions that do not follow the one before in memory: a slab begins, or truncation left a gap. */
+  readonly #breaks: number[] = []
   /** Where the next entry goes. */
   #head = 0
   readonly #membershipsSeen: number[] = []
@@ -106,17 +111,13 @@ export class Log {
   /** Appends and stamps entries of the leader's own epoch: position, epoch, and time where there is none. */
   propose(entries: Uint8Array, count: number, epoch: number, now: number): void {
     invariant(count > 0, 'a proposal has entries')
-    const first = this.#last + 1
-    this.#copy(entries, count)
-    this.#epochs.append(first, epoch)
-    for (let position = first; position <= this.#last; position++) this.#stamp(position, epoch, now)
+    this.#epochs.append(this.#last + 1, epoch)
+    this.#copy(entries, count, epoch, now)
   }
 
   /** Appends entries that a leader stamped; the first follows the last of this log. */
   append(entries: Uint8Array, count: number): void {
-    const first = this.#last + 1
-    this.#copy(entries, count)
-    for (let position = first; position <= this.#last; position++) this.#takeStamp(position)
+    this.#copy(entries, count, 0, 0)
   }
 
   /** Positions of the membership entries that came by `append` since the last call. */
@@ -130,6 +131,8 @@ export class Log {
     if (from > this.#last) return
     this.#last = from - 1
     this.#epochs.truncate(from)
+    while (this.#breaks.length > 0 && this.#breaks[this.#breaks.length - 1]! >= from) this.#breaks.pop()
+    this.#breaks.push(from)
     if (this.#last > this.#base) this.#lastTime = this.timeAt(this.#last)
   }
 
@@ -139,6 +142,7 @@ export class Log {
     if (position <= this.#base) return
     this.#base = position
     this.#epochs.compact(position)
+    while (this.#breaks.length > 0 && this.#breaks[0]! <= position + 1) this.#breaks.shift()
     const oldest = position === this.#last ? this.#head : this.#startOf(position + 1)
     this.#dropSlabsBelow(oldest)
   }
@@ -163,26 +167,31 @@ export class Log {
     invariant(first > this.#base && last <= this.#last, 'a batch lies inside the log')
     const start = this.#startOf(first)
     const slab = this.#slabAt(start)
-    const count = this.#fitting(
-      first,
-      last,
-      Math.min(start + bytesMax, slab.base + slab.bytes.length),
-    )
-    const end = this.#endOf(first + count - 1)
-    return { first, count, bytes: slab.bytes.subarray(start - slab.base, end - slab.base) }
+    const end = this.#lastWithin(first, Math.min(last, this.#runEnd(first)), start + bytesMax)
+    const bytes = slab.bytes.subarray(start - slab.base, this.#endOf(end) - slab.base)
+    return { first, count: end - first + 1, bytes }
   }
 
-  /** How many entries from `first` on end at or below `limit` without a gap that truncation left. */
-  #fitting(first: number, last: number, limit: number): number {
-    let position = first
-    let end = this.#endOf(position)
-    while (position < last && this.#startOf(position + 1) === end) {
-      const nextEnd = this.#endOf(position + 1)
-      if (nextEnd > limit) break
-      end = nextEnd
-      position++
+  /** The last position that follows `position` without a break. */
+  #runEnd(position: number): number {
+    const breaks = this.#breaks
+    let index = breaks.length
+    while (index > 0 && breaks[index - 1]! > position) index--
+    return index === breaks.length ? this.#last : breaks[index]! - 1
+  }
+
+  /** Within one run: the last position that ends at or below `limit`, but at least `first`. */
+  #lastWithin(first: number, last: number, limit: number): number {
+    if (this.#endOf(last) <= limit) return last
+    let low = first
+    let high = last
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if (this.#startOf(middle) <= limit) low = middle
+      else high = middle - 1
     }
-    return position - first + 1
+    // `low` starts within the limit and so those before it end there, but it ends beyond.
+    return Math.max(first, low - 1)
   }
 
   #startOf(position: number): number {
@@ -207,19 +216,23 @@ export class Log {
     return this.#slabs[index]!
   }
 
-  #copy(entries: Uint8Array, count: number): void {
+  /** Copies and indexes entries, then stamps them, or takes their stamps if `epoch` is 0. */
+  #copy(entries: Uint8Array, count: number, epoch: number, now: number): void {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     this.#growRing(this.#last - this.#base + count)
     let at = 0
     let runStart = 0
+    let runFirst = this.#last + 1
     let room = this.#room()
     for (let index = 0; index < count; index++) {
       const length = at + 4 <= entries.length ? view.getUint32(at, true) : 0
       invariant(length >= entryHeaderBytes && at + length <= entries.length, 'entries are whole')
       if (at + length - runStart > room) {
-        this.#copyRun(entries, runStart, at)
+        this.#copyRun(entries, runStart, at, runFirst, epoch, now)
         runStart = at
+        runFirst = this.#last + 1
         this.#newSlab(length)
+        this.#breaks.push(runFirst)
         room = this.#room()
       }
       this.#last++
@@ -227,17 +240,27 @@ export class Log {
       at += length
     }
     invariant(at === entries.length, 'a batch holds as many entries as it says')
-    this.#copyRun(entries, runStart, at)
+    this.#copyRun(entries, runStart, at, runFirst, epoch, now)
   }
 
-  #copyRun(entries: Uint8Array, from: number, to: number): void {
+  #copyRun(
+    entries: Uint8Array,
+    from: number,
+    to: number,
+    first: number,
+    epoch: number,
+    now: number,
+  ): void {
     if (from === to) return
     const slab = this.#slabs[this.#slabs.length - 1]!
-    slab.bytes.set(
-      from === 0 && to === entries.length ? entries : entries.subarray(from, to),
-      this.#head - slab.base,
-    )
+    const whole = from === 0 && to === entries.length
+    slab.bytes.set(whole ? entries : entries.subarray(from, to), this.#head - slab.base)
     this.#head += to - from
+    for (let position = first; position <= this.#last; position++) {
+      const at = this.#starts[position & this.#mask]! - slab.base
+      if (epoch === 0) this.#takeStamp(slab, at, position)
+      else this.#stamp(slab, at, position, epoch, now)
+    }
   }
 
   #room(): number {
@@ -248,7 +271,8 @@ export class Log {
   #newSlab(bytesMin: number): void {
     const slab = this.#slabs[this.#slabs.length - 1]
     const base = slab === undefined ? this.#head : slab.base + slab.bytes.length
-    const bytes = new Uint8Array(Math.max(slabBytes, bytesMin))
+    const spare = bytesMin <= slabBytes ? this.#spares.pop() : undefined
+    const bytes = spare ?? new Uint8Array(Math.max(slabBytes, bytesMin))
     this.#slabs.push({ base, bytes, view: new DataView(bytes.buffer) })
     this.#head = base
   }
@@ -256,7 +280,10 @@ export class Log {
   #dropSlabsBelow(address: number): void {
     let count = 0
     while (count < this.#slabs.length - 1 && this.#slabs[count + 1]!.base <= address) count++
-    if (count > 0) this.#slabs.splice(0, count)
+    if (count === 0) return
+    for (const { bytes } of this.#slabs.splice(0, count)) {
+      if (bytes.length === slabBytes && this.#spares.length < spareSlabsMax) this.#spares.push(bytes)
+    }
   }
 
   #growRing(entries: number): void {
@@ -271,25 +298,21 @@ export class Log {
     this.#mask = size - 1
   }
 
-  #stamp(position: number, epoch: number, now: number): void {
-    const start = this.#starts[position & this.#mask]!
-    const slab = this.#slabAt(start)
-    const at = start - slab.base
-    const stamped = readUint64(slab.view, at + offset.time)
+  #stamp(slab: Slab, at: number, position: number, epoch: number, now: number): void {
+    const { view } = slab
+    const stamped = readUint64(view, at + offset.time)
     const time = stamped === 0 ? Math.max(now, this.#lastTime) : stamped
     if (time > this.#lastTime) this.#lastTime = time
-    writeUint64(slab.view, at + offset.position, position)
-    writeUint64(slab.view, at + offset.epoch, epoch)
-    if (stamped === 0) writeUint64(slab.view, at + offset.time, time)
+    writeUint64(view, at + offset.position, position)
+    writeUint64(view, at + offset.epoch, epoch)
+    if (stamped === 0) writeUint64(view, at + offset.time, time)
   }
 
-  #takeStamp(position: number): void {
-    const start = this.#starts[position & this.#mask]!
-    const slab = this.#slabAt(start)
-    const at = start - slab.base
-    invariant(readUint64(slab.view, at + offset.position) === position, 'positions are dense')
-    this.#epochs.append(position, readUint64(slab.view, at + offset.epoch))
-    const time = readUint64(slab.view, at + offset.time)
+  #takeStamp(slab: Slab, at: number, position: number): void {
+    const { view } = slab
+    invariant(readUint64(view, at + offset.position) === position, 'positions are dense')
+    this.#epochs.append(position, readUint64(view, at + offset.epoch))
+    const time = readUint64(view, at + offset.time)
     if (time > this.#lastTime) this.#lastTime = time
     if (slab.bytes[at + offset.kind] === entryKind.membership) this.#membershipsSeen.push(position)
   }

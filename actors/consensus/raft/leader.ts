@@ -89,6 +89,7 @@ export function flushLeader(state: RaftState): void {
   const confirming = state.reads.startRound()
   for (const peer of state.peers.values()) supply(state, peer, confirming || state.heartbeatDue)
   state.heartbeatDue = false
+  if (state.reads.count === 0) return
   state.reads.confirmed(state.membership, state.confirmed, (id, position) => {
     state.effects.push({ kind: 'readReady', id, position })
   })

@@ -5,6 +5,7 @@ import type {
   Effect,
   Event,
   MachineStatus,
+  Membership,
   PeerStatus,
   StepMachine,
   WaitingReason,
@@ -26,12 +27,13 @@ import { formationPersisted, receiveFormation, startFormation, tickFormation } f
 import { flushLeader, propose, receiveAppendReply, tickLeader } from './leader.ts'
 import type { RaftMessage } from './messages.ts'
 import { becomeFollower } from './roles.ts'
-import { type RaftSetup, RaftState } from './state.ts'
+import { type RaftRole, type RaftSetup, RaftState } from './state.ts'
 import { requestTransfer } from './transfer.ts'
 
 export class Raft implements StepMachine<RaftMessage> {
   readonly #state: RaftState
-  #roleTold = ''
+  #told: Told = { role: 'follower', epoch: 0, leader: 0, formed: false, membership: undefined }
+  #shown = ''
 
   constructor(setup: RaftSetup) {
     this.#state = new RaftState(setup)
@@ -72,14 +74,27 @@ export class Raft implements StepMachine<RaftMessage> {
   }
 
   #tellRole(): void {
-    const state = this.#state
-    const role = state.shownRole
-    const told = `${role} ${state.epoch} ${state.leader}`
-    if (told === this.#roleTold) return
-    this.#roleTold = told
-    state.effects.push({ kind: 'roleChanged', role, epoch: state.epoch, leader: state.leader })
-    tellWaiting(state)
+    const told = this.#told
+    const { role, epoch, leader, formed, membership } = this.#state
+    const same = role === told.role && epoch === told.epoch && leader === told.leader
+    if (same && formed === told.formed && membership === told.membership) return
+    this.#told = { role, epoch, leader, formed, membership }
+    const shown = `${this.#state.shownRole} ${epoch} ${leader}`
+    if (shown !== this.#shown) {
+      this.#shown = shown
+      this.#state.effects.push({ kind: 'roleChanged', role: this.#state.shownRole, epoch, leader })
+    }
+    tellWaiting(this.#state)
   }
+}
+
+/** What the role that is shown depends on. */
+interface Told {
+  readonly role: RaftRole
+  readonly epoch: number
+  readonly leader: number
+  readonly formed: boolean
+  readonly membership: Membership | undefined
 }
 
 function apply(state: RaftState, event: Event<RaftMessage>): void {
@@ -187,7 +202,7 @@ function checkpointed(state: RaftState, position: number): void {
  * forgotten. One that ends before or differs starts anew.
  */
 function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
-  if (mark.position <= state.commit || state.role === 'leader') return
+  if (mark.position <= state.commit) return
   // Whoever led before that epoch has nothing to say about the log any more.
   if (mark.epoch > state.epoch) becomeFollower(state, mark.epoch, 0)
   const { log } = state
@@ -201,6 +216,8 @@ function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
 }
 
 function startAnew(state: RaftState, mark: CheckpointMark): void {
+  // A leader has all that is committed, so one that lacks it has been followed by another.
+  if (state.role === 'leader') becomeFollower(state, state.epoch, 0)
   state.log = new Log(mark.position, mark.epoch, mark.time)
   state.memberships = new MembershipHistory(decodeMembership(mark.membership), mark.position)
   state.persistence.reset(mark.position)
