@@ -45,6 +45,16 @@ export interface SegmentRecord {
   readonly format: number
   readonly store: Uint8Array
   readonly segment: number
+  /** No entry before this segment counts that has a higher position: recovery may begin here. */
+  readonly highestBefore: number
+}
+
+export function readSegmentRecord(view: DataView, start: number): Omit<SegmentRecord, 'store'> {
+  return {
+    format: view.getUint32(start, true),
+    segment: readUint64(view, start + 4),
+    highestBefore: readUint64(view, start + 12),
+  }
 }
 
 export const storeIdBytes = 16
@@ -68,12 +78,20 @@ export function writeUint64(view: DataView, offset: number, value: number): void
 
 /** A batch under construction; records may still be added after `finish`, which then is called again. */
 export class BatchBuffer {
-  #bytes = new Uint8Array(initialBytes)
-  #view = new DataView(this.#bytes.buffer)
-  #words = new Int32Array(this.#bytes.buffer)
+  readonly #initialBytes: number
+  #bytes: Uint8Array<ArrayBuffer>
+  #view: DataView
+  #words: Int32Array
   #end = headerBytes
   /** Checksum of the batch as last finished. */
   checksum = 0
+
+  constructor(initialBytes = initialBytesDefault) {
+    this.#initialBytes = initialBytes
+    this.#bytes = new Uint8Array(initialBytes)
+    this.#view = new DataView(this.#bytes.buffer)
+    this.#words = new Int32Array(this.#bytes.buffer)
+  }
 
   get isEmpty(): boolean {
     return this.#end === headerBytes
@@ -86,14 +104,15 @@ export class BatchBuffer {
 
   clear(): void {
     this.#end = headerBytes
-    if (this.#bytes.length > keptBytesMax) this.#allocate(initialBytes)
+    if (this.#bytes.length > keptBytesMax) this.#allocate(this.#initialBytes)
   }
 
   segment(record: SegmentRecord): void {
-    const start = this.#record(recordType.segment, 12 + storeIdBytes)
+    const start = this.#record(recordType.segment, 20 + storeIdBytes)
     this.#view.setUint32(start, record.format, true)
     writeUint64(this.#view, start + 4, record.segment)
-    this.#bytes.set(record.store, start + 12)
+    writeUint64(this.#view, start + 12, record.highestBefore)
+    this.#bytes.set(record.store, start + 20)
   }
 
   entries(bytes: Uint8Array): void {
@@ -167,7 +186,7 @@ export class BatchBuffer {
   }
 }
 
-const initialBytes = 256 * 1024
+const initialBytesDefault = 256 * 1024
 /** A buffer that one large batch has blown up is given back. */
 const keptBytesMax = 4 * 1024 * 1024
 export const recordHeadBytes = 8

@@ -13,7 +13,13 @@ import {
   recordsOf,
   type SegmentImage,
 } from './journal-reader.ts'
-import { journalFormat, readUint64, recordType, storeTag } from './journal-record.ts'
+import {
+  journalFormat,
+  readSegmentRecord,
+  readUint64,
+  recordType,
+  storeTag,
+} from './journal-record.ts'
 import { RecoveredLog } from './recovered-log.ts'
 import { type ClosedSegment, listSegments, readSegment, segmentPath } from './segment.ts'
 
@@ -76,7 +82,7 @@ class Recovery {
     const { disk, directory } = this.#options
     const found = listSegments(disk, directory)
     this.#leftovers.push(...found.unfinished.map(name => `${directory}/${name}`))
-    const sequences = this.#contiguous(found.sequences)
+    const sequences = this.#fromNeeded(this.#contiguous(found.sequences))
     let index = 0
     let image = this.#read(sequences[0])
     if (image === undefined) return { kind: 'empty', leftovers: this.#leftovers }
@@ -104,6 +110,39 @@ class Recovery {
       this.#leftovers.push(segmentPath(this.#options.directory, sequence))
     }
     return sequences.slice(Math.max(0, start))
+  }
+
+  /** Whole segments that the checkpoint covers are not read: the chain may begin at any segment. */
+  #fromNeeded(sequences: number[]): number[] {
+    for (let index = sequences.length - 1; index > 0; index--) {
+      const highest = this.#highestBefore(sequences[index]!)
+      if (highest === undefined || highest > this.#options.position) continue
+      for (const sequence of sequences.slice(0, index)) this.#skip(sequence, highest)
+      return sequences.slice(index)
+    }
+    return sequences
+  }
+
+  /** What the opening of a segment says; nothing where it is not intact. */
+  #highestBefore(sequence: number): number | undefined {
+    const { disk, directory } = this.#options
+    const image = readSegment(disk, segmentPath(directory, sequence), openingBytesMax)
+    const header = readHeader(image, 0)
+    if (header === undefined) return undefined
+    const chain = { ...this.#chain, sequence: header.sequence, checksum: header.previous }
+    const batch = readBatch(image, 0, chain)
+    if (batch.kind !== 'records') return undefined
+    for (const { type, start } of recordsOf(image, 0, batch.recordsEnd)) {
+      if (type === recordType.segment) return readSegmentRecord(image.view, start).highestBefore
+    }
+    return undefined
+  }
+
+  #skip(sequence: number, positionMax: number): void {
+    const path = segmentPath(this.#options.directory, sequence)
+    const file = this.#options.disk.open(path, 'read')
+    this.#closed.push({ sequence, path, sizeBytes: file.sizeBytes(), positionMax })
+    file.close()
   }
 
   #read(sequence: number | undefined): SegmentImage | undefined {
@@ -155,10 +194,11 @@ class Recovery {
         this.#hardState = image.bytes.slice(start, start + length)
       else if (type === recordType.reset) log.reset(readUint64(image.view, start))
       else if (type === recordType.segment) {
-        const format = image.view.getUint32(start, true)
-        if (format > journalFormat) throw newerFormat(this.#options.directory, format)
-        const named = readUint64(image.view, start + 4)
-        if (named !== segment) return `segment ${named} under the name of ${segment}`
+        const opening = readSegmentRecord(image.view, start)
+        if (opening.format > journalFormat)
+          throw newerFormat(this.#options.directory, opening.format)
+        if (opening.segment !== segment)
+          return `segment ${opening.segment} under the name of ${segment}`
       } else return `unknown record type ${type}`
     }
     return ''
@@ -228,6 +268,9 @@ class Recovery {
     return { kind: 'damaged', path: segmentPath(this.#options.directory, segment), offset, reason }
   }
 }
+
+/** Much more than an opening has. */
+const openingBytesMax = 16 * 1024
 
 interface Replayed {
   readonly kind: 'replayed'

@@ -109,8 +109,8 @@ export function createFirstSegment(
   segmentBytes: number,
 ): void {
   const path = segmentPath(directory, 1)
-  const opening = new BatchBuffer()
-  opening.segment({ format: journalFormat, store, segment: 1 })
+  const opening = new BatchBuffer(openingBytes)
+  opening.segment({ format: journalFormat, store, segment: 1, highestBefore: 0 })
   try {
     prepareSegment(disk, path, segmentBytes, true)
     const file = disk.open(path, 'write')
@@ -157,7 +157,7 @@ export class Journal {
   readonly #policy: SyncPolicy
   readonly #storeTag: number
   readonly #batch = new BatchBuffer()
-  readonly #small = new BatchBuffer()
+  readonly #small = new BatchBuffer(openingBytes)
   /** Ids of the batch that gathers, and of the one that is being synced. */
   #gathered: number[] = []
   #inFlight: number[] = []
@@ -180,9 +180,14 @@ export class Journal {
   #isResetGathered = false
   #isResetInFlight = false
   #mustTurn = false
-  /** Highest position in the batch that holds the reset. */
+  /** Of the batch that holds a reset: where it resets to, and its highest position after that. */
+  #resetPosition = 0
   #afterReset = 0
+  /** Of all entries that count. */
+  #highest: number
   #gatheredMax = 0
+  /** As last gathered, and as last written: only that one may open a segment. */
+  #gatheredHardState: Uint8Array
   #hardState: Uint8Array
   #compacted = 0
   /** After a failed write: up to here the current segment may hold parts of it. */
@@ -207,6 +212,8 @@ export class Journal {
     this.#closed = [...closed]
     this.#spare = spare
     this.#hardState = hardState
+    this.#gatheredHardState = hardState
+    this.#highest = Math.max(current.positionMax, ...closed.map(segment => segment.positionMax))
     invariant(
       options.segmentBytes >= segmentBytesMin,
       'a segment is not smaller than its least size',
@@ -228,7 +235,7 @@ export class Journal {
         'a hard state is small beside a segment',
       )
       this.#batch.hardState(hardState)
-      this.#hardState = hardState.slice()
+      this.#gatheredHardState = hardState.slice()
     }
   }
 
@@ -237,6 +244,7 @@ export class Journal {
     this.#batch.reset(position, epoch)
     this.#mustTurn = true
     this.#isResetGathered = true
+    this.#resetPosition = position
     this.#compacted = Math.max(this.#compacted, position)
     this.#gatheredMax = 0
   }
@@ -348,7 +356,9 @@ export class Journal {
     this.#sequence++
     this.#checksum = this.#batch.checksum
     this.#current.positionMax = Math.max(this.#current.positionMax, this.#gatheredMax)
+    this.#highest = Math.max(this.#highest, this.#gatheredMax)
     this.#afterReset = this.#gatheredMax
+    this.#hardState = this.#gatheredHardState
     this.#batch.clear()
     this.#swapIds()
     this.#sync(this.#current.file, 'batch')
@@ -408,8 +418,10 @@ export class Journal {
   /** The reset is durable: no entry before it counts any more. */
   #forgetOld(): void {
     this.#isResetInFlight = false
-    this.#closed = this.#closed.map(segment => ({ ...segment, positionMax: 0 }))
-    this.#current.positionMax = this.#afterReset
+    const position = this.#resetPosition
+    this.#closed = this.#closed.map(segment => ({ ...segment, positionMax: position }))
+    this.#highest = Math.max(position, this.#afterReset)
+    this.#current.positionMax = this.#highest
   }
 
   #full(): void {
@@ -504,7 +516,12 @@ export class Journal {
   #writeOpening(segment: Segment): void {
     const small = this.#small
     small.clear()
-    small.segment({ format: journalFormat, store: this.#options.store, segment: segment.sequence })
+    small.segment({
+      format: journalFormat,
+      store: this.#options.store,
+      segment: segment.sequence,
+      highestBefore: this.#highest,
+    })
     if (this.#hardState.length > 0) small.hardState(this.#hardState)
     segment.write(small.finish(batchKind.records, this.#sequence, this.#checksum, this.#storeTag))
     this.#sequence++
@@ -594,6 +611,8 @@ export class Journal {
 }
 
 export const segmentBytesMin = 64 * 1024
+
+const openingBytes = 4096
 
 /** One sixteenth of a segment. */
 const reserveShift = 4

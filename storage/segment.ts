@@ -102,10 +102,14 @@ export function writeZeros(file: DiskFile, start: number, end: number): void {
 
 const zeroChunkBytes = 1024 * 1024
 
-export function readSegment(disk: Disk, path: string): SegmentImage {
+export function readSegment(
+  disk: Disk,
+  path: string,
+  bytesMax = Number.POSITIVE_INFINITY,
+): SegmentImage {
   const file = disk.open(path, 'read')
   try {
-    const size = file.sizeBytes()
+    const size = Math.min(file.sizeBytes(), bytesMax)
     const image = new SegmentImage(size)
     let done = 0
     while (done < size) {

@@ -9,7 +9,7 @@ import {
   remove,
   restart,
   sameState,
-  valueOf,
+  textOf,
   type Node,
 } from './checkpoint-kit.ts'
 
@@ -35,7 +35,7 @@ test('a base and deltas come back after a crash', () => {
   expect(passedOver).toEqual([])
   expect(again.position).toBe(303)
   expect(sameState(again, node)).toBe(true)
-  expect([valueOf(again, 'key-7'), valueOf(again, 'key-8'), valueOf(again, 'new')]).toEqual([
+  expect([textOf(again, 'key-7'), textOf(again, 'key-8'), textOf(again, 'new')]).toEqual([
     'changed',
     undefined,
     'n',
@@ -132,13 +132,13 @@ test('a damaged delta is passed over, by name and offset, and the next delta fol
   const { node: again, passedOver } = restart(node.disk)
   expect(passedOver).toEqual([`${delta} is damaged at 96: wrong checksum`])
   expect(again.position).toBe(300)
-  expect(valueOf(again, 'key-8')).toBe('value 8'.repeat(20))
+  expect(textOf(again, 'key-8')).toBe('value 8'.repeat(20))
   put(again, 'new', 'again')
   expect(checkpoint(again, 'delta')).toBe(undefined)
   const third = restart(again.disk)
   expect(third.passedOver).toEqual([])
   expect(third.node.position).toBe(301)
-  expect(valueOf(third.node, 'new')).toBe('again')
+  expect(textOf(third.node, 'new')).toBe('again')
 })
 
 test.each([

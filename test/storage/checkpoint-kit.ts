@@ -93,7 +93,7 @@ export function sameState(left: Node, right: Node): boolean {
   )
 }
 
-export function valueOf(node: Node, key: string): string | undefined {
+export function textOf(node: Node, key: string): string | undefined {
   const pointer = node.keyspace.get(encode(key))
   return pointer === 0 ? undefined : new TextDecoder().decode(node.keyspace.value(pointer))
 }

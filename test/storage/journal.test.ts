@@ -158,6 +158,51 @@ test('many segments: entries, hard state and order survive, old segments go by p
   expect(on.disk.exists(`${directory}/0000000000000005.journal`)).toBe(true)
 })
 
+test('segments that the checkpoint covers are not read, and still go later', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  for (let position = 1; position <= 300; position++) {
+    bench.journal.persist(
+      position,
+      0,
+      entry(position, 'b'.repeat(1000)),
+      bytesOf(`term ${position}`),
+    )
+    bench.journal.flush()
+    bench.settle()
+  }
+  on.disk.crash()
+  // Damage there goes unseen, since nobody needs it.
+  on.disk.flip(first, 5000)
+  expect(tryOpen({ on, position: 20 }).kind).toBe('damaged')
+  const again = openBench({ on, position: 200, mayCreate: false })
+  expect(again.found.positions).toHaveLength(100)
+  expect(again.found.hardState).toBe('term 300')
+  again.bench.journal.compact(200)
+  again.bench.settle()
+  expect(on.disk.exists(first)).toBe(false)
+})
+
+test('a hard state is never durable before the entries of its own request', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  bench.journal.persist(1, 0, entry(1, 'b'.repeat(40_000)), bytesOf('old'))
+  bench.journal.flush()
+  bench.settle()
+  // The next batch needs a new segment; the disk fails when its opening is durable.
+  let writes = 0
+  on.disk.fault = operation => (operation === 'write' && ++writes === 3 ? 'EIO' : undefined)
+  bench.journal.persist(2, 0, entry(2, 'b'.repeat(40_000)), bytesOf('new'))
+  expect(() => bench.journal.flush()).toThrow('EIO')
+  on.disk.fault = () => undefined
+  on.disk.crash()
+  const { found } = openBench({ on, mayCreate: false })
+  expect(found.positions).toEqual([1])
+  expect(found.hardState).toBe('old')
+})
+
 test('retained segments stay within their budget', () => {
   const on = newDisk()
   const { bench } = openBench({ on, retainedBytesMax: 2 * segmentBytes })
