@@ -1,0 +1,115 @@
+/**
+ * Metrics through OpenTelemetry, one collector a thread. What is counted in hot paths stays a plain
+ * number there and is observed here when someone collects. The main thread merges the threads'
+ * snapshots (metrics-snapshot.ts), which also writes them out.
+ */
+import type { Histogram as ApiHistogram, Counter as ApiCounter } from '@opentelemetry/api'
+import type { MetricData } from '@opentelemetry/sdk-metrics'
+import type { MetricFamily, MetricLabels, MetricsSnapshot } from './metrics-snapshot.ts'
+
+export interface Counter {
+  add(value: number, labels?: MetricLabels): void
+}
+
+export interface Histogram {
+  record(value: number, labels?: MetricLabels): void
+}
+
+/** Called for each point: a value, and labels where there is more than one. */
+export type Observe = (observe: (value: number, labels?: MetricLabels) => void) => void
+
+/** Names are Prometheus names and appear exactly as they are given here. */
+export interface Metrics {
+  counter(name: string, help: string): Counter
+  /** Buckets in the unit of the name, mostly seconds. */
+  histogram(name: string, help: string, buckets?: readonly number[]): Histogram
+  observeCounter(name: string, help: string, observe: Observe): void
+  observeGauge(name: string, help: string, observe: Observe): void
+  collect(): Promise<MetricsSnapshot>
+}
+
+/** From 100 microseconds to 10 seconds. */
+export const secondsBuckets: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512,
+  1.024, 2.048, 4.096, 8.192,
+]
+
+/** For tests and where metrics are off. */
+export const metricsOff: Metrics = {
+  counter: () => ({ add() {} }),
+  histogram: () => ({ record() {} }),
+  observeCounter() {},
+  observeGauge() {},
+  collect: async () => ({ families: [] }),
+}
+
+/** Once a thread. The SDK is loaded here, so that a thread without metrics does without it. */
+export async function createMetrics(): Promise<Metrics> {
+  const sdk = await import('@opentelemetry/sdk-metrics')
+  /** Collects on demand, and nothing else. */
+  class Collector extends sdk.MetricReader {
+    protected override async onShutdown(): Promise<void> {}
+    protected override async onForceFlush(): Promise<void> {}
+  }
+  const reader = new Collector()
+  const meter = new sdk.MeterProvider({ readers: [reader] }).getMeter('quorate')
+  return {
+    counter: (name, help) => counterOf(meter.createCounter(name, { description: help })),
+    histogram: (name, help, buckets = secondsBuckets) =>
+      histogramOf(
+        meter.createHistogram(name, {
+          description: help,
+          advice: { explicitBucketBoundaries: [...buckets] },
+        }),
+      ),
+    observeCounter(name, help, observe) {
+      const counter = meter.createObservableCounter(name, { description: help })
+      counter.addCallback(result => observe((value, labels) => result.observe(value, labels)))
+    },
+    observeGauge(name, help, observe) {
+      const gauge = meter.createObservableGauge(name, { description: help })
+      gauge.addCallback(result => observe((value, labels) => result.observe(value, labels)))
+    },
+    async collect() {
+      const { resourceMetrics } = await reader.collect()
+      const metrics = resourceMetrics.scopeMetrics
+        .filter(({ scope }) => scope.name === 'quorate')
+        .flatMap(scope => scope.metrics)
+      return { families: metrics.map(data => familyOf(data)) }
+    },
+  }
+}
+
+function counterOf(counter: ApiCounter): Counter {
+  return { add: (value, labels) => counter.add(value, labels) }
+}
+
+function histogramOf(histogram: ApiHistogram): Histogram {
+  return { record: (value, labels) => histogram.record(value, labels) }
+}
+
+/** The SDK's classes become data that passes between threads. */
+function familyOf(data: MetricData): MetricFamily {
+  const { name, description: help } = data.descriptor
+  const points: MetricFamily['points'] = data.dataPoints.map(point => {
+    const labels = labelsOf(point.attributes)
+    const { value } = point
+    if (typeof value === 'number') return { labels, value }
+    const { boundaries, counts } = (
+      value as { buckets: { boundaries: number[]; counts: number[] } }
+    ).buckets
+    return { labels, value: value.sum ?? 0, bounds: [...boundaries], counts: [...counts] }
+  })
+  return { name, help, type: typeOf(data), points }
+}
+
+function typeOf(data: MetricData): MetricFamily['type'] {
+  if ('isMonotonic' in data) return data.isMonotonic ? 'counter' : 'gauge'
+  return data.dataPoints.some(point => typeof point.value !== 'number') ? 'histogram' : 'gauge'
+}
+
+function labelsOf(attributes: Readonly<Record<string, unknown>>): MetricLabels {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, String(value)]),
+  )
+}

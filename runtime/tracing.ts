@@ -1,0 +1,194 @@
+/**
+ * Tracing with explicit context: a span's parent is handed over in messages, entries and frames, and
+ * never looked up. One provider a thread. The SDK is loaded only where tracing is on; where it is
+ * off, `tracing.enabled` is all that a hot path reads. With metrics.ts the only importer of
+ * OpenTelemetry.
+ */
+import {
+  type Link,
+  ROOT_CONTEXT,
+  type Span as ApiSpan,
+  type SpanContext,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api'
+import type { SpanName } from './span-names.ts'
+
+/** Who a span belongs to: what an entry's header and W3C's `traceparent` carry. */
+export interface TraceContext {
+  /** 16 bytes. */
+  readonly traceId: Uint8Array
+  /** 8 bytes. */
+  readonly spanId: Uint8Array
+  readonly sampled: boolean
+}
+
+export interface Span {
+  /** For children, here or elsewhere. */
+  readonly context: TraceContext
+  set(attribute: string, value: string | number | boolean): void
+  /** `message` becomes the span's error status. */
+  fail(message: string): void
+  end(): void
+}
+
+export interface Tracing {
+  /** False: skip everything else. */
+  readonly enabled: boolean
+  /**
+   * A child follows its parent's sampling, a root the ratio. `startWallMillis` for a span that began
+   * earlier. A span that is not sampled costs next to nothing and still has a context to hand on.
+   */
+  startSpan(
+    name: SpanName,
+    parent?: TraceContext,
+    links?: readonly TraceContext[],
+    startWallMillis?: number,
+  ): Span
+  /** Sends what is left. */
+  stop(): Promise<void>
+}
+
+export interface TracingOptions {
+  readonly exporter: 'otlp' | 'console'
+  /** OTLP over HTTP, for instance `http://127.0.0.1:4318/v1/traces`. */
+  readonly endpoint?: string
+  /** Share of the roots that are sampled, 0 to 1. */
+  readonly ratio: number
+  readonly serviceName: string
+  /** On every span: node, thread. */
+  readonly attributes: Readonly<Record<string, string | number>>
+}
+
+const noContext: TraceContext = {
+  traceId: new Uint8Array(16),
+  spanId: new Uint8Array(8),
+  sampled: false,
+}
+
+const noSpan: Span = { context: noContext, set() {}, fail() {}, end() {} }
+
+export const tracingOff: Tracing = {
+  enabled: false,
+  startSpan: () => noSpan,
+  stop: async () => {},
+}
+
+/** Once a thread. */
+export async function createTracing(options: TracingOptions): Promise<Tracing> {
+  const sdk = await import('@opentelemetry/sdk-trace')
+  const { resourceFromAttributes } = await import('@opentelemetry/resources')
+  const root = new sdk.TraceIdRatioBasedSampler(options.ratio)
+  const provider = new sdk.TracerProvider({
+    resource: resourceFromAttributes({
+      'service.name': options.serviceName,
+      ...options.attributes,
+    }),
+    sampler: new sdk.ParentBasedSampler({ root }),
+    spanProcessors: [await createProcessor(sdk, options)],
+  })
+  const tracer = provider.getTracer('quorate')
+  return {
+    enabled: true,
+    startSpan(name, parent, links, startWallMillis) {
+      const context =
+        parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote(parent))
+      const span = tracer.startSpan(
+        name,
+        {
+          ...(links === undefined ? {} : { links: links.map(linkTo) }),
+          ...(startWallMillis === undefined ? {} : { startTime: startWallMillis }),
+        },
+        context,
+      )
+      return new SdkSpan(span)
+    },
+    stop: () => provider.shutdown(),
+  }
+}
+
+type Sdk = typeof import('@opentelemetry/sdk-trace')
+
+async function createProcessor(
+  sdk: Sdk,
+  { exporter, endpoint }: TracingOptions,
+): Promise<InstanceType<Sdk['BatchSpanProcessor']>> {
+  if (exporter === 'console') {
+    return new sdk.BatchSpanProcessor({ exporter: new sdk.ConsoleSpanExporter() })
+  }
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
+  const otlp = new OTLPTraceExporter(endpoint === undefined ? {} : { url: endpoint })
+  return new sdk.BatchSpanProcessor({ exporter: otlp, scheduledDelayMillis: 1_000 })
+}
+
+class SdkSpan implements Span {
+  readonly context: TraceContext
+  readonly #span: ApiSpan
+
+  constructor(span: ApiSpan) {
+    const { traceId, spanId, traceFlags } = span.spanContext()
+    this.#span = span
+    this.context = {
+      traceId: fromHex(traceId),
+      spanId: fromHex(spanId),
+      sampled: (traceFlags & TraceFlags.SAMPLED) !== 0,
+    }
+  }
+
+  set(attribute: string, value: string | number | boolean): void {
+    this.#span.setAttribute(attribute, value)
+  }
+
+  fail(message: string): void {
+    this.#span.setStatus({ code: statusError, message })
+  }
+
+  end(): void {
+    this.#span.end()
+  }
+}
+
+/** SpanStatusCode.ERROR. */
+const statusError = 2
+
+function remote({ traceId, spanId, sampled }: TraceContext): SpanContext {
+  return {
+    traceId: toHex(traceId),
+    spanId: toHex(spanId),
+    traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+    isRemote: true,
+  }
+}
+
+function linkTo(context: TraceContext): Link {
+  return { context: remote(context) }
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Buffer.from(hex, 'hex')
+}
+
+const traceparentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+
+/** W3C Trace Context; nothing for a header that is not valid. */
+export function parseTraceparent(header: string): TraceContext | undefined {
+  const match = traceparentForm.exec(header.trim())
+  if (match === null) return undefined
+  const [, version, traceId, spanId, flags, rest] = match
+  // Version 00 has exactly four fields; later ones may have more.
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined
+  if (/^0+$/.test(traceId!) || /^0+$/.test(spanId!)) return undefined
+  return {
+    traceId: fromHex(traceId!),
+    spanId: fromHex(spanId!),
+    sampled: (Number.parseInt(flags!, 16) & 1) === 1,
+  }
+}
+
+export function formatTraceparent({ traceId, spanId, sampled }: TraceContext): string {
+  return `00-${toHex(traceId)}-${toHex(spanId)}-${sampled ? '01' : '00'}`
+}
