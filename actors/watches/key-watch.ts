@@ -19,6 +19,8 @@ export class KeyWatchOf implements Watched {
   readonly prevKv: boolean
   readonly progressNotify: boolean
   readonly fragment: boolean
+  /** As the client asked; 0: from now on. Nothing, not even progress, is told before it. */
+  readonly start: number
   state: WatchState = 'live'
   /** The first revision that it still has to get; while it is live, or one in the future. */
   next: number
@@ -33,13 +35,14 @@ export class KeyWatchOf implements Watched {
   constructor(stream: WatchStream, id: WatchId, create: WatchCreate, next: number) {
     this.stream = stream
     this.id = id
-    this.from = create.key.length === 0 ? '\0' : keyText(create.key)
+    this.from = startOf(create.key)
     this.to = endOf(create.rangeEnd)
     this.noPut = create.noPut
     this.noDelete = create.noDelete
     this.prevKv = create.prevKv
     this.progressNotify = create.progressNotify
     this.fragment = create.fragment
+    this.start = create.startRevision
     this.next = next
   }
 }
@@ -70,6 +73,17 @@ export class WatchStream {
     this.#nextId += 1
     return this.#nextId - 1
   }
+}
+
+/** Nothing can lie between its ends. */
+export function isEmptyRange(create: WatchCreate): boolean {
+  const to = endOf(create.rangeEnd)
+  return typeof to === 'string' && to <= startOf(create.key)
+}
+
+/** The smallest key stands for none. */
+function startOf(key: Uint8Array): string {
+  return key.length === 0 ? '\0' : keyText(key)
 }
 
 function endOf(rangeEnd: Uint8Array): string | null | undefined {

@@ -16,7 +16,7 @@ import {
 import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
 import { EventEncoder } from './key-events.ts'
 import { KeyIndex } from './key-index.ts'
-import { KeyWatchOf, WatchStream } from './key-watch.ts'
+import { isEmptyRange, KeyWatchOf, WatchStream } from './key-watch.ts'
 import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch } from './messages.ts'
 
 export interface KeyWatchesSetup {
@@ -184,12 +184,10 @@ export class KeyWatches {
 
   #create(stream: WatchStream, create: WatchCreate, { revision, compactRevision }: KeyWatch): void {
     if (create.startRevision < 0) return this.#refuse(stream, revision, reasons.compacted)
+    if (isEmptyRange(create)) return this.#refuse(stream, revision, reasons.emptyRange)
     const id = stream.chooseId(create.watchId)
     if (id === undefined) return this.#refuse(stream, revision, reasons.duplicateId)
     const watch = new KeyWatchOf(stream, id, create, create.startRevision || revision + 1)
-    if (typeof watch.to === 'string' && watch.to <= watch.from) {
-      return this.#refuse(stream, revision, reasons.emptyRange)
-    }
     this.#respond(stream, revision, id, writer => writer.flag(watchResponseTag.created, true))
     if (watch.next < compactRevision) return this.#sayCompacted(watch, compactRevision)
     stream.watches.set(id, watch)
@@ -247,29 +245,29 @@ export class KeyWatches {
   }
 
   #isSynced(watch: KeyWatchOf): boolean {
-    return watch.state === 'live' && watch.next <= this.#revision + 1
+    return watch.state === 'live' && this.#revision >= watch.start
   }
 
   /** Changes that nobody told of (a checkpoint took the place of a stretch of log) are history. */
   #reach(revision: number): void {
     if (revision <= this.#revision) return
-    const missed = this.#revision + 1
+    const left = this.#liveCount === 0 ? [] : this.#liveUpTo(revision)
+    for (const watch of left) this.#leave(watch)
     this.#revision = revision
-    if (this.#liveCount === 0) return
-    for (const ofConnection of this.#streams.values()) {
-      for (const stream of ofConnection.values()) {
-        for (const watch of stream.watches.values()) {
-          if (watch.state === 'live' && watch.next <= revision) this.#retreat(watch, missed)
-        }
-      }
-    }
+    for (const watch of left) this.#enter(watch)
     this.#walk()
   }
 
-  #retreat(watch: KeyWatchOf, next: number): void {
-    this.#leave(watch)
-    watch.next = Math.max(watch.next, next)
-    this.#enter(watch)
+  #liveUpTo(revision: number): KeyWatchOf[] {
+    const found: KeyWatchOf[] = []
+    for (const ofConnection of this.#streams.values()) {
+      for (const { watches } of ofConnection.values()) {
+        for (const watch of watches.values()) {
+          if (watch.state === 'live' && watch.next <= revision) found.push(watch)
+        }
+      }
+    }
+    return found
   }
 
   /** Puts a watch where it belongs by its stream and its `next`. */

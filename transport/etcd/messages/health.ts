@@ -25,6 +25,7 @@ export function writeHealth(writer: Writer, status: number): void {
 /** Only the service without a name is known. */
 export function writeHealthList(writer: Writer, status: number): void {
   const entry = writer.open(0x0a)
+  writer.textElement(0x0a, '')
   const value = writer.open(0x12)
   writer.number(0x08, status)
   writer.close(value)
