@@ -3,12 +3,15 @@
  * keys that went, and, while one is being listed, the entries it still needs although an apply has
  * replaced them (they are listed early, before their slab can go).
  */
+import { invariant } from '../runtime/invariant.ts'
 import type { Pointer } from './entry.ts'
 import { IdSet } from './id-set.ts'
 
 export class ChangeTracker {
   /** Entries that were replaced or removed before the listing came to them. */
   early: Pointer[] = []
+  /** All changes since the last checkpoint that succeeded, or was loaded, are known here. */
+  complete = false
   #changed: number[] = []
   #isChanged = new IdSet()
   #gone: Pointer[] = []
@@ -30,13 +33,23 @@ export class ChangeTracker {
     this.early.push(old)
   }
 
-  /** A `gone` entry for a key that was removed. */
-  removed(gone: Pointer): void {
-    this.#gone.push(gone)
+  /** A `gone` entry for a key that was removed; returns its place here. */
+  removed(gone: Pointer): number {
+    return this.#gone.push(gone) - 1
+  }
+
+  /** Whether this `gone` entry is still to be listed by a later checkpoint. */
+  holdsGone(place: number, gone: Pointer): boolean {
+    return this.#gone[place] === gone
+  }
+
+  goneMoved(place: number, gone: Pointer): void {
+    this.#gone[place] = gone
   }
 
   /** All ids below `end` are to be listed; what changed before does not matter any more. Returns the `gone` entries. */
   beginBase(end: number): Pointer[] {
+    invariant(!this.#listing, 'checkpoints are listed one after the other')
     this.#pending.fillBelow(end)
     this.#listing = true
     this.#forgetChanges()
@@ -45,6 +58,7 @@ export class ChangeTracker {
 
   /** Only what changed since the last checkpoint is to be listed: returns those ids, for each of which `take` is asked. */
   beginDelta(): { ids: number[]; gone: Pointer[] } {
+    invariant(!this.#listing, 'checkpoints are listed one after the other')
     this.#pending.clear()
     const ids = this.#changed
     for (const id of ids) this.#pending.add(id)
@@ -60,15 +74,16 @@ export class ChangeTracker {
     return true
   }
 
-  end(): void {
+  end(succeeded: boolean): void {
     this.#listing = false
     this.early = []
+    this.complete = succeeded
   }
 
   /** The state was loaded: nothing has changed since the checkpoint that it came from. */
-  forget(): void {
+  loaded(): void {
     this.#forgetChanges()
-    this.#gone = []
+    this.complete = true
   }
 
   #note(id: number): void {

@@ -28,6 +28,8 @@ export class Keyspace implements Mover {
   readonly hash = new StateHash()
   /** All versions from `compactRevision` on, and older ones that compaction has not come to. */
   readonly log = new RevisionLog()
+  /** All changes up to here are in the last checkpoint; infinite while no delta can follow one. */
+  checkpointRevision = Number.POSITIVE_INFINITY
   readonly #entries: VersionEntries
   readonly #chains: VersionChains
   readonly #leases = new OwnerIndex()
@@ -180,18 +182,18 @@ export class Keyspace implements Mover {
   }
 
   /**
-   * Frees compacted versions, looking at no more than `entriesMax`; true when nothing is left to do.
-   * Waits while a checkpoint lists, which still needs what was there when it was pinned.
+   * Frees compacted versions, looking at no more than `entriesMax`; true when there is nothing to do,
+   * or nothing now: a checkpoint that lists still needs what was there when it was pinned, and the
+   * next delta what came after the last checkpoint.
    */
   compactStep(entriesMax: number): boolean {
-    if (!this.#compactionPending) return true
-    if (this.#listings > 0) return false
+    if (!this.#compactionPending || this.#listings > 0) return true
     for (let left = entriesMax; left > 0; left--) {
-      if (this.#compactAt >= this.log.end || !this.#compactNext()) {
-        this.#compactionPending = false
-        this.index.slabs.unstick()
-        return true
-      }
+      if (this.#compactAt < this.log.end && this.#compactNext()) continue
+      if (this.#compactRevision > this.checkpointRevision) return true
+      this.#compactionPending = false
+      this.index.slabs.unstick()
+      return true
     }
     return false
   }
@@ -312,6 +314,11 @@ export class Keyspace implements Mover {
     return new Uint8Array(this.bytes(pointer).subarray(at, at + this.valueLength(pointer)))
   }
 
+  /** The version of a key's id current at `revision`, tombstones too; for the checkpoint's listing. */
+  versionOf(id: number, revision: number): Pointer {
+    return this.#chains.at(this.index.table.get(id), revision)
+  }
+
   /** The version before this one in the same key, tombstones too; for the checkpoint's listing. */
   older(pointer: Pointer): Pointer {
     return this.#chains.previous(pointer)
@@ -347,6 +354,7 @@ export class Keyspace implements Mover {
   /** Ends a sequence of `load`s. */
   finishLoad(): void {
     sortByRevision(this.log, this.#entries)
+    this.checkpointRevision = this.#revision
     if (this.#compactRevision > 0) this.compact(this.#compactRevision)
   }
 
@@ -418,7 +426,7 @@ export class Keyspace implements Mover {
   #compactNext(): boolean {
     const pointer = this.log.at(this.#compactAt)
     const revision = this.#entries.modRevision(pointer)
-    if (revision > this.#compactRevision) return false
+    if (revision > this.#compactRevision || revision > this.checkpointRevision) return false
     const before = this.#chains.previous(pointer)
     if (before !== 0 && this.#entries.modRevision(before) < revision) {
       this.#chains.setPrevious(pointer, 0)

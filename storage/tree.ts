@@ -88,7 +88,6 @@ export class Tree implements Mover {
     const readOnly = this.acls.intern(readOnlyAcl)
     const config = this.#addInitial(zookeeper, '/zookeeper/config', { ...born, acl: readOnly })
     this.#change(config, pointer => this.#entries.setWord(pointer, versionWord, -1))
-    this.tracker.forget()
   }
 
   get root(): Znode {
@@ -361,16 +360,25 @@ export class Tree implements Mover {
   /** Ends a sequence of `load`s. */
   finishLoad(): void {
     this.#loading = false
-    this.tracker.forget()
+    this.tracker.loaded()
+  }
+
+  /** A checkpoint has been listed; its `gone` entries are not needed any more. */
+  endListing(gone: readonly Pointer[], succeeded: boolean): void {
+    for (const pointer of gone) this.index.slabs.free(pointer)
+    this.tracker.end(succeeded)
+    this.index.slabs.unstick()
   }
 
   movable(pointer: Pointer): boolean {
-    return this.#entries.type(pointer) !== entryType.gone
+    if (this.#entries.type(pointer) !== entryType.gone) return true
+    return this.tracker.holdsGone(this.#entries.word(pointer, idWord), pointer)
   }
 
   moved(from: Pointer, to: Pointer): void {
     const id = this.#entries.word(to, idWord)
-    if (this.index.table.get(id) === from) this.index.table.set(id, to)
+    if (this.#entries.type(to) === entryType.gone) this.tracker.goneMoved(id, to)
+    else if (this.index.table.get(id) === from) this.index.table.set(id, to)
   }
 
   #findNode(): Znode {
@@ -487,7 +495,8 @@ export class Tree implements Mover {
   #remove(id: number): void {
     const pointer = this.index.table.get(id)
     this.tracker.changed(id, pointer)
-    this.tracker.removed(this.#entries.gone(pointer))
+    const gone = this.#entries.gone(pointer)
+    this.#entries.setWord(gone, idWord, this.tracker.removed(gone))
     this.#undo.note(undoStep.removed, id, pointer)
     this.#drop(id, pointer)
   }
