@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Host, ListenOptions } from '../../runtime/host.ts'
 import type { NodeGate } from '../../runtime/router.ts'
+import { CheckpointTransferFiles } from '../../storage/checkpoint-transfer.ts'
 import { bytesOfHex, type DataDirectory } from '../../storage/data-directory.ts'
 import type { ConsensusSetup } from '../consensus/consensus-actor.ts'
 import type { EtcdMember, EtcdSetup } from '../gateways/etcd-setup.ts'
@@ -13,7 +14,6 @@ import type { JournalSetup } from '../journal/journal-actor.ts'
 import type { PeersSetup } from '../peers/peers-actor.ts'
 import { crossingKinds } from '../peers/crossing.ts'
 import type { SessionsSetup } from '../sessions/sessions-actor.ts'
-import { Replica } from '../state/replica.ts'
 import type { StateSetup } from '../state/state-actor.ts'
 import type { WatchesSetup } from '../watches/watches-actor.ts'
 import type { Config } from './config-schema.ts'
@@ -131,20 +131,23 @@ export function peersSetup(node: NodeSetup, gate: NodeGate, host: Host): PeersSe
     listen: splitAddress(ownMember(config).peer),
     members: config.cluster.members.map(({ id, peer }) => ({ node: id, ...splitAddress(peer) })),
     gate,
-    checkpoints: checkpointStore(host, node.checkpointDirectory),
+    checkpoints: new CheckpointTransferFiles(host.disk, host.jobs, node.checkpointDirectory),
     kinds: crossingKinds(),
     olderSchemas: [],
   }
 }
 
-export function stateSetup(node: NodeSetup, host: Host): StateSetup {
+export function stateSetup(node: NodeSetup): StateSetup {
   const { config, nodeId, incarnation, checkpointDirectory } = node
   return {
     identity: { node: nodeId, ...etcdIds(node), epoch: 0, leader: 0 },
     incarnation,
     nodes: config.cluster.members.map(member => member.id),
-    replica: new Replica(),
-    checkpoints: { directory: checkpointDirectory, everyBytes: config.checkpoints.everyBytes },
+    checkpoints: {
+      directory: checkpointDirectory,
+      everyBytes: config.checkpoints.everyBytes,
+      fsync: config.journal.fsync,
+    },
   }
 }
 
@@ -178,11 +181,6 @@ function id64(text: string): Uint8Array {
   const bytes = new Uint8Array(createHash('sha256').update(text).digest().subarray(0, 8))
   bytes[0] = (bytes[0] ?? 0) & 0x7f
   return bytes
-}
-
-/** Placeholder */
-function checkpointStore(_host: Host, _directory: string): PeersSetup['checkpoints'] {
-  return { openForSending: () => undefined, openForReceiving: () => 'no' }
 }
 
 function listenOptions(

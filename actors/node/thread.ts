@@ -64,6 +64,6 @@ const starters: Record<ActorName, (system: System, node: NodeSetup) => void> = {
     system.spawn(consensusActor, 'consensus', setups.consensusSetup(node))
   },
   state: (system, node) => {
-    system.spawn(stateActor, 'state', setups.stateSetup(node, system.host))
+    system.spawn(stateActor, 'state', setups.stateSetup(node))
   },
 }

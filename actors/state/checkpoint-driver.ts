@@ -1,13 +1,154 @@
+/**
+ * Writes checkpoints beside the running service (DESIGN.md D18): after a stretch of log it pins the
+ * state, lists it a slice a tick, and hands the list to the pool; and it loads them, at the start and
+ * when a peer has sent one. The state actor owns it and calls it from its own messages only.
+ */
 import type { Context } from '../../runtime/actor.ts'
+import { invariant } from '../../runtime/invariant.ts'
+import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
+import { type EntryList, finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
+import { CheckpointLister, canListDelta } from '../../storage/checkpoint-lister.ts'
+import { StorageError } from '../../storage/errors.ts'
+import { directory } from '../directory.ts'
 import type { StateMessage } from './messages.ts'
 import type { Replica } from './replica.ts'
+
 export interface CheckpointSetup {
   readonly directory: string
+  /** A checkpoint is due after this much log. */
   readonly everyBytes: number
+  readonly fsync: 'always' | 'never'
 }
+
+/** About 2 ms. */
+const entriesPerSlice = 10_000
+/** After a full disk. */
+const retryMillis = 5000
+
+interface Running {
+  readonly lister: CheckpointLister
+  readonly kind: 'base' | 'delta'
+  readonly position: number
+  readonly epoch: number
+  readonly head: Uint8Array
+  readonly lists: EntryList[]
+  /** Listed, and in the pool's hands. */
+  writing: boolean
+}
+
 export class CheckpointDriver {
-  constructor(_context: Context<StateMessage>, _replica: Replica, _setup: CheckpointSetup) {}
-  applied(_bytes: number): void {}
-  tick(): void {}
-  install(_from: string): void {}
+  readonly #context: Context<StateMessage>
+  readonly #replica: Replica
+  readonly #setup: CheckpointSetup
+  readonly #files: CheckpointFiles
+  #bytesSince = 0
+  #running: Running | undefined
+  #notBeforeMillis = 0
+  /** What the pool's last job came to, until the message about it is handled. */
+  #outcome: StorageError | undefined
+
+  constructor(context: Context<StateMessage>, replica: Replica, setup: CheckpointSetup) {
+    const { disk, jobs } = context.host
+    this.#context = context
+    this.#replica = replica
+    this.#setup = setup
+    this.#files = new CheckpointFiles({ ...setup, disk, jobs })
+  }
+
+  get busy(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Once, at the start: the newest whole checkpoint, if there is any. @throws StorageError */
+  restore(): void {
+    this.#files.removeLeftovers()
+    this.#load()
+  }
+
+  /** Takes over what a peer sent. Not while one is being written (`busy`). @throws StorageError */
+  install(arrived: string): void {
+    invariant(this.#running === undefined, 'no checkpoint is under way')
+    this.#files.adopt(arrived)
+    this.#load()
+  }
+
+  applied(logBytes: number): void {
+    this.#bytesSince += logBytes
+  }
+
+  tick(): void {
+    const running = this.#running
+    if (running === undefined) return this.#beginIfDue()
+    if (running.writing) return
+    const list = running.lister.step(entriesPerSlice)
+    if (list === undefined) this.#write(running)
+    else running.lists.push(list)
+  }
+
+  /** The pool has finished (message `checkpointWritten`). */
+  written(): void {
+    const running = this.#running
+    invariant(running?.writing, 'a checkpoint was being written')
+    this.#running = undefined
+    const error = this.#outcome
+    running.lister.release(error === undefined)
+    const { kind, position, epoch } = running
+    if (error === undefined) {
+      this.#context.log.info('A checkpoint is durable', { checkpoint: kind, position })
+      this.#context.find(directory.consensus).tell({ kind: 'checkpointed', position, epoch })
+      return
+    }
+    if (error.code !== 'noSpace') throw error
+    this.#context.log.warn('No space for a checkpoint: it is tried again', { position })
+    this.#bytesSince = Math.max(this.#bytesSince, this.#setup.everyBytes)
+    this.#notBeforeMillis = this.#context.host.clock.monotonicMillis() + retryMillis
+  }
+
+  #beginIfDue(): void {
+    if (this.#bytesSince < this.#setup.everyBytes) return
+    if (this.#context.host.clock.monotonicMillis() < this.#notBeforeMillis) return
+    this.#bytesSince = 0
+    const { tree, keyspace, position, epoch } = this.#replica
+    const kind = canListDelta(tree) ? this.#files.nextKind() : 'base'
+    const lister = new CheckpointLister(tree, keyspace, kind)
+    const head = this.#replica.encodeHead()
+    this.#running = { lister, kind, position, epoch, head, lists: [], writing: false }
+  }
+
+  #write(running: Running): void {
+    const { lister, kind, position, epoch, head, lists } = running
+    running.writing = true
+    const slabs = { tree: lister.buffers('tree'), keyspace: lister.buffers('keyspace') }
+    this.#files.write({ kind, position, epoch, head, listed: { lists, slabs } }, error => {
+      this.#outcome = error
+      this.#context.self.tell({ kind: 'checkpointWritten' })
+    })
+  }
+
+  #load(): void {
+    const { clock } = this.#context.host
+    const began = clock.monotonicMillis()
+    const replica = this.#replica
+    const loaded = this.#files.load(() => {
+      replica.clear()
+      return {
+        head: bytes => replica.decodeHead(bytes),
+        entries: block => loadBlock(block, replica.tree, replica.keyspace),
+      }
+    })
+    if (loaded === undefined) return
+    finishLoad(replica.tree, replica.keyspace)
+    for (const reason of loaded.passedOver) {
+      this.#context.log.error('A checkpoint is damaged; the one before it is used', { reason })
+    }
+    if (loaded.position !== replica.position) {
+      throw new StorageError('damaged', `checkpoint ${loaded.position} holds ${replica.position}`)
+    }
+    this.#context.log.info('A checkpoint is loaded', {
+      position: loaded.position,
+      keys: replica.keyspace.keyCount,
+      znodes: replica.tree.nodeCount,
+      millis: Math.round(clock.monotonicMillis() - began),
+    })
+  }
 }

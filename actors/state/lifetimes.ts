@@ -1,8 +1,8 @@
 /**
  * Sessions and leases: the replicated table of things that end when nobody renews them, one
  * mechanism keyed by kind and id (DESIGN.md D7). Deadlines are not here: the leader's sessions
- * actor keeps them and proposes the end. What a lifetime holds (ephemeral paths, attached keys) is
- * derived from znodes and keys and rebuilt from them after a restart.
+ * actor keeps them and proposes the end. What a lifetime holds (ephemeral znodes, attached keys) is
+ * in the indexes of the tree and the keyspace, by its id.
  */
 import { invariant } from '../../runtime/invariant.ts'
 import { lifetime } from '../sessions/messages.ts'
@@ -16,8 +16,6 @@ export interface Lifetime {
   /** Node and connection that the session is attached to (DESIGN.md D10); 0 for a lease. */
   node: number
   connection: number
-  /** Paths of ephemeral znodes, or attached keys as latin1 strings. */
-  readonly holdings: Set<string>
 }
 
 export class Lifetimes {
@@ -53,7 +51,6 @@ export class Lifetimes {
       password,
       node: 0,
       connection: 0,
-      holdings: new Set<string>(),
     }
     table.set(id, opened)
     this.#mix(opened, 1)

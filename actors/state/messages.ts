@@ -28,6 +28,8 @@ export type StateMessage =
       readonly position: number
       readonly epoch: number
     }
+  /** From the pool, by way of this actor's own checkpoint driver. */
+  | { readonly kind: 'checkpointWritten' }
   /** Answered to the named actor by `barrierReached` once this position has applied. */
   | {
       readonly kind: 'barrier'

@@ -10,8 +10,8 @@ import { Origins } from './origins.ts'
 import type { Numbers } from './world.ts'
 
 export class Replica {
-  readonly keyspace = new Keyspace()
-  readonly tree = new Tree()
+  keyspace: Keyspace
+  tree: Tree
   readonly lifetimes = new Lifetimes()
   readonly origins = new Origins()
   readonly numbers: Numbers = { zxid: 0, level: 1 }
@@ -21,6 +21,27 @@ export class Replica {
   time = 0
   /** Body of the last membership entry. */
   membership: Uint8Array = new Uint8Array(0)
+
+  readonly #seed: number
+
+  /** `seed` keeps clients from guessing where keys fall; it shows in nothing that is replicated. */
+  constructor(seed: number) {
+    this.#seed = seed
+    this.keyspace = new Keyspace(seed)
+    this.tree = new Tree(seed)
+  }
+
+  /** As new, for a checkpoint to be loaded into. */
+  clear(): void {
+    this.keyspace = new Keyspace(this.#seed)
+    this.tree = new Tree(this.#seed)
+    this.lifetimes.clear()
+    this.origins.clear()
+    this.numbers.zxid = 0
+    this.numbers.level = 1
+    this.advance(0, 0, 0)
+    this.membership = new Uint8Array(0)
+  }
 
   advance(position: number, epoch: number, time: number): void {
     this.position = position

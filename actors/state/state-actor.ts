@@ -15,7 +15,7 @@ import { StreamEmitter } from './emitter.ts'
 import { etcdFace } from './etcd-face.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
 import { type StateMessage, stream } from './messages.ts'
-import type { Replica } from './replica.ts'
+import { Replica } from './replica.ts'
 import { WaitingReads, type WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, World } from './world.ts'
 import { zookeeperFace } from './zookeeper-face.ts'
@@ -24,8 +24,6 @@ export interface StateSetup {
   readonly identity: Identity
   readonly incarnation: number
   readonly nodes: readonly number[]
-  /** Loaded from the newest checkpoint, or empty. */
-  readonly replica: Replica
   readonly checkpoints: CheckpointSetup
 }
 
@@ -44,7 +42,7 @@ class StateMachine {
   readonly #context: Context<StateMessage>
   readonly #setup: StateSetup
   readonly #replica: Replica
-  readonly #world: World
+  #world: World
   readonly #emitter: StreamEmitter
   readonly #waiting = new WaitingReads()
   readonly #barriers: { replyTo: string; id: number; position: number }[] = []
@@ -52,30 +50,24 @@ class StateMachine {
   readonly #hashes: HashComparison
   readonly #peers: Ref<StateMessage>[]
   readonly #checkpoints: CheckpointDriver
+  /** A peer's checkpoint that waits until our own is written. */
+  #arrived: Extract<StateMessage, { kind: 'checkpointArrived' }> | undefined
 
   constructor(context: Context<StateMessage>, setup: StateSetup) {
     this.#context = context
     this.#setup = setup
-    this.#replica = setup.replica
+    this.#replica = new Replica(context.host.random.uint32())
+    this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints)
+    this.#checkpoints.restore()
     this.#emitter = new StreamEmitter(
       context.find(directory.watches),
       context.find(directory.sessions),
     )
-    const { keyspace, tree, lifetimes, numbers } = setup.replica
-    this.#world = {
-      keyspace,
-      tree,
-      lifetimes,
-      numbers,
-      identity: setup.identity,
-      emitter: this.#emitter,
-      applied: setup.replica,
-    }
+    this.#world = this.#makeWorld()
     this.#peers = setup.nodes
       .filter(node => node !== setup.identity.node)
       .map(node => context.find(directory.state, node))
     this.#hashes = new HashComparison(setup.identity.node, () => setup.nodes.length)
-    this.#checkpoints = new CheckpointDriver(context, setup.replica, setup.checkpoints)
     this.#announceLifetimes()
     this.#announcePosition()
     context.every(tickMillis, { kind: 'tick' })
@@ -99,14 +91,15 @@ class StateMachine {
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
       case 'checkpointArrived':
-        return this.#install(message.directory, message.position)
+        if (this.#checkpoints.busy) this.#arrived = message
+        else this.#install(message.directory, message.position)
+        return
       case 'status':
         return this.#answerStatus(message.replyTo, message.id)
       case 'tick':
-        if (this.#world.keyspace.compactStep(compactionEntriesPerTick)) {
-          etcdFace.compacted(this.#world)
-        }
-        return this.#checkpoints.tick()
+        return this.#tick()
+      case 'checkpointWritten':
+        return this.#checkpointWritten()
       case 'readReady':
       case 'readFailed':
         // Gateways and sessions ask for themselves and hand in the position with the read.
@@ -114,6 +107,28 @@ class StateMachine {
       default:
         return unreachable(message)
     }
+  }
+
+  #makeWorld(): World {
+    const { keyspace, tree, lifetimes, numbers } = this.#replica
+    const { identity } = this.#setup
+    const [emitter, applied] = [this.#emitter, this.#replica]
+    return { keyspace, tree, lifetimes, numbers, identity, emitter, applied }
+  }
+
+  #tick(): void {
+    const { keyspace, tree } = this.#replica
+    if (keyspace.compactStep(compactionEntriesPerTick)) etcdFace.compacted(this.#world)
+    keyspace.maintain()
+    tree.maintain()
+    this.#checkpoints.tick()
+  }
+
+  #checkpointWritten(): void {
+    this.#checkpoints.written()
+    const arrived = this.#arrived
+    this.#arrived = undefined
+    if (arrived !== undefined) this.#install(arrived.directory, arrived.position)
   }
 
   #applyAll(first: number, count: number, entries: Uint8Array): void {
@@ -270,6 +285,7 @@ class StateMachine {
   #install(from: string, position: number): void {
     if (position <= this.#replica.position) return
     this.#checkpoints.install(from)
+    this.#world = this.#makeWorld()
     invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')
     this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
     this.#announceLifetimes()
