@@ -1,10 +1,12 @@
 /**
  *   npm run sim -- --seed S           replays one seed and prints what happened, line by line
- *   npm run sim -- --seeds N [--from S]   runs N seeds, prints those that fail
+ *   npm run sim -- --seeds N [--from S]   runs N seeds and prints those that fail
+ *   … --bug NAME                          with a bug planted (canaries.ts): ends at the first seed that finds it
  */
 import { parseArgs } from 'node:util'
+import { plant } from './canaries.ts'
 import { optionsFor } from './options.ts'
-import { loadSimulator, runWorld, type WorldResult } from './world.ts'
+import type { WorldResult } from './world.ts'
 
 const { values } = parseArgs({
   options: {
@@ -12,10 +14,13 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     lines: { type: 'string', default: '100000' },
+    bug: { type: 'string' },
   },
 })
+if (values.bug !== undefined) plant(values.bug)
+const { loadSimulator, runWorld } = await import('./world.ts')
 const jobs = await loadSimulator()
-if (values.seed === undefined) await runMany(Number(values.from), Number(values.seeds ?? '200'))
+if (values.seed === undefined) runMany(Number(values.from), Number(values.seeds ?? '200'))
 else replay(values.seed)
 
 function replay(seed: string): void {
@@ -26,7 +31,7 @@ function replay(seed: string): void {
   process.exitCode = result.violations.length > 0 ? 1 : 0
 }
 
-async function runMany(from: number, count: number): Promise<void> {
+function runMany(from: number, count: number): void {
   let failed = 0
   for (let seed = from; seed < from + count; seed++) {
     const result = runWorld(optionsFor(String(seed)), jobs)
@@ -34,6 +39,7 @@ async function runMany(from: number, count: number): Promise<void> {
     failed++
     console.log(summary(result))
     for (const violation of result.violations) console.log(`  ${violation}`)
+    if (values.bug !== undefined) break
   }
   console.log(`${count} seeds, ${failed} failed`)
   process.exitCode = failed > 0 ? 1 : 0

@@ -96,7 +96,7 @@ export class SimulatedNetwork {
   /** Resets one connection between two machines, wherever its bytes are. */
   resetOne(left: string, right: string): boolean {
     for (const end of this.#ends) {
-      if (end.thread.machine !== left || end.peer.thread.machine !== right) continue
+      if (end.thread.machine !== left || end.peer?.thread.machine !== right) continue
       end.reset()
       return true
     }
@@ -195,6 +195,7 @@ class SocketEnd implements Socket {
   readonly protocol = ''
   handlers: SocketHandlers | undefined
   alive = true
+  /** Set when the connection stands. */
   peer!: SocketEnd
   #joined = false
   readonly #network: SimulatedNetwork

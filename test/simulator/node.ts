@@ -22,11 +22,10 @@ import type { SimulatedNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
 import { VirtualThread } from './thread.ts'
 
-/** Sees every message before its actor does, and may change it, swallow it, or wrap the actor. */
+/** Sees every message that an actor gets. */
 export interface Tap {
   started(node: number, actor: string, setup: unknown): void
-  /** What the actor gets; nothing: it gets nothing. */
-  message(node: number, actor: string, message: Message, told: (actor: string, message: Message) => void): Message | undefined
+  message(node: number, actor: string, message: Message): void
   failed(node: number, actor: string, error: unknown): void
   logged(node: number, line: string): void
 }
@@ -123,7 +122,7 @@ export class SimulatedNode {
     })
     this.threads.push(thread)
     const log = this.#createLog(thread)
-    const system = new TappedSystem(this.id, tap, {
+    const system = new TappedSystem(this.id, tap, thread, {
       host: thread.host,
       log,
       thread: name,
@@ -174,15 +173,20 @@ interface RunningThread {
   readonly router: Router
 }
 
-/** Lets the tap see what every actor gets. */
+/**
+ * Lets the tap see what every actor gets. What happens after a sync within one callback has not
+ * happened if the power fails before that sync is done, so it is seen only when its time has come.
+ */
 class TappedSystem extends System {
   readonly #id: number
   readonly #tap: Tap
+  readonly #thread: VirtualThread
 
-  constructor(id: number, tap: Tap, options: SystemOptions) {
+  constructor(id: number, tap: Tap, thread: VirtualThread, options: SystemOptions) {
     super(options)
     this.#id = id
     this.#tap = tap
+    this.#thread = thread
   }
 
   override spawnChild<M extends Message, Setup>(
@@ -192,21 +196,37 @@ class TappedSystem extends System {
     setup: Setup,
     supervision?: Supervision,
   ): Ref<M> {
-    const tap = this.#tap
-    const tell = (actor: string, message: Message) => this.find({ name: actor }).tell(message)
     const tapped: Definition<M, Setup> = {
       ...definition,
       start: (context, given) => {
-        tap.started(this.#id, name, given)
+        this.#tap.started(this.#id, name, given)
         const handle = definition.start(context, given)
         return message => {
-          const passed = tap.message(this.#id, name, message, tell)
-          if (passed !== undefined) handle(passed as M)
+          this.#show(name, message)
+          handle(message)
         }
       },
     }
     return super.spawnChild(parent, tapped, name, setup, supervision)
   }
+
+  #show(actor: string, message: Message): void {
+    const thread = this.#thread
+    if (!thread.hasSpent) this.#tap.message(this.#id, actor, message)
+    else {
+      const copy = copied(message)
+      thread.leave(() => this.#tap.message(this.#id, actor, copy))
+    }
+  }
+}
+
+/** Bytes may be written again after the message was handled. */
+function copied(message: Message): Message {
+  const entries = Object.entries(message).map(([name, value]) => [
+    name,
+    value instanceof Uint8Array ? new Uint8Array(value) : value,
+  ])
+  return Object.fromEntries(entries) as Message
 }
 
 function configFor(id: number, world: NodeWorld): Config {

@@ -4,8 +4,9 @@
  * grows, nothing committed that a quorum does not have on disk, and nothing committed twice differently.
  */
 import { entryHeaderBytes, offset, readUint64 } from '../../actors/consensus/entry.ts'
+import { formationEpoch } from '../../actors/consensus/formation.ts'
 import { decodeHardState, type HardState } from '../../actors/consensus/raft/hard-state.ts'
-import type { ConsensusNotice } from '../../actors/consensus/messages.ts'
+import type { ConsensusMessage, ConsensusNotice } from '../../actors/consensus/messages.ts'
 import type { JournalMessage, JournalNotice } from '../../actors/journal/messages.ts'
 import type { Replica } from '../../actors/state/replica.ts'
 import type { Message } from '../../runtime/actor.ts'
@@ -22,6 +23,10 @@ interface LogEntry {
 interface NodeLog {
   /** By position; what an unfinished persist brings is not here yet. */
   readonly durable: Map<number, LogEntry>
+  /** All up to here is in a checkpoint. */
+  base: number
+  recoveredFrom: number
+  recovered: Map<number, LogEntry>
   pending: Extract<JournalMessage, { kind: 'persist' }>[]
   hardState: HardState
   durableHardState: HardState
@@ -46,6 +51,8 @@ export class Observer implements Tap {
   readonly #leaders = new Map<number, number>()
   /** By position: what is committed, for ever. */
   readonly #committed = new Map<number, LogEntry>()
+  /** The highest commit position that any leader has told. */
+  #commitTold = 0
   /** By `position:epoch`: what any node ever wrote there, and the epoch before it. */
   readonly #written = new Map<string, { checksum: number; previousEpoch: number }>()
 
@@ -88,11 +95,10 @@ export class Observer implements Tap {
     if (actor === 'state') this.#log(node).replica = (setup as { replica: Replica }).replica
   }
 
-  message(node: number, actor: string, message: Message): Message | undefined {
+  message(node: number, actor: string, message: Message): void {
     if (actor === 'journal') this.#toJournal(node, message as JournalMessage)
-    else if (actor === 'consensus') this.#toConsensus(node, message as JournalNotice)
+    else if (actor === 'consensus') this.#toConsensus(node, message as ConsensusMessage)
     else if (actor === 'state') this.#toState(node, message as ConsensusNotice)
-    return message
   }
 
   failed(node: number, actor: string, error: unknown): void {
@@ -105,19 +111,84 @@ export class Observer implements Tap {
 
   #toJournal(node: number, message: JournalMessage): void {
     const log = this.#log(node)
+    if (message.kind === 'recover') {
+      log.recoveredFrom = message.position
+      log.recovered = new Map()
+    }
     if (message.kind === 'persist') {
       log.pending.push({ ...message, entries: message.entries.slice(), hardState: message.hardState.slice() })
       if (message.hardState.length > 0) this.#checkHardState(node, log, decodeHardState(message.hardState))
       if (message.truncateFrom > 0) this.#checkTruncation(node, message.truncateFrom)
     } else if (message.kind === 'reset') {
+      log.base = message.position
       log.pending.push({ kind: 'persist', id: -1, truncateFrom: message.position + 1, entries: nothing, first: 0, count: 0, hardState: nothing })
     }
   }
 
-  #toConsensus(node: number, message: JournalNotice): void {
-    if (message.kind !== 'persisted') return
+  #toConsensus(node: number, message: ConsensusMessage): void {
+    switch (message.kind) {
+      case 'persisted':
+        return this.#settleUpTo(node, message.id)
+      case 'recoveredEntries':
+        return forEachEntry(message.entries, (position, epoch, checksum) => {
+          this.#log(node).recovered.set(position, { epoch, checksum })
+        })
+      case 'recovered':
+        return this.#checkRecovered(node, message)
+      case 'voteReply':
+        if (message.granted && !message.pre) this.#checkVote(message.from, message.epoch, node)
+        return
+      case 'appendReply':
+        if (message.accepted) this.#checkAccepted(message.from, message.epoch, message.position)
+        return
+      case 'append':
+        this.#checkCommitTold(message)
+    }
+  }
+
+  #settleUpTo(node: number, id: number): void {
     const log = this.#log(node)
-    while (log.pending.length > 0 && log.pending[0]!.id <= message.id) this.#settle(node, log, log.pending.shift()!)
+    while (log.pending.length > 0 && log.pending[0]!.id <= id) this.#settle(node, log, log.pending.shift()!)
+  }
+
+  /** What was ever said to be durable is there after a crash; more may be. */
+  #checkRecovered(node: number, { hardState, damage }: Extract<JournalNotice, { kind: 'recovered' }>): void {
+    const log = this.#log(node)
+    if (damage !== '') return this.violate(node, `recovered a damaged journal: ${damage}`)
+    for (const [position, { epoch, checksum }] of log.durable) {
+      if (position <= log.recoveredFrom) continue
+      const found = log.recovered.get(position)
+      if (found?.epoch === epoch && found.checksum === checksum) continue
+      return this.violate(node, `persisted entry ${position} of epoch ${epoch} is gone after a crash`)
+    }
+    for (const [position, entry] of log.recovered) log.durable.set(position, entry)
+    log.hardState = log.durableHardState
+    this.#checkHardState(node, log, decodeHardState(hardState))
+    log.durableHardState = log.hardState
+  }
+
+  /** A vote needs its disk (D14): it counts elsewhere only when it is durable here. */
+  #checkVote(voter: number, epoch: number, candidate: number): void {
+    const { durableHardState } = this.#log(voter)
+    const later = durableHardState.epoch > epoch
+    if (later || (durableHardState.epoch === epoch && durableHardState.votedFor === candidate)) return
+    this.violate(voter, `voted for ${candidate} in epoch ${epoch} and has not that on its disk`)
+  }
+
+  #checkAccepted(follower: number, epoch: number, position: number): void {
+    const log = this.#log(follower)
+    if (log.durableHardState.epoch !== epoch || position <= log.base || log.durable.has(position)) return
+    this.violate(follower, `accepted up to ${position} and has not that on its disk`)
+  }
+
+  /** A leader counts copies only of entries of its own epoch; older ones come along (Raft 5.4.2). */
+  #checkCommitTold({ from, epoch, commit }: Extract<ConsensusMessage, { kind: 'append' }>): void {
+    if (commit <= this.#commitTold) return
+    this.#commitTold = commit
+    const entry = this.#committed.get(commit) ?? this.#log(from).durable.get(commit)
+    // The first membership is committed by all having recorded it, before there is a leader.
+    if (entry === undefined || entry.epoch === epoch || entry.epoch === formationEpoch) return
+    this.violate(from, `committed ${commit} of epoch ${entry.epoch} by counting in epoch ${epoch}`)
   }
 
   #toState(node: number, message: ConsensusNotice): void {
@@ -210,6 +281,9 @@ export class Observer implements Tap {
     if (log === undefined) {
       log = {
         durable: new Map(),
+        base: 0,
+        recoveredFrom: 0,
+        recovered: new Map(),
         pending: [],
         hardState: noHardState,
         durableHardState: noHardState,

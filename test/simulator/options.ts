@@ -67,7 +67,7 @@ function networkFor(random: Random): NetworkOptions {
 /** One crash and one partition at least, and some more of anything. */
 function planFaults(random: Random): PlannedFault[] {
   const kinds: Fault['kind'][] = ['crash', 'isolate']
-  const more = 1 + below(random, 4)
+  const more = 2 + below(random, 7)
   const others = ['crash', 'crash', 'pause', 'isolate', 'reset', 'clock', 'outage'] as const
   for (let count = 0; count < more; count++) kinds.push(others[below(random, others.length)]!)
   shuffle(random, kinds)

@@ -58,6 +58,10 @@ export class VirtualThread {
     return this.#setup.scheduler.nowMillis + this.#spentMillis
   }
 
+  get hasSpent(): boolean {
+    return this.#spentMillis > 0
+  }
+
   spend(millis: number): void {
     this.#spentMillis += millis
   }

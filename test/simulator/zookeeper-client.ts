@@ -82,7 +82,7 @@ export class ZookeeperClient {
   }
 
   get done(): boolean {
-    return this.#left === 0 && this.#inFlight.length === 0
+    return this.#left === 0
   }
 
   start(): void {
@@ -187,8 +187,7 @@ export class ZookeeperClient {
         this.#send(this.#prepared === 0 ? 'makeRoot' : 'makeOwn')
         return
       }
-      if (this.#left === 0) return
-      this.#left--
+      if (this.#inFlight.length >= this.#left) return
       const dice = below(this.#random, 10)
       this.#send(dice < 5 ? 'set' : dice < 7 ? 'append' : dice < 9 ? 'get' : 'sync')
       if (below(this.#random, 4) === 0) return
@@ -260,6 +259,7 @@ export class ZookeeperClient {
     if (zxid < this.#lastZxid) this.#violate(`zxid went back from ${this.#lastZxid} to ${zxid}`)
     this.#lastZxid = Math.max(this.#lastZxid, zxid)
     this.acknowledged++
+    if (request.kind !== 'makeRoot' && request.kind !== 'makeOwn') this.#left--
     this.#take(request, error)
   }
 

@@ -1,0 +1,51 @@
+/**
+ * Bugs to be planted: each is one change of the source as it is loaded, and the simulator must find
+ * it within its budget of seeds. A simulator that finds nothing proves nothing.
+ */
+import { registerHooks } from 'node:module'
+
+export interface Canary {
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+export const canaries: Readonly<Record<string, Canary>> = {
+  /** The sync is asked for, and success is told before it is done. */
+  acknowledgeBeforeSync: {
+    file: 'storage/journal.ts',
+    from: '    try {\n      file.syncNow()\n    } catch',
+    to: '    try {\n      file.sync(() => {})\n    } catch',
+  },
+  voteNotPersisted: {
+    file: 'actors/consensus/raft/state.ts',
+    from: 'encodeHardState({ epoch, votedFor, formed })',
+    to: 'encodeHardState({ epoch, votedFor: 0, formed })',
+  },
+  /** Raft's figure 8. */
+  commitOldEpochByCounting: {
+    file: 'actors/consensus/raft/leader.ts',
+    from: 'if (reached <= state.commit || state.log.epochAt(reached) !== state.epoch) return',
+    to: 'if (reached <= state.commit) return',
+  },
+}
+
+/** To be called before anything that is changed is imported. */
+export function plant(name: string): void {
+  const canary = canaries[name]
+  if (canary === undefined) throw new Error(`no such bug: ${name}; there are ${Object.keys(canaries).join(', ')}`)
+  const changed = new URL(`../../${canary.file}`, import.meta.url).href
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      if (url !== changed) return loaded
+      return { ...loaded, source: change(String(loaded.source), canary) }
+    },
+  })
+}
+
+function change(source: string, { file, from, to }: Canary): string {
+  const parts = source.split(from)
+  if (parts.length !== 2) throw new Error(`${file} does not hold the place of this bug exactly once`)
+  return parts.join(to)
+}
