@@ -131,7 +131,8 @@ export class Log {
     if (from > this.#last) return
     this.#last = from - 1
     this.#epochs.truncate(from)
-    while (this.#breaks.length > 0 && this.#breaks[this.#breaks.length - 1]! >= from) this.#breaks.pop()
+    while (this.#breaks.length > 0 && this.#breaks[this.#breaks.length - 1]! >= from)
+      this.#breaks.pop()
     this.#breaks.push(from)
     if (this.#last > this.#base) this.#lastTime = this.timeAt(this.#last)
   }
@@ -282,7 +283,8 @@ export class Log {
     while (count < this.#slabs.length - 1 && this.#slabs[count + 1]!.base <= address) count++
     if (count === 0) return
     for (const { bytes } of this.#slabs.splice(0, count)) {
-      if (bytes.length === slabBytes && this.#spares.length < spareSlabsMax) this.#spares.push(bytes)
+      if (bytes.length === slabBytes && this.#spares.length < spareSlabsMax)
+        this.#spares.push(bytes)
     }
   }
 

@@ -21,9 +21,12 @@ export function receiveAppend(state: RaftState, append: AppendMessage): void {
     return
   }
   takeEntries(state, append)
+  const news = append.count === 0 && append.commit > state.commit
   state.commitTo(Math.min(append.commit, state.verified))
-  state.replyDue = true
   if (append.confirm > state.confirmSeen) state.confirmSeen = append.confirm
+  // News of a commit alone need no answer: it would say again what the leader was told.
+  const said = state.repliedTo === state.verified && state.confirmReplied === state.confirmSeen
+  if (!news || !said) state.replyDue = true
 }
 
 /**
@@ -43,6 +46,7 @@ export function flushReply(state: RaftState): void {
     if (unconfirmed) state.send(state.leader, acceptance(state, persistence.durable))
   }
   state.confirmReplied = state.confirmSeen
+  state.repliedTo = verified
 }
 
 /** A persist that was under way when the leader asked is done. */

@@ -49,6 +49,8 @@ export function appendMembership(state: RaftState, membership: Membership, now: 
   state.memberships.append(state.log.last, membership)
   state.membershipChanged()
   updatePeers(state)
+  // Whoever is new hears of it at once.
+  state.heartbeatDue = true
 }
 
 export function receiveAppendReply(state: RaftState, reply: AppendReplyMessage): void {

@@ -37,7 +37,7 @@ export class Raft implements StepMachine<RaftMessage> {
 
   constructor(setup: RaftSetup) {
     this.#state = new RaftState(setup)
-    this.#state.membershipChanged()
+    if (this.#state.membership.voters.length > 0) this.#state.membershipChanged()
     startFormation(this.#state)
   }
 

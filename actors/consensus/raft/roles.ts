@@ -17,6 +17,7 @@ export function becomeFollower(state: RaftState, epoch: number, leader: number):
   state.replyWhenDurable = false
   state.confirmSeen = 0
   state.confirmReplied = 0
+  state.repliedTo = 0
   state.votes.clear()
   state.resetElectionTimer(leader === 0 && state.eagerCampaigns > 0)
   if (leader !== 0) state.eagerCampaigns = 0

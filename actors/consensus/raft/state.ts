@@ -90,6 +90,8 @@ export class RaftState {
   replyWhenDurable = false
   confirmSeen = 0
   confirmReplied = 0
+  /** What the leader was told, or will be once it is durable, that we have. */
+  repliedTo = 0
 
   /** As a leader. */
   readonly peers = new Map<number, Progress>()

@@ -294,7 +294,7 @@ export class Cluster {
     node.effects.push(effect)
     switch (effect.kind) {
       case 'send':
-        this.queue.push({ from: node.id, to: effect.to, message: effect.message })
+        this.queue.push({ from: node.id, to: effect.to, message: copied(effect.message) })
         return
       case 'persist':
         node.pending.push(effect)
@@ -399,6 +399,11 @@ export function emptyDisk(): Disk {
   return { hardState: noBytes, checkpoint: noCheckpoint, base: 0, entries: [] }
 }
 
+/** A message that has left is bytes elsewhere: the log may use its memory again. */
+function copied(message: RaftMessage): RaftMessage {
+  return message.kind === 'append' ? { ...message, entries: message.entries.slice() } : message
+}
+
 function newNode(id: number): TestNode {
   return {
     id,
@@ -422,7 +427,8 @@ function newNode(id: number): TestNode {
 function write(disk: Disk, effect: PersistEffect<RaftMessage>): void {
   if (effect.hardState.length > 0) disk.hardState = effect.hardState
   if (effect.truncateFrom > 0) {
-    disk.entries.length = Math.min(disk.entries.length, effect.truncateFrom - 1 - disk.base)
+    const left = Math.max(0, effect.truncateFrom - 1 - disk.base)
+    disk.entries.length = Math.min(disk.entries.length, left)
   }
   for (const batch of effect.entries) {
     for (const stored of storedOf(batch)) {
