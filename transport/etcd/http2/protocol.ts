@@ -62,3 +62,11 @@ export class ConnectionError extends Error {
     this.limit = limit
   }
 }
+
+export function protocolError(message: string): ConnectionError {
+  return new ConnectionError(errorCode.protocolError, message)
+}
+
+export function frameSizeError(frame: string): ConnectionError {
+  return new ConnectionError(errorCode.frameSizeError, `${frame} of a wrong size`)
+}

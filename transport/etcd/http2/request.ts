@@ -15,6 +15,17 @@ export interface Request {
   meaning: unknown
 }
 
+/** Stands for one whose headers were too large to keep. */
+export const noRequest: Request = {
+  method: '',
+  scheme: '',
+  path: '',
+  authority: '',
+  fields: [],
+  contentLength: -1,
+  meaning: undefined,
+}
+
 /** The request, or what is wrong with it. */
 export function parseRequest(fields: readonly string[]): Request | string {
   const pseudo = new Map<string, string>()

@@ -3,6 +3,7 @@
  * the rest waits at its stream and leaves in turns of one frame, as windows and socket allow.
  */
 import type { Clock } from '../../../runtime/host.ts'
+import type { EtcdServerLimits } from '../limits.ts'
 import type { Output } from './output.ts'
 import {
   ConnectionError,
@@ -35,23 +36,15 @@ export class Sender {
   readonly #output: Output
   readonly #clock: Clock
   readonly #owner: SenderOwner
-  readonly #outputBytesMax: number
-  readonly #shortBytes: number
+  readonly #limits: EtcdServerLimits
   /** Streams with output, whose own window is open, in the order of their turns. */
   readonly #ready: Stream[] = []
 
-  constructor(
-    output: Output,
-    clock: Clock,
-    owner: SenderOwner,
-    outputBytesMax: number,
-    shortBytes: number,
-  ) {
+  constructor(output: Output, clock: Clock, owner: SenderOwner, limits: EtcdServerLimits) {
     this.#output = output
     this.#clock = clock
     this.#owner = owner
-    this.#outputBytesMax = outputBytesMax
-    this.#shortBytes = shortBytes
+    this.#limits = limits
   }
 
   /** Whether a DATA frame of that size may leave at once; if so it is accounted for. */
@@ -67,6 +60,14 @@ export class Sender {
     this.window -= bytes
     stream.sendWindow -= bytes
     return true
+  }
+
+  /** A single message of any size may wait for a slow reader; a second must fit beside it. */
+  mayQueue(stream: Stream, bytes: number): boolean {
+    const { streamBufferedBytesMax, connectionBufferedBytesMax } = this.#limits
+    if (stream.queuedBytes > 0 && stream.queuedBytes + bytes > streamBufferedBytesMax) return false
+    const isAlone = this.queuedBytes === stream.queuedBytes
+    return isAlone || this.queuedBytes + bytes <= connectionBufferedBytesMax
   }
 
   enqueue(stream: Stream, piece: Uint8Array): void {
@@ -127,7 +128,7 @@ export class Sender {
   }
 
   #full(): boolean {
-    return this.clogged || this.#output.length >= this.#outputBytesMax
+    return this.clogged || this.#output.length >= this.#limits.socketBufferedBytesHigh
   }
 
   #schedule(stream: Stream): void {
@@ -154,7 +155,7 @@ export class Sender {
     stream.waitingSinceMillis = this.#clock.monotonicMillis()
     this.#owner.frameSent()
     if (stream.queuedBytes === 0 && stream.localClosed) this.#owner.queueEnded(stream)
-    else if (stream.wantsDrained && stream.queuedBytes <= this.#shortBytes) {
+    else if (stream.wantsDrained && stream.queuedBytes <= this.#limits.streamBufferedBytesLow) {
       stream.wantsDrained = false
       this.#owner.queueShort(stream)
     }

@@ -8,12 +8,14 @@ export class HeaderAssembly {
   endStream = false
   /** The priority field named the stream itself: a fault of this stream alone. */
   dependsOnItself = false
+  sinceMillis = 0
   bytes = new Uint8Array(0)
   length = 0
   #frames = 0
 
-  begin(stream: number, endStream: boolean, dependsOnItself: boolean): void {
+  begin(stream: number, endStream: boolean, dependsOnItself: boolean, nowMillis: number): void {
     this.stream = stream
+    this.sinceMillis = nowMillis
     this.endStream = endStream
     this.dependsOnItself = dependsOnItself
     this.length = 0
