@@ -118,7 +118,8 @@ export function journalSetup({ config, storeId, journalDirectory }: NodeSetup): 
 export function consensusSetup({ config, nodeId, storeId, mayForm }: NodeSetup): ConsensusSetup {
   const { heartbeatMillis, electionMillis } = config.timings
   const initialMembers = config.cluster.members.map(({ id, peer }) => ({ node: id, address: peer }))
-  return { node: nodeId, storeId, mayForm, initialMembers, heartbeatMillis, electionMillis }
+  const limits = { retentionBytes: config.journal.retainedBytes }
+  return { node: nodeId, storeId, mayForm, initialMembers, heartbeatMillis, electionMillis, limits }
 }
 
 export function peersSetup(node: NodeSetup, gate: NodeGate, host: Host): PeersSetup {
