@@ -182,7 +182,7 @@ describe('flow control', () => {
     const data = () => client.say().filter(line => line.startsWith('DATA'))
     expect(data()).toEqual(['DATA 1 16384', 'DATA 1 16384', 'DATA 1 16384', 'DATA 1 16383'])
     client.send(windowUpdate(0, 60_000))
-    expect(data()).toEqual(['DATA 3 16384', 'DATA 5 16384', 'DATA 1 16384', 'DATA 3 10848'])
+    expect(data()).toEqual(['DATA 1 16384', 'DATA 3 16384', 'DATA 5 16384', 'DATA 1 10848'])
   })
 
   it('survives a window that settings make negative', () => {
