@@ -19,7 +19,7 @@ import {
   type StoreIdentity,
   writeIdentity,
 } from './identity.ts'
-import { createFirstSegment } from './journal.ts'
+import { createFirstSegment } from './journal-open.ts'
 import { endOfContent } from './journal-reader.ts'
 import { sectorBytes } from './journal-record.ts'
 import { listSegments, readSegment, segmentPath } from './segment.ts'

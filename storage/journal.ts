@@ -3,11 +3,10 @@
  * write and one sync. One batch is in flight at a time; what comes meanwhile is the next batch. A full
  * disk is waited out and loses nothing; any other failed write, and any failed sync, throws and is final.
  */
-import type { Clock, Disk, DiskFile, Jobs } from '../runtime/host.ts'
+import type { Clock, DiskFile } from '../runtime/host.ts'
 import { invariant } from '../runtime/invariant.ts'
-import { diskFailed, isDiskFull, StorageError } from './errors.ts'
-import { ensureDirectory } from './files.ts'
-import { type JournalJob, type JournalJobResult, journalJobModule } from './journal-job.ts'
+import { diskFailed, isDiskFull } from './errors.ts'
+import type { Chain } from './journal-reader.ts'
 import {
   BatchBuffer,
   batchKind,
@@ -15,29 +14,29 @@ import {
   entryBytesMin,
   journalFormat,
   readUint64,
-  storeTag,
 } from './journal-record.ts'
-import type { Chain } from './journal-reader.ts'
-import { type Damaged, recoverJournal } from './journal-recovery.ts'
-import type { RecoveredLog } from './recovered-log.ts'
-import { type ClosedSegment, prepareSegment, Segment, segmentPath, writeZeros } from './segment.ts'
+import { type ClosedSegment, type Segment, writeZeros } from './segment.ts'
+import { SegmentSupply, type SupplyCompletion, type SupplyOptions } from './segment-supply.ts'
 import { SyncPolicy } from './sync-policy.ts'
 
-export interface JournalOptions {
-  readonly disk: Disk
-  readonly jobs: Jobs
+export interface JournalOptions extends SupplyOptions {
   readonly clock: Clock
-  readonly directory: string
   readonly store: Uint8Array
-  readonly segmentBytes: number
   /** `never` is for benchmarks: what is acknowledged may be lost with the machine. */
   readonly fsync: 'always' | 'never'
-  /** Segments that are no longer needed are kept while they are not more than this together. */
-  readonly retainedBytesMax: number
-  /** What to tell the owner, called from within `flush` and `completed`. */
+  /** What to tell the owner, called from within `flush`, `retry` and `completed`. */
   readonly notify: (outcome: JournalOutcome) => void
   /** Called from the event loop; the owner passes it on to `completed` in its own time. */
   readonly complete: (completion: JournalCompletion) => void
+}
+
+/** Where a journal goes on. */
+export interface JournalState {
+  readonly chain: Chain
+  readonly segment: Segment
+  readonly closed: readonly ClosedSegment[]
+  readonly spare: number
+  readonly hardState: Uint8Array
 }
 
 export type JournalOutcome =
@@ -45,101 +44,9 @@ export type JournalOutcome =
   | { readonly kind: 'diskFull'; readonly id: number }
   | { readonly kind: 'spaceReturned' }
 
-/** `failure` is '' when it went well. */
 export type JournalCompletion =
+  | SupplyCompletion
   | { readonly kind: 'synced'; readonly failure: string }
-  | {
-      readonly kind: 'prepared'
-      readonly sequence: number
-      readonly full: boolean
-      readonly failure: string
-    }
-  | { readonly kind: 'removed'; readonly failure: string }
-
-export interface Opened {
-  readonly kind: 'opened'
-  readonly journal: Journal
-  readonly log: RecoveredLog
-  readonly hardState: Uint8Array
-  /** Bytes of a batch that was never acknowledged, cut off. */
-  readonly tornBytes: number
-}
-
-/** `mayCreate`: this store never had a journal; otherwise one that is missing is damage. */
-export function openJournal(
-  options: JournalOptions,
-  from: { readonly position: number; readonly mayCreate: boolean },
-): Opened | Damaged {
-  const { disk, directory, store } = options
-  ensureDirectory(disk, directory)
-  const found = recoverJournal({ disk, directory, store, position: from.position })
-  if (found.kind === 'damaged') return found
-  if (found.kind === 'empty' && !from.mayCreate) {
-    return { kind: 'damaged', path: directory, offset: 0, reason: 'the journal is missing' }
-  }
-  removeLeftovers(disk, directory, found.leftovers)
-  if (found.kind === 'empty') return createJournal(options, from.position)
-  const { head, chain, torn } = found
-  const file = disk.open(head.path, 'write')
-  cutOff(file, torn.start, torn.end)
-  const segment = new Segment(
-    head.sequence,
-    head.path,
-    file,
-    head.end,
-    head.sizeBytes,
-    head.positionMax,
-  )
-  const journal = new Journal(options, chain, segment, found.closed, found.spare, found.hardState)
-  journal.prepare()
-  const tornBytes = torn.end - torn.start
-  return { kind: 'opened', journal, log: found.log, hardState: found.hardState, tornBytes }
-}
-
-function createJournal(options: JournalOptions, position: number): Opened | Damaged {
-  createFirstSegment(options.disk, options.directory, options.store, options.segmentBytes)
-  return openJournal(options, { position, mayCreate: false })
-}
-
-/** An empty journal, durable when this returns. */
-export function createFirstSegment(
-  disk: Disk,
-  directory: string,
-  store: Uint8Array,
-  segmentBytes: number,
-): void {
-  const path = segmentPath(directory, 1)
-  const opening = new BatchBuffer(openingBytes)
-  opening.segment({ format: journalFormat, store, segment: 1, highestBefore: 0 })
-  try {
-    prepareSegment(disk, path, segmentBytes, true)
-    const file = disk.open(path, 'write')
-    file.write(opening.finish(batchKind.records, 1, 0, storeTag(store)), 0)
-    file.syncNow()
-    file.close()
-  } catch (error) {
-    if (!isDiskFull(error)) throw diskFailed(path, error)
-    const message = `${directory}: no space for the first journal segment of ${segmentBytes} bytes`
-    throw new StorageError('noSpace', message, error)
-  }
-}
-
-/** The end of a segment must be zeros before anything is written there again. */
-function cutOff(file: DiskFile, start: number, end: number): void {
-  if (start === end) return
-  try {
-    writeZeros(file, start, end)
-    file.syncNow()
-  } catch (error) {
-    throw diskFailed(file.path, error)
-  }
-}
-
-function removeLeftovers(disk: Disk, directory: string, paths: readonly string[]): void {
-  if (paths.length === 0) return
-  for (const path of paths) disk.remove(path)
-  disk.syncDirectory(directory)
-}
 
 export interface JournalStatus {
   readonly segments: number
@@ -154,7 +61,8 @@ type Step = 'batch' | 'opening' | 'seal'
 
 export class Journal {
   readonly #options: JournalOptions
-  readonly #policy: SyncPolicy
+  readonly #policy = new SyncPolicy()
+  readonly #supply: SegmentSupply
   readonly #storeTag: number
   readonly #batch = new BatchBuffer()
   readonly #small = new BatchBuffer(openingBytes)
@@ -168,12 +76,6 @@ export class Journal {
   #current: Segment
   /** The segment that `#current` follows and that still wants its seal. */
   #previous: Segment | undefined
-  #closed: ClosedSegment[]
-  /** Made ahead; 0: none. */
-  #spare: number
-  #isPreparing = false
-  #isSpareRefused = false
-  #isRemoving = false
   #isFull = false
   #hasEntries = false
   /** After a reset all that is before it goes, for which it needs a segment of its own. */
@@ -189,35 +91,23 @@ export class Journal {
   /** As last gathered, and as last written: only that one may open a segment. */
   #gatheredHardState: Uint8Array
   #hardState: Uint8Array
-  #compacted = 0
   /** After a failed write: up to here the current segment may hold parts of it. */
   #dirtyEnd = 0
   #outstanding: Step | undefined
   #syncStarted = 0
 
-  constructor(
-    options: JournalOptions,
-    chain: Chain,
-    current: Segment,
-    closed: readonly ClosedSegment[],
-    spare: number,
-    hardState: Uint8Array,
-  ) {
+  constructor(options: JournalOptions, state: JournalState) {
+    const { chain, segment, closed, spare, hardState } = state
+    invariant(options.segmentBytes >= segmentBytesMin, 'a segment has its least size')
     this.#options = options
-    this.#policy = new SyncPolicy()
+    this.#supply = new SegmentSupply(options, closed, spare)
     this.#storeTag = chain.storeTag
     this.#sequence = chain.sequence
     this.#checksum = chain.checksum
-    this.#current = current
-    this.#closed = [...closed]
-    this.#spare = spare
+    this.#current = segment
     this.#hardState = hardState
     this.#gatheredHardState = hardState
-    this.#highest = Math.max(current.positionMax, ...closed.map(segment => segment.positionMax))
-    invariant(
-      options.segmentBytes >= segmentBytesMin,
-      'a segment is not smaller than its least size',
-    )
+    this.#highest = Math.max(segment.positionMax, this.#supply.highest)
   }
 
   /** Gathers one request; `flush` makes it durable and `persisted` tells. The bytes are copied. */
@@ -245,15 +135,12 @@ export class Journal {
     this.#mustTurn = true
     this.#isResetGathered = true
     this.#resetPosition = position
-    this.#compacted = Math.max(this.#compacted, position)
     this.#gatheredMax = 0
   }
 
   /** Segments that lie wholly at or below this position may go. */
   compact(position: number): void {
-    if (position <= this.#compacted) return
-    this.#compacted = position
-    this.#removeOld()
+    this.#supply.compact(position)
   }
 
   /** Writes what was gathered, unless a batch is in flight or there is no room for it. */
@@ -265,27 +152,26 @@ export class Journal {
   /** What `complete` was called with. Throws when the disk has failed. */
   completed(completion: JournalCompletion): void {
     if (completion.failure !== '') throw diskFailed(this.#options.directory, completion.failure)
-    if (completion.kind === 'prepared') this.#prepared(completion.sequence, completion.full)
-    else if (completion.kind === 'removed') this.#isRemoving = false
-    else this.#synced()
+    if (completion.kind === 'synced') return this.#synced()
+    this.#supply.completed(completion)
+    if (this.#supply.isRefused) this.flush()
+    else this.#advance()
   }
 
   /** To be called now and then while this says that it would help. */
   get wantsRetry(): boolean {
-    return this.#isFull || this.#isSpareRefused
+    return this.#isFull || this.#supply.isRefused
   }
 
   retry(): void {
-    this.#prepareSpare()
+    this.prepare()
     this.#advance()
   }
 
   status(): JournalStatus {
-    const closedBytes = this.#closed.reduce((sum, segment) => sum + segment.sizeBytes, 0)
-    const spareBytes = this.#spare > 0 ? this.#options.segmentBytes : 0
     return {
-      segments: this.#closed.length + 1 + (this.#spare > 0 ? 1 : 0),
-      sizeBytes: closedBytes + this.#current.sizeBytes + spareBytes,
+      segments: this.#supply.count + 1,
+      sizeBytes: this.#supply.sizeBytes + this.#current.sizeBytes,
       isFull: this.#isFull,
       syncs: this.#policy.syncs,
       lastSyncMillis: this.#policy.lastMillis,
@@ -301,7 +187,7 @@ export class Journal {
 
   /** Begins to make the next segment ahead, if there is none. */
   prepare(): void {
-    this.#prepareSpare()
+    this.#supply.prepare(this.#current.sequence)
   }
 
   close(): void {
@@ -330,7 +216,7 @@ export class Journal {
     const size = this.#batch.sizeBytes
     if (size > room) return this.#isOversized(size)
     // Without a segment ahead the last room is kept for votes, which are small.
-    const isScarce = this.#isSpareRefused && this.#spare === 0 && this.#hasEntries
+    const isScarce = this.#supply.isRefused && !this.#supply.hasNext && this.#hasEntries
     return !isScarce || size <= room - this.#reserveBytes
   }
 
@@ -419,7 +305,8 @@ export class Journal {
   #forgetOld(): void {
     this.#isResetInFlight = false
     const position = this.#resetPosition
-    this.#closed = this.#closed.map(segment => ({ ...segment, positionMax: position }))
+    this.#supply.forgetAbove(position)
+    this.#supply.compact(position)
     this.#highest = Math.max(position, this.#afterReset)
     this.#current.positionMax = this.#highest
   }
@@ -480,37 +367,27 @@ export class Journal {
    * on: so a sealed segment without an intact successor has lost something that was acknowledged.
    */
   #turnOver(): boolean {
-    if (this.#spare === 0) {
-      if (this.#isSpareRefused) this.#full()
-      else this.#prepareSpare()
+    if (!this.#supply.hasNext) {
+      if (this.#supply.isRefused) this.#full()
+      else this.prepare()
       return false
     }
     if (!this.#cleanUp()) return false
-    const { disk, directory, segmentBytes } = this.#options
-    const path = segmentPath(directory, this.#spare)
-    const next = new Segment(this.#spare, path, disk.open(path, 'write'), 0, segmentBytes, 0)
+    const next = this.#supply.openNext()
     try {
       this.#writeOpening(next)
     } catch (error) {
-      if (!isDiskFull(error)) throw diskFailed(path, error)
-      this.#discard(next)
+      if (!isDiskFull(error)) throw diskFailed(next.path, error)
+      this.#supply.discard(next)
       this.#full()
       return false
     }
-    this.#spare = 0
+    this.#supply.taken()
     this.#previous = this.#current
     this.#current = next
     if (!this.#isResetGathered) this.#mustTurn = false
     this.#sync(next.file, 'opening')
     return true
-  }
-
-  /** It may hold parts of an opening, so another one is made. */
-  #discard(spare: Segment): void {
-    spare.file.close()
-    this.#options.disk.remove(spare.path)
-    this.#spare = 0
-    this.#isSpareRefused = true
   }
 
   #writeOpening(segment: Segment): void {
@@ -548,71 +425,14 @@ export class Journal {
     const previous = this.#previous
     invariant(previous !== undefined, 'a seal ends the segment before the current one')
     this.#previous = undefined
-    previous.file.close()
-    const { sequence, path, sizeBytes, positionMax } = previous
-    this.#closed.push({ sequence, path, sizeBytes, positionMax })
-    if (!this.#isSpareRefused) this.#prepareSpare()
-    this.#removeOld()
-  }
-
-  #prepareSpare(): void {
-    if (this.#spare > 0 || this.#isPreparing) return
-    this.#isPreparing = true
-    const { directory, segmentBytes, fsync } = this.#options
-    const sequence = this.#current.sequence + 1
-    const path = segmentPath(directory, sequence)
-    this.#run(
-      { kind: 'prepare', path, sizeBytes: segmentBytes, fsync: fsync === 'always' },
-      (full, failure) => this.#options.complete({ kind: 'prepared', sequence, full, failure }),
-    )
-  }
-
-  #prepared(sequence: number, full: boolean): void {
-    this.#isPreparing = false
-    this.#isSpareRefused = full
-    if (!full) this.#spare = sequence
-    if (full) this.flush()
-    else this.#advance()
-  }
-
-  #removeOld(): void {
-    if (this.#isRemoving) return
-    let removable = 0
-    while (
-      removable < this.#closed.length &&
-      this.#closed[removable]!.positionMax <= this.#compacted
-    ) {
-      removable++
-    }
-    let bytes = this.#closed
-      .slice(0, removable)
-      .reduce((sum, segment) => sum + segment.sizeBytes, 0)
-    const paths: string[] = []
-    while (paths.length < removable && bytes > this.#options.retainedBytesMax) {
-      const oldest = this.#closed[paths.length]!
-      bytes -= oldest.sizeBytes
-      paths.push(oldest.path)
-    }
-    if (paths.length === 0) return
-    this.#closed.splice(0, paths.length)
-    this.#isRemoving = true
-    this.#run({ kind: 'remove', paths }, (_full, failure) =>
-      this.#options.complete({ kind: 'removed', failure }),
-    )
-  }
-
-  #run(job: JournalJob, done: (full: boolean, failure: string) => void): void {
-    this.#options.jobs.run<JournalJobResult>(journalJobModule, job, (error, result) => {
-      if (error !== undefined) return done(false, error.message || 'a journal job failed')
-      if (result?.kind === 'failed') return done(false, result.reason)
-      done(result?.kind === 'full', '')
-    })
+    this.#supply.close(previous)
+    if (!this.#supply.isRefused) this.prepare()
   }
 }
 
 export const segmentBytesMin = 64 * 1024
 
-const openingBytes = 4096
+export const openingBytes = 4096
 
 /** One sixteenth of a segment. */
 const reserveShift = 4

@@ -5,12 +5,8 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { invariant, unreachable } from '../../runtime/invariant.ts'
-import {
-  type Journal,
-  type JournalCompletion,
-  type JournalOutcome,
-  openJournal,
-} from '../../storage/journal.ts'
+import type { Journal, JournalCompletion, JournalOutcome } from '../../storage/journal.ts'
+import { openJournal } from '../../storage/journal-open.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { JournalMessage, JournalNotice } from './messages.ts'

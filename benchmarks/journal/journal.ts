@@ -1,7 +1,8 @@
 import { systemClock } from '../../runtime/clock.ts'
 import { systemDisk } from '../../runtime/disk-node.ts'
 import type { Jobs } from '../../runtime/host.ts'
-import { type Journal, openJournal } from '../../storage/journal.ts'
+import type { Journal } from '../../storage/journal.ts'
+import { openJournal } from '../../storage/journal-open.ts'
 import { recoverJournal } from '../../storage/journal-recovery.ts'
 import { micros, megabytes, nowMillis, quantile, rate, row, timed } from './figures.ts'
 

@@ -1,12 +1,8 @@
 /** A journal on a memory disk, driven by hand: callbacks run when `settle` says so. */
 import { run } from '../../storage/journal-job.ts'
 import { journalJobModule } from '../../storage/journal-job.ts'
-import {
-  type Journal,
-  type JournalOptions,
-  type JournalOutcome,
-  openJournal,
-} from '../../storage/journal.ts'
+import type { Journal, JournalOptions, JournalOutcome } from '../../storage/journal.ts'
+import { openJournal } from '../../storage/journal-open.ts'
 import type { Damaged } from '../../storage/journal-recovery.ts'
 import { inlineJobs } from '../support/inline-jobs.ts'
 import { MemoryDisk } from '../support/memory-disk.ts'

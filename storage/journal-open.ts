@@ -1,0 +1,95 @@
+/** Makes a journal, or opens one that is there and cuts off what was never acknowledged. */
+import type { Disk, DiskFile } from '../runtime/host.ts'
+import { diskFailed, isDiskFull, StorageError } from './errors.ts'
+import { ensureDirectory } from './files.ts'
+import { Journal, type JournalOptions, openingBytes } from './journal.ts'
+import { BatchBuffer, batchKind, journalFormat, storeTag } from './journal-record.ts'
+import { type Damaged, recoverJournal } from './journal-recovery.ts'
+import type { RecoveredLog } from './recovered-log.ts'
+import { prepareSegment, Segment, segmentPath, writeZeros } from './segment.ts'
+
+export interface Opened {
+  readonly kind: 'opened'
+  readonly journal: Journal
+  readonly log: RecoveredLog
+  readonly hardState: Uint8Array
+  /** Bytes of a batch that was never acknowledged, cut off. */
+  readonly tornBytes: number
+}
+
+/** `mayCreate`: this store never had a journal; otherwise one that is missing is damage. */
+export function openJournal(
+  options: JournalOptions,
+  from: { readonly position: number; readonly mayCreate: boolean },
+): Opened | Damaged {
+  const { disk, directory, store } = options
+  ensureDirectory(disk, directory)
+  const found = recoverJournal({ disk, directory, store, position: from.position })
+  if (found.kind === 'damaged') return found
+  if (found.kind === 'empty' && !from.mayCreate) {
+    return { kind: 'damaged', path: directory, offset: 0, reason: 'the journal is missing' }
+  }
+  removeLeftovers(disk, directory, found.leftovers)
+  if (found.kind === 'empty') return createJournal(options, from.position)
+  const { head, chain, torn } = found
+  const file = disk.open(head.path, 'write')
+  cutOff(file, torn.start, torn.end)
+  const segment = new Segment(
+    head.sequence,
+    head.path,
+    file,
+    head.end,
+    head.sizeBytes,
+    head.positionMax,
+  )
+  const { closed, spare, hardState } = found
+  const journal = new Journal(options, { chain, segment, closed, spare, hardState })
+  journal.prepare()
+  const tornBytes = torn.end - torn.start
+  return { kind: 'opened', journal, log: found.log, hardState: found.hardState, tornBytes }
+}
+
+function createJournal(options: JournalOptions, position: number): Opened | Damaged {
+  createFirstSegment(options.disk, options.directory, options.store, options.segmentBytes)
+  return openJournal(options, { position, mayCreate: false })
+}
+
+/** An empty journal, durable when this returns. */
+export function createFirstSegment(
+  disk: Disk,
+  directory: string,
+  store: Uint8Array,
+  segmentBytes: number,
+): void {
+  const path = segmentPath(directory, 1)
+  const opening = new BatchBuffer(openingBytes)
+  opening.segment({ format: journalFormat, store, segment: 1, highestBefore: 0 })
+  try {
+    prepareSegment(disk, path, segmentBytes, true)
+    const file = disk.open(path, 'write')
+    file.write(opening.finish(batchKind.records, 1, 0, storeTag(store)), 0)
+    file.syncNow()
+    file.close()
+  } catch (error) {
+    if (!isDiskFull(error)) throw diskFailed(path, error)
+    const message = `${directory}: no space for the first journal segment of ${segmentBytes} bytes`
+    throw new StorageError('noSpace', message, error)
+  }
+}
+
+/** The end of a segment must be zeros before anything is written there again. */
+function cutOff(file: DiskFile, start: number, end: number): void {
+  if (start === end) return
+  try {
+    writeZeros(file, start, end)
+    file.syncNow()
+  } catch (error) {
+    throw diskFailed(file.path, error)
+  }
+}
+
+function removeLeftovers(disk: Disk, directory: string, paths: readonly string[]): void {
+  if (paths.length === 0) return
+  for (const path of paths) disk.remove(path)
+  disk.syncDirectory(directory)
+}
