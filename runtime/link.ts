@@ -110,10 +110,10 @@ export class ThreadLink {
     this.#carrier.close()
   }
 
-  /** One slab larger than all credit still passes, alone. */
+  /** A slab larger than half of all credit passes like one of half: it may not wait for ever. */
   #hasCredit(bytes: number): boolean {
     const { linkCreditBytes } = this.#limits
-    return this.#unhandledBytes === 0 || this.#unhandledBytes + bytes <= linkCreditBytes
+    return this.#unhandledBytes + Math.min(bytes, linkCreditBytes / 2) <= linkCreditBytes
   }
 
   #hold(slab: Buffer): void {

@@ -84,7 +84,9 @@ function formatHistogram(name: string, point: MetricPoint, counts: readonly numb
 }
 
 function formatLabels(labels: MetricLabels): string {
-  const pairs = Object.keys(labels).map(name => `${name}="${escapeLabel(labels[name]!)}"`)
+  const pairs = Object.keys(labels)
+    .sort()
+    .map(name => `${name}="${escapeLabel(labels[name]!)}"`)
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
 }
 

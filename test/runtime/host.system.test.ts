@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { systemTimers } from '../../runtime/clock.ts'
+import { DiskError } from '../../runtime/disk-error.ts'
+import { systemDisk } from '../../runtime/disk-node.ts'
+import type { Listener, Socket, SocketHandlers } from '../../runtime/host.ts'
+import { systemNetwork } from '../../runtime/network-node.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'quorate-host-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+describe('disk', () => {
+  test('files keep what was written, and say how much was read', () => {
+    const file = systemDisk.open(join(directory, 'a'), 'create')
+    file.write(Buffer.from('hello'), 3)
+    file.syncNow()
+    const target = Buffer.alloc(10)
+    expect(file.read(target, 2)).toBe(6)
+    expect(target.toString('latin1', 0, 6)).toBe('\0hello')
+    expect(file.sizeBytes()).toBe(8)
+    file.truncate(4)
+    expect(file.sizeBytes()).toBe(4)
+    file.close()
+    // `create` keeps what is there.
+    expect(systemDisk.open(join(directory, 'a'), 'create').sizeBytes()).toBe(4)
+  })
+
+  test('a sync off the thread reports by callback', async () => {
+    const file = systemDisk.open(join(directory, 'b'), 'createNew')
+    file.write(Buffer.alloc(100), 0)
+    const error = await new Promise<Error | undefined>(resolve => void file.sync(resolve))
+    expect(error).toBeUndefined()
+    file.close()
+  })
+
+  test('errors carry the code of the system', () => {
+    const code = (operation: () => unknown): string => {
+      try {
+        operation()
+      } catch (error) {
+        expect(error).toBeInstanceOf(DiskError)
+        return (error as DiskError).code
+      }
+      return 'none'
+    }
+    systemDisk.open(join(directory, 'c'), 'createNew').close()
+    expect(code(() => systemDisk.open(join(directory, 'c'), 'createNew'))).toBe('EEXIST')
+    expect(code(() => systemDisk.open(join(directory, 'missing'), 'write'))).toBe('ENOENT')
+    expect(code(() => systemDisk.open(join(directory, 'missing'), 'read'))).toBe('ENOENT')
+    expect(code(() => systemDisk.remove(join(directory, 'missing')))).toBe('ENOENT')
+    expect(code(() => systemDisk.list(join(directory, 'c')))).toBe('ENOTDIR')
+  })
+
+  test('names are made, listed, renamed and removed', () => {
+    const path = join(directory, 'sub', 'deep')
+    systemDisk.makeDirectory(path)
+    systemDisk.open(join(path, 'x'), 'create').close()
+    systemDisk.rename(join(path, 'x'), join(path, 'y'))
+    systemDisk.syncDirectory(path)
+    expect(systemDisk.list(path)).toEqual(['y'])
+    systemDisk.remove(join(directory, 'sub'))
+    expect(systemDisk.exists(path)).toBe(false)
+    expect(systemDisk.freeBytes(directory)).toBeGreaterThan(0)
+  })
+})
+
+describe('network', () => {
+  interface Pair {
+    readonly server: Socket
+    readonly client: Socket
+    readonly listener: Listener
+    readonly closed: {
+      server?: { byPeer: boolean; error?: Error }
+      client?: { byPeer: boolean; error?: Error }
+    }
+  }
+
+  function pair(
+    onServer: Partial<SocketHandlers>,
+    onClient: Partial<SocketHandlers>,
+  ): Promise<Pair> {
+    return new Promise((resolve, reject) => {
+      const closed: Pair['closed'] = {}
+      let server: Socket | undefined
+      let client: Socket | undefined
+      const done = (): void => {
+        if (server !== undefined && client !== undefined && isConnected) {
+          resolve({ server, client, listener, closed })
+        }
+      }
+      let isConnected = false
+      const listener = systemNetwork.listen(
+        { host: '127.0.0.1', port: 0 },
+        socket => {
+          socket.open({ data() {}, closed: cause => void (closed.server = cause), ...onServer })
+          server = socket
+          done()
+        },
+        error => {
+          if (error !== undefined) return reject(error)
+          client = systemNetwork.connect({ host: '127.0.0.1', port: listener.port })
+          client.open({
+            data() {},
+            closed: cause => void (closed.client = cause),
+            ...onClient,
+            connected() {
+              isConnected = true
+              done()
+            },
+          })
+        },
+      )
+    })
+  }
+
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await new Promise<void>(resolve => void systemTimers.after(2, resolve))
+  }
+
+  test('what is written arrives, though its memory is used again at once', async () => {
+    const chunks: Buffer[] = []
+    let drained = 0
+    const { client, listener } = await pair(
+      { data: chunk => void chunks.push(Buffer.from(chunk)) },
+      { drained: () => void drained++ },
+    )
+    const memory = Buffer.alloc(100_000)
+    for (let round = 0; round < 100; round++) {
+      memory.fill(round)
+      client.write(memory)
+    }
+    expect(client.bufferedBytes).toBeGreaterThan(0)
+    await until(() => drained > 0)
+    expect(client.bufferedBytes).toBe(0)
+    client.end()
+    await until(() => chunks.reduce((sum, chunk) => sum + chunk.length, 0) === 10_000_000)
+    const all = Buffer.concat(chunks)
+    for (let round = 0; round < 100; round++) {
+      const at = round * 100_000
+      expect(all[at]).toBe(round)
+      expect(all[at + 99_999]).toBe(round)
+    }
+    listener.close()
+  })
+
+  test('an orderly close is by the peer on one side', async () => {
+    const { client, listener, closed } = await pair({}, {})
+    client.end()
+    await until(() => closed.server !== undefined && closed.client !== undefined)
+    expect(closed.server).toEqual({ byPeer: true })
+    listener.close()
+  })
+
+  test('a reset counts as closed by the peer, with the error', async () => {
+    let got = 0
+    const { client, server, listener, closed } = await pair({ data: () => void got++ }, {})
+    client.write(Buffer.from('x'))
+    await until(() => got === 1)
+    server.pause()
+    client.write(Buffer.alloc(1000))
+    await until(() => client.bufferedBytes === 0)
+    server.destroy()
+    await until(() => closed.client !== undefined)
+    expect(closed.client?.byPeer).toBe(true)
+    expect(closed.server?.byPeer).toBe(false)
+    listener.close()
+  })
+
+  test('a pause stops the flow until it is resumed', async () => {
+    let bytes = 0
+    const { client, server, listener } = await pair(
+      { data: chunk => void (bytes += chunk.length) },
+      {},
+    )
+    server.pause()
+    client.write(Buffer.alloc(1000))
+    await new Promise<void>(resolve => void systemTimers.after(50, resolve))
+    expect(bytes).toBe(0)
+    server.resume()
+    await until(() => bytes === 1000)
+    client.end()
+    listener.close()
+  })
+
+  test('errors: a taken port, and nobody there', async () => {
+    const { client, listener } = await pair({}, {})
+    const error = await new Promise<Error | undefined>(resolve => {
+      systemNetwork.listen({ host: '127.0.0.1', port: listener.port }, () => {}, resolve)
+    })
+    expect(error).toMatchObject({ code: 'EADDRINUSE' })
+    client.end()
+    listener.close()
+    const cause = await new Promise<{ byPeer: boolean; error?: Error }>(resolve => {
+      systemNetwork.connect({ host: '127.0.0.1', port: 1 }).open({ data() {}, closed: resolve })
+    })
+    expect(cause).toMatchObject({ byPeer: false, error: { code: 'ECONNREFUSED' } })
+  })
+})

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { createMetrics, metricsOff } from '../../runtime/metrics.ts'
+import { formatPrometheus, mergeMetrics } from '../../runtime/metrics-snapshot.ts'
+
+test('what threads collect is merged and written with exact names', async () => {
+  const snapshots = []
+  for (const thread of [1, 2]) {
+    const metrics = await createMetrics()
+    metrics.counter('proposals_total', 'Proposals.').add(thread, { door: 'etcd' })
+    const seconds = metrics.histogram('sync_seconds', 'Syncs.', [0.001, 0.01])
+    seconds.record(0.0005)
+    seconds.record(0.5 * thread)
+    metrics.observeGauge('connections', 'Open "connections".', observe => observe(10 * thread))
+    metrics.observeCounter('etcd_server_slow_apply_total', 'Slow.', observe => {
+      observe(thread, { path: `a"b\\${thread}` })
+    })
+    snapshots.push(structuredClone(await metrics.collect()))
+  }
+  expect(formatPrometheus(mergeMetrics(snapshots))).toBe(`# HELP connections Open "connections".
+# TYPE connections gauge
+connections 30
+# HELP etcd_server_slow_apply_total Slow.
+# TYPE etcd_server_slow_apply_total counter
+etcd_server_slow_apply_total{path="a\\"b\\\\1"} 1
+etcd_server_slow_apply_total{path="a\\"b\\\\2"} 2
+# HELP proposals_total Proposals.
+# TYPE proposals_total counter
+proposals_total{door="etcd"} 3
+# HELP sync_seconds Syncs.
+# TYPE sync_seconds histogram
+sync_seconds_bucket{le="0.001"} 2
+sync_seconds_bucket{le="0.01"} 2
+sync_seconds_bucket{le="+Inf"} 4
+sync_seconds_sum 1.501
+sync_seconds_count 4
+`)
+})
+
+test('an observed counter gives its running total each time', async () => {
+  const metrics = await createMetrics()
+  let total = 5
+  metrics.observeCounter('turns_total', 'Turns.', observe => observe(total))
+  expect((await metrics.collect()).families[0]!.points[0]!.value).toBe(5)
+  total = 9
+  expect((await metrics.collect()).families[0]!.points[0]!.value).toBe(9)
+})
+
+test('off, nothing is collected', async () => {
+  metricsOff.counter('a', '').add(1)
+  expect(await metricsOff.collect()).toEqual({ families: [] })
+})

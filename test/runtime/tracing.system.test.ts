@@ -1,0 +1,68 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, test } from 'vitest'
+import { spanNames } from '../../runtime/span-names.ts'
+import { createTracing } from '../../runtime/tracing.ts'
+
+interface ReceivedSpan {
+  readonly name: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
+  readonly links?: readonly { readonly spanId: string }[]
+}
+
+/** An OTLP/HTTP receiver, JSON. */
+async function receiver(): Promise<{ url: string; spans: ReceivedSpan[]; close(): void }> {
+  const spans: ReceivedSpan[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', chunk => void chunks.push(chunk))
+    request.on('end', () => {
+      const body = JSON.parse(Buffer.concat(chunks).toString())
+      for (const resource of body.resourceSpans) {
+        for (const scope of resource.scopeSpans) spans.push(...scope.spans)
+      }
+      response.end('{}')
+    })
+  })
+  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}/v1/traces`, spans, close: () => void server.close() }
+}
+
+const common = { exporter: 'otlp', serviceName: 'quorate', attributes: { node: 1 } } as const
+
+test('spans arrive with the parents and links that they were given', async () => {
+  const { url, spans, close } = await receiver()
+  const tracing = await createTracing({ ...common, endpoint: url, ratio: 1 })
+  const root = tracing.startSpan(spanNames.request)
+  const child = tracing.startSpan(spanNames.apply, root.context)
+  const linked = tracing.startSpan(spanNames.journalBatch, undefined, [root.context, child.context])
+  for (const span of [linked, child, root]) span.end()
+  await tracing.stop()
+  close()
+  const named = new Map(spans.map(span => [span.name, span]))
+  const { request, apply, journalBatch } = spanNames
+  expect(named.get(apply)?.traceId).toBe(Buffer.from(root.context.traceId).toString('hex'))
+  expect(named.get(apply)?.parentSpanId).toBe(named.get(request)?.spanId)
+  expect(named.get(journalBatch)?.links?.map(link => link.spanId)).toEqual([
+    named.get(request)?.spanId,
+    named.get(apply)?.spanId,
+  ])
+  expect(named.get(journalBatch)?.traceId).not.toBe(named.get(request)?.traceId)
+})
+
+test('a child follows its parent, a root the ratio', async () => {
+  const { url, spans, close } = await receiver()
+  const tracing = await createTracing({ ...common, endpoint: url, ratio: 0 })
+  const root = tracing.startSpan(spanNames.request)
+  expect(root.context.sampled).toBe(false)
+  tracing.startSpan(spanNames.apply, root.context).end()
+  root.end()
+  const theirs = { ...root.context, sampled: true }
+  tracing.startSpan(spanNames.read, theirs).end()
+  await tracing.stop()
+  close()
+  expect(spans.map(span => span.name)).toEqual([spanNames.read])
+})
