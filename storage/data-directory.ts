@@ -32,6 +32,11 @@ export interface DataDirectoryOptions {
   /** Where the journal is, if not inside; absolute. */
   readonly journalPath?: string | undefined
   readonly segmentBytes: number
+  /**
+   * Not below the seconds since 1970: so a node whose store was lost is not taken for one of its own
+   * earlier incarnations (DESIGN.md D6).
+   */
+  readonly incarnationMin?: number
 }
 
 export const segmentBytesDefault = 16 * 1024 * 1024
@@ -124,7 +129,8 @@ export class DataDirectory {
   }
 
   nextIncarnation(): void {
-    this.#write({ ...this.#identity, incarnation: this.#identity.incarnation + 1 })
+    const incarnation = Math.max(this.#identity.incarnation + 1, this.#options.incarnationMin ?? 1)
+    this.#write({ ...this.#identity, incarnation })
   }
 
   /**

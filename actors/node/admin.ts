@@ -84,11 +84,15 @@ class Routes {
     if (typeof asked === 'string') return json(answer, 400, { error: asked })
     const node = this.#idOf(asked.node)
     if (node === undefined) return json(answer, 400, { error: `"${asked.node}" is no node` })
-    const change = this.#changeOf(asked, node)
-    if (typeof change === 'string') return json(answer, 400, { error: change })
-    this.#control.changeMembership(Buffer.from(JSON.stringify(change)), error => {
-      if (error === undefined) this.#members(answer)
-      else json(answer, 409, { error })
+    // A node that is to be bound has said at its link which store it has.
+    this.#control.status(['peers'], ({ peers }) => {
+      const { stores = {} } = peers as { stores?: Record<string, string> }
+      const change = this.#changeOf({ store: stores[node] ?? '', ...asked }, node)
+      if (typeof change === 'string') return json(answer, 400, { error: change })
+      this.#control.changeMembership(Buffer.from(JSON.stringify(change)), error => {
+        if (error === undefined) this.#members(answer)
+        else json(answer, 409, { error })
+      })
     })
   }
 
@@ -102,6 +106,7 @@ class Routes {
       case 'add':
       case 'replace':
         if (member.address === '') return `where the others reach ${node} is missing (--peer)`
+        if (member.store === '') return `${node} is not linked to this node: start it, or ask the leader`
         return { kind: change === 'add' ? 'addLearner' : 'replace', member }
       default:
         return `"${change}" is no change; add, promote, replace or remove`

@@ -70,6 +70,13 @@ export class Acquaintances implements Greeter {
     return { code: 'unknownNode', text }
   }
 
+  /** Store ids of the nodes that were met, by node. */
+  stores(): Record<string, string> {
+    const own = [String(this.#own.node), this.#own.storeId] as const
+    const met = [...this.#met].map(([node, { storeId }]) => [String(node), storeId] as const)
+    return Object.fromEntries([own, ...met])
+  }
+
   /** The greeting succeeded: from now on an older process of that node is refused. */
   meet({ from, storeId, incarnation, process }: Hello): void {
     this.#met.set(from, { storeId, incarnation, process })

@@ -224,6 +224,7 @@ class Peers {
     const json = JSON.stringify({
       port: this.#listener.port,
       links,
+      stores: this.#acquaintances.stores(),
       checkpoints: this.#transfers.status,
     })
     const answer: StatusAnswer = { kind: 'statusAnswer', from: 'peers', id, json }

@@ -64,7 +64,9 @@ describe('a node that comes back', () => {
     // With a vote of the empty node 2, node 3 would lead without the 500 nodes.
     cluster.start(2)
     cluster.start(3)
-    await sleep(4000)
+    await cluster.untilAnswers(2)
+    await cluster.untilAnswers(3)
+    await sleep(3000)
     for (const node of [2, 3]) {
       expect((await cluster.status(node)).consensus.leader).toBe(0)
     }

@@ -76,10 +76,19 @@ export class LocalCluster {
   }
 
   /** Ready is a linearizable read answered. */
-  async untilReady(node: number): Promise<void> {
+  untilReady(node: number): Promise<void> {
+    return this.#until(node, '/ready')
+  }
+
+  /** The process is up, whatever it can do. */
+  untilAnswers(node: number): Promise<void> {
+    return this.#until(node, '/status')
+  }
+
+  async #until(node: number, path: string): Promise<void> {
     const deadline = performance.now() + readyMillisMax
     for (;;) {
-      const answer = await requestAdmin(this.admin(node), 'GET', '/ready').catch(() => undefined)
+      const answer = await requestAdmin(this.admin(node), 'GET', path).catch(() => undefined)
       if (answer?.status === 200) return
       const child = this.#processes.get(node)
       if (child?.exitCode != null || performance.now() > deadline) {

@@ -104,16 +104,18 @@ function judgeNode(own: Hello, hello: Hello, from: number): Refusal | undefined 
 function judgeIncarnation(hello: Hello, known: Acquaintance | undefined): Refusal | undefined {
   if (known === undefined) return undefined
   const who = `incarnation ${hello.incarnation} of node ${hello.from}`
-  if (hello.incarnation < known.incarnation && hello.storeId === known.storeId) {
+  // A new store counts its incarnations anew; whether it may take part is for consensus to say.
+  const sameStore = hello.storeId === known.storeId
+  if (sameStore && hello.incarnation < known.incarnation) {
     return refuse('staleIncarnation', `${who} is older than ${known.incarnation}, which was here`)
   }
-  if (hello.incarnation === known.incarnation && hello.process !== known.process) {
+  if (sameStore && hello.incarnation === known.incarnation && hello.process !== known.process) {
     return refuse(
       'duplicateIncarnation',
       `${who} runs in another process too: one data directory, two nodes`,
     )
   }
-  if (hello.process === known.process && hello.storeId !== known.storeId) {
+  if (hello.process === known.process && !sameStore) {
     return refuse(
       'storeChanged',
       `${who} changed its store id from ${known.storeId} to ${hello.storeId}`,

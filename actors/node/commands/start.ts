@@ -102,9 +102,17 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
   try {
     mkdirSync(path, { recursive: true })
     const lock = await lockDirectory(path)
-    const { disk, random } = host
+    const { disk, random, clock } = host
+    const incarnationMin = Math.floor(clock.wallMillis() / 1000)
     const { segmentBytes } = config.journal
-    const data = openDataDirectory({ disk, random, path, journalPath, segmentBytes })
+    const data = openDataDirectory({
+      disk,
+      random,
+      path,
+      journalPath,
+      segmentBytes,
+      incarnationMin,
+    })
     return { data, release: () => lock.release() }
   } catch (error) {
     throw new CommandError((error as Error).message)
