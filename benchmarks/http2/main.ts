@@ -29,15 +29,15 @@ for (const load of loads)
   for (const kind of ['ours', 'node']) await measure(kind, load.connections, load.inFlight)
 const tool = values['etcd-benchmark']
 if (tool !== undefined)
-  for (const [connections, clients] of [[1, 1], [100, 1000]] as const)
+  for (const [connections, clients] of [
+    [1, 1],
+    [100, 1000],
+  ] as const)
     for (const kind of ['ours', 'node']) await measureWithEtcd(tool, kind, connections, clients)
 
 async function measure(kind: string, connections: number, inFlight: number): Promise<void> {
   const { server, port } = await start(kind)
-  const generators = Array.from(
-    { length: connections },
-    () => new Generator(port, path, inFlight),
-  )
+  const generators = Array.from({ length: connections }, () => new Generator(port, path, inFlight))
   const answered = () => generators.reduce((sum, generator) => sum + generator.answered, 0)
   await sleep(1000)
   const cpuBefore = await cpuMicros(server)

@@ -11,6 +11,8 @@ import { MessageAssembly } from './message-assembly.ts'
 /** Longer texts are cut: with three bytes for a byte they still fit one frame. */
 const statusMessageLengthMax = 4096
 
+const noBody: Uint8Array[] = []
+
 /** Kept at the stream. */
 class Call {
   readonly route: Route
@@ -20,8 +22,9 @@ class Call {
   /** The handler knows of it. */
   handed = false
   /** The body of a plain request. */
-  readonly body: Uint8Array[] = []
-  bodyBytes = 0
+  body: Uint8Array[] = noBody
+  /** Memory that its unfinished message or its body takes, as counted at the connection. */
+  heldBytes = 0
 
   constructor(route: Route) {
     this.route = route
@@ -77,16 +80,15 @@ export class Calls implements StreamOwner {
       return
     }
     const assembly = call.assembly
-    const heldBefore = assembly.heldBytes
     for (let at = start; at < end && !stream.localClosed; at = assembly.at) {
       const step = assembly.step(bytes, at, end, this.#limits.messageBytesMax)
       if (step === 'complete') this.#message(connection, stream, call, assembly.message)
       else if (step !== 'needMore') this.#refuseMessage(connection, stream, step, assembly)
     }
-    connection.assemblyBytes += assembly.heldBytes - heldBefore
-    if (connection.assemblyBytes > this.#limits.assemblyBytesMax && !stream.localClosed)
+    if (stream.localClosed) return
+    hold(connection, call, assembly.heldBytes)
+    if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
       connection.reset(stream, errorCode.enhanceYourCalm)
-    else if (stream.localClosed) release(connection, call)
   }
 
   ended(connection: Connection, stream: Stream): void {
@@ -111,9 +113,12 @@ export class Calls implements StreamOwner {
 
   aborted(connection: Connection, stream: Stream): void {
     const call = stream.user as Call | undefined
-    if (call === undefined) return
-    release(connection, call)
-    if (call.handed) this.#handler.cancelled(connection.number, stream.id)
+    if (call?.handed) this.#handler.cancelled(connection.number, stream.id)
+  }
+
+  over(connection: Connection, stream: Stream): void {
+    const call = stream.user as Call | undefined
+    if (call !== undefined) release(connection, call)
   }
 
   drained(connection: Connection, stream: Stream): void {
@@ -158,13 +163,12 @@ export class Calls implements StreamOwner {
     start: number,
     end: number,
   ): void {
-    call.bodyBytes += end - start
-    connection.assemblyBytes += end - start
+    hold(connection, call, call.heldBytes + end - start)
+    if (call.body === noBody) call.body = []
     call.body.push(new Uint8Array(bytes.subarray(start, end)))
-    if (call.bodyBytes > this.#limits.messageBytesMax) {
-      release(connection, call)
+    if (call.heldBytes > this.#limits.messageBytesMax)
       connection.respond(stream, [':status', '413'], new Uint8Array(0))
-    } else if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
+    else if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
       connection.reset(stream, errorCode.enhanceYourCalm)
   }
 
@@ -216,10 +220,14 @@ function answerHttp(
   connection.flush()
 }
 
+function hold(connection: Connection, call: Call, bytes: number): void {
+  connection.assemblyBytes += bytes - call.heldBytes
+  call.heldBytes = bytes
+}
+
 /** Gives back what an unfinished message or body holds. */
 function release(connection: Connection, call: Call): void {
-  connection.assemblyBytes -= call.assembly.heldBytes + call.bodyBytes
-  call.assembly.discard()
-  call.body.length = 0
-  call.bodyBytes = 0
+  if (call.heldBytes === 0) return
+  hold(connection, call, 0)
+  call.body = noBody
 }

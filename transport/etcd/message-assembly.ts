@@ -33,12 +33,6 @@ export class MessageAssembly {
     return this.#prefixBytes === 0
   }
 
-  discard(): void {
-    this.#body = nothing
-    this.#bodyBytes = 0
-    this.#prefixBytes = 0
-  }
-
   /** Takes from `bytes` up to the end of one message. */
   step(bytes: Uint8Array, start: number, end: number, messageBytesMax: number): AssemblyStep {
     this.at = start

@@ -1,5 +1,5 @@
 /** The etcd port: HTTP/2 with gRPC, and plain HTTP, on one listener. api.ts has its contract. */
-import type { Listener, Socket } from '../../runtime/host.ts'
+import type { Listener, Socket, Timer } from '../../runtime/host.ts'
 import type { EtcdServer, EtcdServerOptions, EtcdServerStatus } from './api.ts'
 import { Calls, failCall } from './calls.ts'
 import { Http1 } from './http1.ts'
@@ -40,7 +40,8 @@ class Port implements EtcdServer {
   #connectionsSeen = 0
   #receivedBytes = 0
   #sentBytes = 0
-  #deadlineMillis = -1
+  #isClosing = false
+  #deadline: Timer | undefined
   #done: (() => void) | undefined
 
   constructor(options: EtcdServerOptions) {
@@ -55,9 +56,11 @@ class Port implements EtcdServer {
     this.#listener = host.network.listen(
       tls === undefined ? listen : { ...listen, tls },
       socket => this.#accept(socket),
-      error => options.onListening(error),
+      error => {
+        if (error === undefined) this.#tickLater()
+        options.onListening(error)
+      },
     )
-    this.#tickLater()
   }
 
   get port(): number {
@@ -121,11 +124,13 @@ class Port implements EtcdServer {
 
   close(graceMillis: number, done: () => void): void {
     this.#done = done
-    this.#deadlineMillis = this.#options.host.clock.monotonicMillis() + graceMillis
+    this.#isClosing = true
     this.#listener.close()
     for (const newcomer of this.#newcomers) newcomer.socket.destroy()
     for (const connection of this.#connections.values()) connection.goAway()
-    this.#options.host.timers.after(graceMillis, () => this.#closeRest())
+    const { timers } = this.#options.host
+    this.#deadline = timers.after(graceMillis, () => this.#closeRest())
+    timers.after(0, () => this.#doneIfEmpty())
   }
 
   /** The connection, if that stream of it can still be answered; it will be flushed. */
@@ -147,7 +152,7 @@ class Port implements EtcdServer {
       read: new Uint8Array(0),
     }
     const count = this.#connections.size + this.#newcomers.size + this.#http1.connections
-    const welcome = count < this.#limits.connectionsMax && this.#deadlineMillis < 0
+    const welcome = count < this.#limits.connectionsMax && !this.#isClosing
     let connection: Connection | undefined
     if (welcome) this.#newcomers.add(newcomer)
     socket.open({
@@ -221,7 +226,7 @@ class Port implements EtcdServer {
     }
     for (const connection of this.#connections.values()) connection.tick(now)
     this.#http1.tick(now)
-    if (this.#done !== undefined || this.#deadlineMillis < 0) this.#tickLater()
+    if (this.#done !== undefined || !this.#isClosing) this.#tickLater()
   }
 
   #closeRest(): void {
@@ -235,6 +240,7 @@ class Port implements EtcdServer {
     if (this.#done === undefined || this.#connections.size + this.#newcomers.size > 0) return
     const done = this.#done
     this.#done = undefined
+    this.#deadline?.cancel()
     this.#http1.close()
     done()
   }

@@ -252,6 +252,21 @@ describe('assemblyBytesMax', () => {
   })
 })
 
+describe('assemblyBytesMax, of streams that the gateway ends', () => {
+  it('gets back what they held', () => {
+    const port = testPort({ assemblyBytesMax: 30_000 })
+    const client = port.connect().handshake()
+    const half = grpcMessage(Buffer.alloc(20_000)).subarray(0, 10_000)
+    for (let stream = 1; stream < 20; stream += 2) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Stream')))
+      client.send(frame(frameType.data, 0, stream, half))
+      port.server.fail(1, stream, 14, 'no leader')
+      port.server.flush()
+    }
+    expect(client.say().filter(line => line.endsWith(` ${calm}`))).toEqual([])
+  })
+})
+
 describe('streamBufferedBytesMax and streamBufferedBytesLow', () => {
   const limits = { streamBufferedBytesMax: 10_000, streamBufferedBytesLow: 2000 }
 

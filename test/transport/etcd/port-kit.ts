@@ -89,9 +89,11 @@ export function testPort(
   let now = 1000
   const timers: { at: number; callback: () => void }[] = []
   let onConnection: (socket: Socket) => void = () => {}
+  let listening = () => {}
   const network: Network = {
-    listen(_options: ListenOptions, accept: (socket: Socket) => void) {
+    listen(_options: ListenOptions, accept: (socket: Socket) => void, onListening: () => void) {
       onConnection = accept
+      listening = onListening
       return { port: 1, close() {} }
     },
     connect: () => new FakeSocket(),
@@ -119,6 +121,7 @@ export function testPort(
     },
     onListening() {},
   })
+  listening()
   function accept(protocol = ''): FakeSocket {
     const socket = new FakeSocket()
     socket.protocol = protocol

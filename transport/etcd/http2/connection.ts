@@ -26,6 +26,8 @@ export interface StreamOwner {
   ended(connection: Connection, stream: Stream): void
   /** Reset, by the client or for its fault. Not called when the whole connection goes. */
   aborted(connection: Connection, stream: Stream): void
+  /** Over, one way or the other; before `aborted`. Not called when the whole connection goes. */
+  over(connection: Connection, stream: Stream): void
   drained(connection: Connection, stream: Stream): void
   /** Once; all streams are gone with it. `limit`: the name of the limit that was broken, or ''. */
   closed(connection: Connection, limit: string): void
@@ -230,6 +232,7 @@ export class Connection implements SenderOwner {
     if (stream.queuedBytes > 0) this.sender.drop(stream)
     this.streams.delete(stream.id)
     this.ids.close(stream.id, resetByUs)
+    this.owner.over(this, stream)
   }
 
   // The socket.
