@@ -24,9 +24,9 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   /** Raft's figure 8. */
   commitOldEpochByCounting: {
-    file: 'actors/consensus/raft/leader.ts',
-    from: 'if (reached <= state.commit || state.log.epochAt(reached) !== state.epoch) return',
-    to: 'if (reached <= state.commit) return',
+    file: 'actors/consensus/raft/commit-rule.ts',
+    from: 'return state.log.epochAt(reached) === state.epoch ? reached : state.commit',
+    to: 'return reached',
   },
 }
 

@@ -204,6 +204,7 @@ class SocketEnd implements Socket {
   #waitingBytes = 0
   #onTheWay = 0
   #lastArrivalMillis = 0
+  #ended = false
   #ending = false
   #paused = false
   #held: Uint8Array[] = []
@@ -236,11 +237,14 @@ class SocketEnd implements Socket {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.alive || this.#ending) return
+    if (!this.alive || this.#ended) return
     // Not `bytes.slice()`: that of a Buffer is a view.
-    this.#waiting.push(new Uint8Array(bytes))
+    const copy = new Uint8Array(bytes)
     this.#waitingBytes += bytes.length
-    this.thread.leave(() => this.transmit())
+    this.thread.leave(() => {
+      this.#waiting.push(copy)
+      this.transmit()
+    })
   }
 
   pause(): void {
@@ -254,9 +258,12 @@ class SocketEnd implements Socket {
   }
 
   end(): void {
-    if (!this.alive || this.#ending) return
-    this.#ending = true
-    this.thread.leave(() => this.transmit())
+    if (!this.alive || this.#ended) return
+    this.#ended = true
+    this.thread.leave(() => {
+      this.#ending = true
+      this.transmit()
+    })
   }
 
   destroy(): void {
