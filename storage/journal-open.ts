@@ -77,11 +77,14 @@ export function createFirstSegment(
   }
 }
 
-/** The end of a segment must be zeros before anything is written there again. */
+/**
+ * The end of a segment must be zeros before anything is written there again. And what was read may be
+ * in the system's cache alone, when the process was killed between write and sync: from here on it
+ * counts as durable, so it is made so.
+ */
 function cutOff(file: DiskFile, start: number, end: number): void {
-  if (start === end) return
   try {
-    writeZeros(file, start, end)
+    if (start !== end) writeZeros(file, start, end)
     file.syncNow()
   } catch (error) {
     throw diskFailed(file.path, error)

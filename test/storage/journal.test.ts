@@ -37,6 +37,20 @@ test('what was persisted is there after a crash, with the newest hard state', ()
   expect(found.tornBytes).toBe(0)
 })
 
+test('what a killed process had written and not synced is durable once it has been recovered', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  bench.journal.persist(1, 0, entry(1, 'one'), nothing)
+  on.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
+  expect(() => bench.journal.flush()).toThrow('EIO')
+  on.disk.fault = () => undefined
+  on.disk.killProcess()
+  expect(openBench({ on }).found.bodies).toEqual(['one'])
+  on.disk.crash()
+  expect(openBench({ on }).found.bodies).toEqual(['one'])
+})
+
 test('all of one turn is one write and one sync', () => {
   const { disk, queue } = newDisk()
   const { bench } = openBench({ on: { disk, queue } })
