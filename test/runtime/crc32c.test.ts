@@ -29,6 +29,12 @@ test('in pieces, at any offset and alignment, it equals the plain bitwise one', 
   )
 })
 
+test('longer than the memory of the module, shared memory too', () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(300_001)).map((_, index) => index * 7)
+  expect(crc32c(shared)).toBe(bitwise(shared))
+  expect(crc32c(shared, 0, 5, 250_000)).toBe(bitwise(shared.subarray(5, 250_000)))
+})
+
 function bitwise(bytes: Uint8Array): number {
   let crc = ~0
   for (const byte of bytes) {
