@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import tls from 'node:tls'
 import { afterAll, describe, expect, test } from 'vitest'
 import { systemTimers } from '../../runtime/clock.ts'
 import { DiskError } from '../../runtime/disk-error.ts'
 import { systemDisk } from '../../runtime/disk-node.ts'
 import type { Listener, Socket, SocketHandlers } from '../../runtime/host.ts'
 import { systemNetwork } from '../../runtime/network-node.ts'
+import { writeCertificate } from './fixtures/certificate.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'quorate-host-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -196,5 +198,31 @@ describe('network', () => {
       systemNetwork.connect({ host: '127.0.0.1', port: 1 }).open({ data() {}, closed: resolve })
     })
     expect(cause).toMatchObject({ byPeer: false, error: { code: 'ECONNREFUSED' } })
+  })
+
+  test('TLS agrees on a protocol', async () => {
+    const files = writeCertificate(directory)
+    let protocol = ''
+    const listener = systemNetwork.listen(
+      { host: '127.0.0.1', port: 0, tls: { ...files, protocols: ['h2', 'http/1.1'] } },
+      socket => {
+        protocol = socket.protocol
+        socket.open({ data: chunk => socket.write(chunk), closed() {} })
+      },
+      () => {},
+    )
+    await until(() => listener.port !== 0)
+    const client = tls.connect({
+      host: '127.0.0.1',
+      port: listener.port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1', 'h2'],
+    })
+    client.write('echo')
+    const chunk = await new Promise<Buffer>(resolve => void client.once('data', resolve))
+    expect(chunk.toString()).toBe('echo')
+    expect(protocol).toBe('h2')
+    client.destroy()
+    listener.close()
   })
 })
