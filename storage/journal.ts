@@ -77,6 +77,7 @@ export class Journal {
   /** The segment that `#current` follows and that still wants its seal. */
   #previous: Segment | undefined
   #isFull = false
+  #isClosed = false
   #hasEntries = false
   /** After a reset all that is before it goes, for which it needs a segment of its own. */
   #isResetGathered = false
@@ -151,6 +152,7 @@ export class Journal {
 
   /** What `complete` was called with. Throws when the disk has failed. */
   completed(completion: JournalCompletion): void {
+    if (this.#isClosed) return
     if (completion.failure !== '') throw diskFailed(this.#options.directory, completion.failure)
     if (completion.kind === 'synced') return this.#synced()
     this.#supply.completed(completion)
@@ -190,7 +192,10 @@ export class Journal {
     this.#supply.prepare(this.#current.sequence)
   }
 
+  /** A file that is being synced is left to the end of the process. */
   close(): void {
+    this.#isClosed = true
+    if (this.#outstanding !== undefined) return
     this.#current.file.close()
     this.#previous?.file.close()
   }

@@ -19,7 +19,10 @@ export async function journalFigures(directory: string): Promise<void> {
 /** One write and one fdatasync a batch, as fast as they go. */
 async function append(directory: string, batch: number): Promise<void> {
   const rounds = batch === 1000 ? 300 : 2000
-  const journal = open(directory)
+  let persisted = -1
+  const journal = open(directory, id => {
+    persisted = id
+  })
   const samples: number[] = []
   let position = 1
   const start = nowMillis()
@@ -29,6 +32,8 @@ async function append(directory: string, batch: number): Promise<void> {
     const before = nowMillis()
     journal.persist(round, 0, entries, nothing)
     journal.flush()
+    // Off the thread after a slow sync; or no segment is ready.
+    while (persisted < round) await new Promise(resolve => setImmediate(resolve))
     samples.push(nowMillis() - before)
     // Segments made ahead are due in the event loop.
     if (round % 50 === 0) await new Promise(resolve => setImmediate(resolve))
@@ -47,13 +52,16 @@ async function append(directory: string, batch: number): Promise<void> {
 
 /** Reads one full segment and a part of the next. */
 async function recover(directory: string): Promise<void> {
-  const journal = open(directory)
+  let persisted = 0
+  const journal = open(directory, id => {
+    persisted = id
+  })
   let position = 1
   while (position * entryBytes < segmentBytes) {
     journal.persist(position, 0, makeEntries(position, 20), nothing)
     journal.flush()
+    while (persisted < position) await new Promise(resolve => setImmediate(resolve))
     position += 20
-    await new Promise(resolve => setImmediate(resolve))
   }
   journal.close()
   for (let run = 1; run <= 3; run++) {
@@ -69,7 +77,7 @@ async function recover(directory: string): Promise<void> {
   }
 }
 
-function open(directory: string): Journal {
+function open(directory: string, persisted: (id: number) => void = () => {}): Journal {
   const opened = openJournal(
     {
       disk: systemDisk,
@@ -80,7 +88,9 @@ function open(directory: string): Journal {
       segmentBytes,
       fsync: 'always',
       retainedBytesMax: 0,
-      notify: () => {},
+      notify: outcome => {
+        if (outcome.kind === 'persisted') persisted(outcome.id)
+      },
       complete: completion => opened.kind === 'opened' && opened.journal.completed(completion),
     },
     { position: 0, mayCreate: true },
