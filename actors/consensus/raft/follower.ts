@@ -21,8 +21,9 @@ export function receiveAppend(state: RaftState, append: AppendMessage): void {
     return
   }
   takeEntries(state, append)
-  const news = append.count === 0 && append.commit > state.commit
+  const before = state.commit
   state.commitTo(Math.min(append.commit, state.verified))
+  const news = append.count === 0 && state.commit > before
   if (append.confirm > state.confirmSeen) state.confirmSeen = append.confirm
   // News of a commit alone need no answer: it would say again what the leader was told.
   const said = state.repliedTo === state.verified && state.confirmReplied === state.confirmSeen

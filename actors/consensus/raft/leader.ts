@@ -6,6 +6,7 @@ import { encodeMembership, isJoint, withoutOutgoing } from '../membership.ts'
 import type { Progress } from '../progress.ts'
 import { reachedByQuorum } from '../quorum.ts'
 import type { AppendReplyMessage } from './messages.ts'
+import { committable } from './commit-rule.ts'
 import { becomeFollower, updatePeers } from './roles.ts'
 import type { RaftState } from './state.ts'
 import { checkTransfer, handOver, tickTransfer } from './transfer.ts'
@@ -97,12 +98,10 @@ export function flushLeader(state: RaftState): void {
   })
 }
 
-/** Commit never counts an entry of an older epoch: it comes along with one of this epoch. */
 function advanceCommit(state: RaftState): void {
   const before = state.commit
-  const reached = reachedByQuorum(state.membership, state.matched)
-  if (reached <= state.commit || state.log.epochAt(reached) !== state.epoch) return
-  state.commitTo(reached)
+  state.commitTo(committable(state))
+  if (state.commit === before) return
   state.reads.releaseHeld(state.commit)
   const at = state.memberships.latestPosition
   if (at > before && at <= state.commit) membershipCommitted(state)

@@ -20,6 +20,7 @@ import type {
   PersistEffect,
 } from '../../../actors/consensus/interface.ts'
 import { type ConsensusLimits, consensusLimits } from '../../../actors/consensus/limits.ts'
+import { decodeHardState, encodeHardState } from '../../../actors/consensus/raft/hard-state.ts'
 import type { RaftMessage } from '../../../actors/consensus/raft/messages.ts'
 import { Raft } from '../../../actors/consensus/raft/raft.ts'
 import { Checker } from './checker.ts'
@@ -68,7 +69,8 @@ export interface ClusterOptions {
   readonly nodes: number
   readonly limits?: Partial<ConsensusLimits>
   readonly seed?: number
-  /** The Raft to be run; planted mistakes in tests of the tests. */
+  /** A mistake for tests of the tests: what is said early, or not written. */
+  readonly plant?: 'acknowledgeEarly' | 'forgetVote'
   readonly observe?: (node: number, effect: RaftEffect) => void
 }
 
@@ -210,7 +212,7 @@ export class Cluster {
     const effect = node.pending.shift()
     if (effect === undefined) return false
     write(node.disk, effect)
-    for (const { to, message } of effect.thenSend) this.queue.push({ from: id, to, message })
+    this.#say(node, effect)
     this.round(id, { kind: 'persisted', id: effect.id })
     return true
   }
@@ -297,7 +299,7 @@ export class Cluster {
         this.queue.push({ from: node.id, to: effect.to, message: copied(effect.message) })
         return
       case 'persist':
-        node.pending.push(effect)
+        this.#persist(node, effect)
         return
       case 'committedTo':
         this.#apply(node, effect.position)
@@ -318,6 +320,18 @@ export class Cluster {
           node.disk.base++
         }
     }
+  }
+
+  #persist(node: TestNode, effect: PersistEffect<RaftMessage>): void {
+    const { plant } = this.#options
+    if (plant === 'acknowledgeEarly') this.#say(node, effect)
+    const thenSend = plant === 'acknowledgeEarly' ? [] : effect.thenSend
+    const hardState = plant === 'forgetVote' ? withoutVote(effect.hardState) : effect.hardState
+    node.pending.push({ ...effect, thenSend, hardState })
+  }
+
+  #say(node: TestNode, effect: PersistEffect<RaftMessage>): void {
+    for (const { to, message } of effect.thenSend) this.queue.push({ from: node.id, to, message })
   }
 
   #apply(node: TestNode, position: number): void {
@@ -402,6 +416,12 @@ export function emptyDisk(): Disk {
 /** A message that has left is bytes elsewhere: the log may use its memory again. */
 function copied(message: RaftMessage): RaftMessage {
   return message.kind === 'append' ? { ...message, entries: message.entries.slice() } : message
+}
+
+/** Only that the cluster has formed is kept. */
+function withoutVote(hardState: Uint8Array): Uint8Array {
+  if (hardState.length === 0) return hardState
+  return encodeHardState({ ...decodeHardState(hardState), epoch: 0, votedFor: 0 })
 }
 
 function newNode(id: number): TestNode {

@@ -1,9 +1,11 @@
 /**
- * The pure core under a seed: messages lost, repeated and out of order, crashes that lose what was
- * not durable, partitions, membership changes, transfers, checkpoints. The checker looks at every
- * step; in the end everything heals and all nodes must come to the same log.
+ * The pure core under a seed (world.ts): messages lost, repeated and out of order, crashes that lose
+ * what was not durable, partitions, membership changes, transfers, checkpoints. The checker looks at
+ * every step; in the end all heals and all nodes must come to the same log. CONSENSUS_SEED and
+ * CONSENSUS_SEEDS choose which seeds.
  */
 import { expect, test } from 'vitest'
+import type { ClusterOptions } from './cluster.ts'
 import { World } from './world.ts'
 
 const seeds = Number(process.env['CONSENSUS_SEEDS'] ?? 150)
@@ -22,9 +24,28 @@ test(`${seeds} random runs keep Raft's promises and heal`, () => {
   expect(committed).toBeGreaterThan(seeds * 20)
 })
 
-function run(seed: number): number {
-  const world = new World(seed)
+test('an acknowledgement before the write is durable is found', () => {
+  expect(firstFailure('acknowledgeEarly')).toMatch(/promise broken|Invariant broken/)
+})
+
+test('a vote that is not written is found', () => {
+  expect(firstFailure('forgetVote')).toMatch(/lead in epoch|promise broken/)
+})
+
+function run(seed: number, plant?: ClusterOptions['plant']): number {
+  const world = new World(seed, plant)
   for (let step = 0; step < steps; step++) world.act()
   world.heal()
   return world.cluster.checker.committedPosition
+}
+
+function firstFailure(plant: NonNullable<ClusterOptions['plant']>): string {
+  for (let seed = 1; seed <= 400; seed++) {
+    try {
+      run(seed, plant)
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  return 'nothing found'
 }

@@ -1,6 +1,6 @@
 /** One seeded world of a few machines: what happens to them next is drawn, and in the end all heals. */
 import { SeededRandom } from '../../../actors/consensus/random.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterOptions } from './cluster.ts'
 
 export class World {
   readonly cluster: Cluster
@@ -11,20 +11,24 @@ export class World {
   readonly #crashes: boolean
   /** Members come and go, or one store is lost and replaced: both at once can end a cluster for good. */
   readonly #losesStore: boolean
+  /** Nodes come and go and tick more than they talk: many elections. */
+  readonly #stormy: boolean
   #cut = new Set<string>()
   #values = 0
   #stores = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, plant?: ClusterOptions['plant']) {
     this.#random = new SeededRandom(seed * 7919)
     this.#nodes = [3, 3, 5, 1, 4][this.#random.below(5)]!
     this.#lossPercent = [0, 2, 10][this.#random.below(3)]!
     this.#reorderPercent = [0, 0, 20][this.#random.below(3)]!
     this.#crashes = this.#random.below(4) > 0
+    this.#stormy = this.#random.below(4) === 0
     this.#losesStore = this.#random.below(2) === 0
     this.cluster = new Cluster({
       nodes: this.#nodes,
       seed,
+      ...(plant === undefined ? {} : { plant }),
       limits: {
         appendBytesMax: [200, 1000, 100_000][this.#random.below(3)]!,
         inflightMessagesMax: [1, 4, 100][this.#random.below(3)]!,
@@ -34,6 +38,11 @@ export class World {
   }
 
   act(): void {
+    if (this.#stormy && this.#random.below(10) === 0) {
+      this.#tick()
+      if (this.#random.below(4) === 0) this.#crash()
+      if (this.#random.below(2) === 0) this.#restart()
+    }
     const choice = this.#random.below(1000)
     if (choice < 480) this.#deliver()
     else if (choice < 640) this.#persist()
