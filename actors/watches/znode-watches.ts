@@ -17,11 +17,16 @@ export interface EventSink {
 }
 
 export class ZnodeWatches {
-  /** By path, then by connection: what it watches there, as bits of `watching`. */
-  readonly #byPath = new Map<string, Map<number, number>>()
-  readonly #byConnection = new Map<number, Watcher>()
+  /**
+   * A place stays for a while when its watches are gone, and a connection keeps the places that it
+   * watched: clients watch the same paths again and again, and a map out of which one key is taken
+   * and put back all the time gets slow, the slower the larger it is.
+   */
+  readonly #places = new Map<string, Place>()
+  readonly #watchers = new Map<number, Watcher>()
   readonly #sink: EventSink
   readonly #writer = new JuteWriter()
+  #idlePlaces = 0
   #recursiveCount = 0
   /** Registrations there are, counted once per connection and path. */
   count = 0
@@ -31,27 +36,31 @@ export class ZnodeWatches {
   }
 
   get connectionCount(): number {
-    return this.#byConnection.size
+    return this.#watchers.size
   }
 
+  /** Paths that somebody watches. */
   get pathCount(): number {
-    return this.#byPath.size
+    return this.#places.size - this.#idlePlaces
   }
 
   /** What is registered already stays one registration. */
   register(watch: ZnodeWatch): void {
-    const { connection, path } = watch
-    this.identify(connection, watch.identities)
-    this.#watcher(connection).paths.add(path)
-    let watchers = this.#byPath.get(path)
-    if (watchers === undefined) {
-      watchers = new Map()
-      this.#byPath.set(path, watchers)
+    const { connection } = watch
+    const watcher = this.#watcher(connection)
+    watcher.identities = watch.identities
+    const place = this.#place(watch.path)
+    const { watchers } = place
+    const before = watchers.get(connection) ?? 0
+    const after = before | watching[watch.watcher]
+    if (before === 0) {
+      if (watchers.size === 0) this.#idlePlaces -= 1
+      this.count += 1
+      watcher.count += 1
+      watcher.places.add(place)
+      if (watcher.places.size > 2 * watcher.count + idleMin) dropIdle(watcher, connection)
     }
-    const before = watchers.get(connection)
-    const after = (before ?? 0) | watching[watch.watcher]
-    if (before === undefined) this.count += 1
-    if (((before ?? 0) ^ after) & watching.recursive) this.#recursiveCount += 1
+    if (((before ^ after) & watching.recursive) !== 0) this.#recursiveCount += 1
     watchers.set(connection, after)
   }
 
@@ -62,65 +71,74 @@ export class ZnodeWatches {
 
   /** Sends and consumes what this change sets off, in ZooKeeper's order. */
   changed(change: ZnodeChanged): void {
-    if (this.#byPath.size === 0) return
+    if (this.count === 0) return
     const { path, event } = change
-    const own = this.#byPath.get(path)
+    const own = this.#places.get(path)
     if (own !== undefined || this.#recursiveCount > 0) this.#tellOwn(change, own)
     if (event === eventType.dataChanged || path === '/') return
-    const parent = parentOf(path)
-    const watchers = this.#byPath.get(parent)
-    if (watchers === undefined) return
-    const childEvent = this.#event(eventType.childrenChanged, parent, change.zxid, change.parentAcl)
-    for (const [connection, bits] of watchers) {
-      if ((bits & childBits) === 0) continue
-      this.#consume(parent, watchers, connection, bits, watching.children)
-      this.#deliver(childEvent, connection)
-    }
+    const parent = this.#places.get(parentOf(path))
+    if (parent !== undefined) this.#tellParent(change, parent)
   }
 
   close(connection: number): void {
-    const watcher = this.#byConnection.get(connection)
+    const watcher = this.#watchers.get(connection)
     if (watcher === undefined) return
-    this.#byConnection.delete(connection)
-    for (const path of watcher.paths) {
-      const watchers = this.#byPath.get(path)
-      const bits = watchers?.get(connection)
-      if (watchers === undefined || bits === undefined) continue
+    this.#watchers.delete(connection)
+    for (const place of watcher.places) {
+      const bits = place.watchers.get(connection)
+      if (bits === undefined) continue
       if ((bits & watching.recursive) !== 0) this.#recursiveCount -= 1
-      this.#remove(path, watchers, connection)
+      place.watchers.delete(connection)
+      this.#removed(place)
     }
   }
 
   /** A connection that watches data and children of a deleted node hears of it once. */
-  #tellOwn(change: ZnodeChanged, own: Map<number, number> | undefined): void {
+  #tellOwn(change: ZnodeChanged, own: Place | undefined): void {
     const { event, path } = change
-    const told = this.#event(event, path, change.zxid, change.acl)
+    const told = newEvent(event, path, change.zxid, change.acl)
     const deleted = event === eventType.deleted
-    const wanted = deleted ? dataBits | childBits : dataBits
-    const consumed = deleted ? watching.data | watching.children : watching.data
     const already = this.#recursiveCount > 0 ? new Set<number>() : undefined
-    for (const [connection, bits] of own ?? none) {
-      if ((bits & wanted) === 0) continue
-      already?.add(connection)
-      this.#consume(path, own!, connection, bits, consumed)
-      this.#deliver(told, connection)
+    if (own !== undefined) {
+      const wanted = deleted ? dataBits | childBits : dataBits
+      const consumed = deleted ? watching.data | watching.children : watching.data
+      this.#tell(told, own, wanted, consumed, already)
     }
     if (already !== undefined) this.#tellAncestors(told, path, already)
+  }
+
+  #tellParent({ zxid, parentAcl }: ZnodeChanged, parent: Place): void {
+    const told = newEvent(eventType.childrenChanged, parent.path, zxid, parentAcl)
+    this.#tell(told, parent, childBits, watching.children, undefined)
+  }
+
+  #tell(
+    event: Event,
+    place: Place,
+    wanted: number,
+    consumed: number,
+    told: Set<number> | undefined,
+  ): void {
+    const { watchers } = place
+    for (const [connection, bits] of watchers) {
+      if ((bits & wanted) === 0) continue
+      told?.add(connection)
+      this.#consume(place, connection, bits, consumed)
+      this.#deliver(event, connection)
+    }
   }
 
   #tellAncestors(told: Event, path: string, already: Set<number>): void {
     for (let at = path; at !== '/'; ) {
       at = parentOf(at)
-      for (const [connection, bits] of this.#byPath.get(at) ?? none) {
+      const place = this.#places.get(at)
+      if (place === undefined) continue
+      for (const [connection, bits] of place.watchers) {
         if ((bits & watching.recursive) === 0 || already.has(connection)) continue
         already.add(connection)
         this.#deliver(told, connection)
       }
     }
-  }
-
-  #event(type: number, path: string, zxid: number, acl: Uint8Array): Event {
-    return { type, path, zxid, acl, frame: undefined }
   }
 
   #deliver(event: Event, connection: number): void {
@@ -135,40 +153,63 @@ export class ZnodeWatches {
     return permits(accessList(acl), known, permission.read)
   }
 
-  #consume(
-    path: string,
-    watchers: Map<number, number>,
-    connection: number,
-    bits: number,
-    consumed: number,
-  ): void {
+  #consume(place: Place, connection: number, bits: number, consumed: number): void {
     const left = bits & ~consumed
     if (left !== 0) {
-      watchers.set(connection, left)
+      place.watchers.set(connection, left)
       return
     }
-    this.#byConnection.get(connection)?.paths.delete(path)
-    this.#remove(path, watchers, connection)
+    // The last one leaves nothing behind in the map, dead or alive.
+    if (place.watchers.size === 1) place.watchers.clear()
+    else place.watchers.delete(connection)
+    this.#watcher(connection).count -= 1
+    this.#removed(place)
   }
 
-  #remove(path: string, watchers: Map<number, number>, connection: number): void {
-    watchers.delete(connection)
+  #removed(place: Place): void {
     this.count -= 1
-    if (watchers.size === 0) this.#byPath.delete(path)
+    if (place.watchers.size > 0) return
+    this.#idlePlaces += 1
+    if (this.#idlePlaces <= this.#places.size / 2 + idleMin) return
+    for (const [path, { watchers }] of this.#places) {
+      if (watchers.size === 0) this.#places.delete(path)
+    }
+    this.#idlePlaces = 0
+  }
+
+  #place(path: string): Place {
+    let place = this.#places.get(path)
+    if (place === undefined) {
+      place = { path, watchers: new Map() }
+      this.#places.set(path, place)
+      this.#idlePlaces += 1
+    }
+    return place
   }
 
   #watcher(connection: number): Watcher {
-    let watcher = this.#byConnection.get(connection)
+    let watcher = this.#watchers.get(connection)
     if (watcher === undefined) {
-      watcher = { paths: new Set(), identities: nobody }
-      this.#byConnection.set(connection, watcher)
+      watcher = { places: new Set(), count: 0, identities: nobody }
+      this.#watchers.set(connection, watcher)
     }
     return watcher
   }
 }
 
+/** One path. */
+interface Place {
+  readonly path: string
+  /** By connection: what it watches here, as bits of `watching`. */
+  readonly watchers: Map<number, number>
+}
+
+/** One connection. */
 interface Watcher {
-  readonly paths: Set<string>
+  /** All places that it watches, and some that it watched. */
+  places: Set<Place>
+  /** How many it watches. */
+  count: number
   identities: Uint8Array
 }
 
@@ -186,4 +227,15 @@ const watching = { data: 1, children: 2, persistent: 4, recursive: 8 } as const
 const dataBits = watching.data | watching.persistent | watching.recursive
 const childBits = watching.children | watching.persistent
 const nobody = new Uint8Array(0)
-const none = new Map<number, number>()
+/** So many idle places are kept in any case. */
+const idleMin = 64
+
+function newEvent(type: number, path: string, zxid: number, acl: Uint8Array): Event {
+  return { type, path, zxid, acl, frame: undefined }
+}
+
+function dropIdle(watcher: Watcher, connection: number): void {
+  const kept = new Set<Place>()
+  for (const place of watcher.places) if (place.watchers.has(connection)) kept.add(place)
+  watcher.places = kept
+}
