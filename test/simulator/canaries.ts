@@ -33,7 +33,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
 /** To be called before anything that is changed is imported. */
 export function plant(name: string): void {
   const canary = canaries[name]
-  if (canary === undefined) throw new Error(`no such bug: ${name}; there are ${Object.keys(canaries).join(', ')}`)
+  if (canary === undefined)
+    throw new Error(`no such bug: ${name}; there are ${Object.keys(canaries).join(', ')}`)
   const changed = new URL(`../../${canary.file}`, import.meta.url).href
   registerHooks({
     load(url, context, nextLoad) {
@@ -46,6 +47,7 @@ export function plant(name: string): void {
 
 function change(source: string, { file, from, to }: Canary): string {
   const parts = source.split(from)
-  if (parts.length !== 2) throw new Error(`${file} does not hold the place of this bug exactly once`)
+  if (parts.length !== 2)
+    throw new Error(`${file} does not hold the place of this bug exactly once`)
   return parts.join(to)
 }

@@ -46,10 +46,11 @@ function runMany(from: number, count: number): void {
 }
 
 function summary(result: WorldResult): string {
-  const { seed, acknowledged, committed, leaderChanges, virtualMillis, steps, traceChecksum } = result
+  const { seed, acknowledged, committed, leaderChanges, crashes } = result
+  const { virtualMillis, steps, traceChecksum } = result
   const verdict = result.violations.length > 0 ? 'FAILED' : 'passed'
   return (
-    `seed ${seed} ${verdict}: ${acknowledged} answers, ${committed} entries, ${leaderChanges} elections, ` +
+    `seed ${seed} ${verdict}: ${acknowledged} answers, ${committed} entries, ${leaderChanges} elections, ${crashes} crashes, ` +
     `${(virtualMillis / 1000).toFixed(1)} s, ${steps} steps, trace ${traceChecksum.toString(16)}`
   )
 }

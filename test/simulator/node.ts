@@ -75,7 +75,12 @@ export class SimulatedNode {
     const config = configFor(this.id, this.#world)
     const path = config.dataDirectory
     const { segmentBytes } = config.journal
-    const directory = openDataDirectory({ disk: this.disk, random: this.#random, path, segmentBytes })
+    const directory = openDataDirectory({
+      disk: this.disk,
+      random: this.#random,
+      path,
+      segmentBytes,
+    })
     const setup = nodeSetup(config, directory)
     const placement = placementOf(config)
     const systems = Object.keys(placement).map(name => this.#createThread(name, setup))

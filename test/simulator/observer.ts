@@ -79,7 +79,9 @@ export class Observer implements Tap {
   }
 
   violate(node: number, sentence: string): void {
-    this.violations.push(`${sentence} (node ${node}, at ${this.#scheduler.nowMillis.toFixed(3)} ms)`)
+    this.violations.push(
+      `${sentence} (node ${node}, at ${this.#scheduler.nowMillis.toFixed(3)} ms)`,
+    )
     this.note(node, `VIOLATION ${sentence}`)
   }
 
@@ -116,12 +118,25 @@ export class Observer implements Tap {
       log.recovered = new Map()
     }
     if (message.kind === 'persist') {
-      log.pending.push({ ...message, entries: message.entries.slice(), hardState: message.hardState.slice() })
-      if (message.hardState.length > 0) this.#checkHardState(node, log, decodeHardState(message.hardState))
+      log.pending.push({
+        ...message,
+        entries: message.entries.slice(),
+        hardState: message.hardState.slice(),
+      })
+      if (message.hardState.length > 0)
+        this.#checkHardState(node, log, decodeHardState(message.hardState))
       if (message.truncateFrom > 0) this.#checkTruncation(node, message.truncateFrom)
     } else if (message.kind === 'reset') {
       log.base = message.position
-      log.pending.push({ kind: 'persist', id: -1, truncateFrom: message.position + 1, entries: nothing, first: 0, count: 0, hardState: nothing })
+      log.pending.push({
+        kind: 'persist',
+        id: -1,
+        truncateFrom: message.position + 1,
+        entries: nothing,
+        first: 0,
+        count: 0,
+        hardState: nothing,
+      })
     }
   }
 
@@ -148,18 +163,25 @@ export class Observer implements Tap {
 
   #settleUpTo(node: number, id: number): void {
     const log = this.#log(node)
-    while (log.pending.length > 0 && log.pending[0]!.id <= id) this.#settle(node, log, log.pending.shift()!)
+    while (log.pending.length > 0 && log.pending[0]!.id <= id)
+      this.#settle(node, log, log.pending.shift()!)
   }
 
   /** What was ever said to be durable is there after a crash; more may be. */
-  #checkRecovered(node: number, { hardState, damage }: Extract<JournalNotice, { kind: 'recovered' }>): void {
+  #checkRecovered(
+    node: number,
+    { hardState, damage }: Extract<JournalNotice, { kind: 'recovered' }>,
+  ): void {
     const log = this.#log(node)
     if (damage !== '') return this.violate(node, `recovered a damaged journal: ${damage}`)
     for (const [position, { epoch, checksum }] of log.durable) {
       if (position <= log.recoveredFrom) continue
       const found = log.recovered.get(position)
       if (found?.epoch === epoch && found.checksum === checksum) continue
-      return this.violate(node, `persisted entry ${position} of epoch ${epoch} is gone after a crash`)
+      return this.violate(
+        node,
+        `persisted entry ${position} of epoch ${epoch} is gone after a crash`,
+      )
     }
     for (const [position, entry] of log.recovered) log.durable.set(position, entry)
     log.hardState = log.durableHardState
@@ -171,13 +193,15 @@ export class Observer implements Tap {
   #checkVote(voter: number, epoch: number, candidate: number): void {
     const { durableHardState } = this.#log(voter)
     const later = durableHardState.epoch > epoch
-    if (later || (durableHardState.epoch === epoch && durableHardState.votedFor === candidate)) return
+    if (later || (durableHardState.epoch === epoch && durableHardState.votedFor === candidate))
+      return
     this.violate(voter, `voted for ${candidate} in epoch ${epoch} and has not that on its disk`)
   }
 
   #checkAccepted(follower: number, epoch: number, position: number): void {
     const log = this.#log(follower)
-    if (log.durableHardState.epoch !== epoch || position <= log.base || log.durable.has(position)) return
+    if (log.durableHardState.epoch !== epoch || position <= log.base || log.durable.has(position))
+      return
     this.violate(follower, `accepted up to ${position} and has not that on its disk`)
   }
 
@@ -199,7 +223,8 @@ export class Observer implements Tap {
   #checkLeader(node: number, epoch: number): void {
     const known = this.#leaders.get(epoch)
     if (known === node) return
-    if (known !== undefined) this.violate(node, `epoch ${epoch} has two leaders, ${known} and ${node}`)
+    if (known !== undefined)
+      this.violate(node, `epoch ${epoch} has two leaders, ${known} and ${node}`)
     this.#leaders.set(epoch, node)
     this.leaderChanges++
     this.leader = node
@@ -209,16 +234,22 @@ export class Observer implements Tap {
   #checkHardState(node: number, log: NodeLog, next: HardState): void {
     const last = log.hardState
     log.hardState = next
-    if (next.epoch < last.epoch) this.violate(node, `epoch went back from ${last.epoch} to ${next.epoch}`)
+    if (next.epoch < last.epoch)
+      this.violate(node, `epoch went back from ${last.epoch} to ${next.epoch}`)
     if (next.epoch === last.epoch && last.votedFor !== 0 && next.votedFor !== last.votedFor) {
-      this.violate(node, `vote of epoch ${next.epoch} changed from ${last.votedFor} to ${next.votedFor}`)
+      this.violate(
+        node,
+        `vote of epoch ${next.epoch} changed from ${last.votedFor} to ${next.votedFor}`,
+      )
     }
-    if (last.formed && !next.formed) this.violate(node, 'the node forgot that its cluster has formed')
+    if (last.formed && !next.formed)
+      this.violate(node, 'the node forgot that its cluster has formed')
   }
 
   #checkTruncation(node: number, from: number): void {
     const { committed } = this.#log(node)
-    if (from <= committed) this.violate(node, `truncates from ${from}, though ${committed} is committed here`)
+    if (from <= committed)
+      this.violate(node, `truncates from ${from}, though ${committed} is committed here`)
   }
 
   /** Durable from now on; every entry must fit what others wrote at its position and epoch. */
@@ -232,7 +263,13 @@ export class Observer implements Tap {
     })
   }
 
-  #checkWritten(node: number, position: number, epoch: number, checksum: number, previousEpoch: number): void {
+  #checkWritten(
+    node: number,
+    position: number,
+    epoch: number,
+    checksum: number,
+    previousEpoch: number,
+  ): void {
     const key = `${position}:${epoch}`
     const known = this.#written.get(key)
     if (known === undefined) {
@@ -251,11 +288,15 @@ export class Observer implements Tap {
     const log = this.#log(node)
     let expected = message.first
     forEachEntry(message.entries, (position, epoch, checksum) => {
-      if (position !== expected++) this.violate(node, `committed ${position} where ${expected - 1} was due`)
+      if (position !== expected++)
+        this.violate(node, `committed ${position} where ${expected - 1} was due`)
       const known = this.#committed.get(position)
       if (known === undefined) this.#firstCommit(node, position, { epoch, checksum })
       else if (known.epoch !== epoch || known.checksum !== checksum) {
-        this.violate(node, `committed entry ${position} of epoch ${known.epoch} changed: now of epoch ${epoch}`)
+        this.violate(
+          node,
+          `committed entry ${position} of epoch ${known.epoch} changed: now of epoch ${epoch}`,
+        )
       }
       log.committed = Math.max(log.committed, position)
     })
@@ -272,7 +313,10 @@ export class Observer implements Tap {
       if (durable.get(position)?.checksum === entry.checksum) copies++
     }
     if (copies * 2 <= this.#nodeCount) {
-      this.violate(node, `entry ${position} is committed, but on ${copies} of ${this.#nodeCount} disks`)
+      this.violate(
+        node,
+        `entry ${position} is committed, but on ${copies} of ${this.#nodeCount} disks`,
+      )
     }
   }
 
@@ -309,7 +353,8 @@ function forEachEntry(
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
   for (let at = 0; at < entries.length; ) {
     const length = view.getUint32(at + offset.length, true)
-    if (length < entryHeaderBytes || at + length > entries.length) throw new Error('entries are cut off')
+    if (length < entryHeaderBytes || at + length > entries.length)
+      throw new Error('entries are cut off')
     const position = readUint64(view, at + offset.position)
     visit(position, readUint64(view, at + offset.epoch), crc32c(entries, 0, at, at + length))
     at += length

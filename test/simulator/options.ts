@@ -4,9 +4,24 @@ import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
 import type { NetworkOptions } from './network.ts'
 
 export type Fault =
-  | { readonly kind: 'crash'; readonly how: 'process' | 'power'; readonly node: Target; readonly millis: number }
-  | { readonly kind: 'pause'; readonly node: Target; readonly thread: string; readonly millis: number }
-  | { readonly kind: 'isolate'; readonly node: Target; readonly direction: 'both' | 'in' | 'out'; readonly millis: number }
+  | {
+      readonly kind: 'crash'
+      readonly how: 'process' | 'power'
+      readonly node: Target
+      readonly millis: number
+    }
+  | {
+      readonly kind: 'pause'
+      readonly node: Target
+      readonly thread: string
+      readonly millis: number
+    }
+  | {
+      readonly kind: 'isolate'
+      readonly node: Target
+      readonly direction: 'both' | 'in' | 'out'
+      readonly millis: number
+    }
   | { readonly kind: 'reset'; readonly node: Target }
   | { readonly kind: 'clock'; readonly node: Target; readonly millis: number }
   /** All nodes lose power together. */
@@ -87,7 +102,12 @@ function planFault(random: Random, kind: Fault['kind']): Fault {
     case 'pause':
       return { kind, node, millis, thread: ['', 'log', 'state'][below(random, 3)]! }
     case 'isolate':
-      return { kind, node, millis: millis + 500, direction: (['both', 'in', 'out'] as const)[below(random, 3)]! }
+      return {
+        kind,
+        node,
+        millis: millis + 500,
+        direction: (['both', 'in', 'out'] as const)[below(random, 3)]!,
+      }
     case 'reset':
       return { kind, node }
     case 'clock':

@@ -26,7 +26,8 @@ function verifyEqual(observer: Observer, replicas: readonly (Replica | undefined
     const { low, high } = replica.hash()
     return `${replica.position} ${high >>> 0} ${low >>> 0}`
   })
-  if (new Set(states).size > 1) observer.violate(0, `states differ at the end: ${states.join(', ')}`)
+  if (new Set(states).size > 1)
+    observer.violate(0, `states differ at the end: ${states.join(', ')}`)
 }
 
 function verifyClient(observer: Observer, { tree }: Replica, client: ZookeeperClient): void {
@@ -38,7 +39,10 @@ function verifyClient(observer: Observer, { tree }: Replica, client: ZookeeperCl
   }
   const data = Number(Buffer.from(tree.data(own) ?? []).toString())
   if (data < client.lastSetAcknowledged) {
-    observer.violate(0, `${client.path} holds ${data}, acknowledged was ${client.lastSetAcknowledged}`)
+    observer.violate(
+      0,
+      `${client.path} holds ${data}, acknowledged was ${client.lastSetAcknowledged}`,
+    )
   }
   verifyAppended(observer, { tree } as Replica, client)
 }
@@ -53,6 +57,9 @@ function verifyAppended(observer: Observer, { tree }: Replica, client: Zookeeper
   const prefix = `${client.path.replace('/own-', '')}-`
   const count = children.filter(child => tree.name(child).startsWith(prefix)).length
   if (count > client.appendsSent) {
-    observer.violate(0, `client ${client.path} appended ${client.appendsSent} times, ${count} are there`)
+    observer.violate(
+      0,
+      `client ${client.path} appended ${client.appendsSent} times, ${count} are there`,
+    )
   }
 }

@@ -22,6 +22,9 @@ export interface WorldResult {
   readonly acknowledged: number
   readonly committed: number
   readonly leaderChanges: number
+  /** Processes that ended, and nodes that were cut off, while clients were at work. */
+  readonly crashes: number
+  readonly partitions: number
   readonly virtualMillis: number
   readonly steps: number
 }
@@ -35,7 +38,11 @@ const livenessMillis = 60_000
 const settleMillis = 2000
 const linesKeptDefault = 200
 
-export function runWorld(options: WorldOptions, jobs: JobModules, linesKept = linesKeptDefault): WorldResult {
+export function runWorld(
+  options: WorldOptions,
+  jobs: JobModules,
+  linesKept = linesKeptDefault,
+): WorldResult {
   return new World(options, jobs, linesKept).run()
 }
 
@@ -46,6 +53,8 @@ class World {
   readonly nodes: SimulatedNode[]
   readonly clients: ZookeeperClient[]
   readonly #options: WorldOptions
+  #crashes = 0
+  #partitions = 0
 
   constructor(options: WorldOptions, jobs: JobModules, linesKept: number) {
     this.#options = options
@@ -62,7 +71,9 @@ class World {
       tap: this.observer,
     }
     this.nodes = Array.from({ length: nodes }, (_, index) => new SimulatedNode(world, index + 1))
-    this.clients = Array.from({ length: options.clients }, (_, index) => this.#createClient(index + 1))
+    this.clients = Array.from({ length: options.clients }, (_, index) =>
+      this.#createClient(index + 1),
+    )
   }
 
   run(): WorldResult {
@@ -96,6 +107,8 @@ class World {
       acknowledged: this.clients.reduce((sum, client) => sum + client.acknowledged, 0),
       committed: observer.committedPositions,
       leaderChanges: observer.leaderChanges,
+      crashes: this.#crashes,
+      partitions: this.#partitions,
       virtualMillis: scheduler.nowMillis,
       steps: scheduler.steps,
     }
@@ -109,6 +122,7 @@ class World {
 
   #stop(node: SimulatedNode, how: 'process' | 'power', restartAfterMillis: number): void {
     if (!node.running) return
+    this.#crashes++
     this.observer.note(node.id, how === 'power' ? 'loses power' : 'is killed')
     node.stop(how)
     this.observer.stopped(node.id)
@@ -126,10 +140,17 @@ class World {
       case 'crash':
         return this.#stop(node, fault.how, fault.millis)
       case 'pause':
-        this.observer.note(node.id, `pauses ${fault.thread || 'all threads'} for ${fault.millis.toFixed(0)} ms`)
+        this.observer.note(
+          node.id,
+          `pauses ${fault.thread || 'all threads'} for ${fault.millis.toFixed(0)} ms`,
+        )
         return node.pause(fault.millis, fault.thread)
       case 'isolate':
-        this.observer.note(node.id, `is cut off (${fault.direction}) for ${fault.millis.toFixed(0)} ms`)
+        this.observer.note(
+          node.id,
+          `is cut off (${fault.direction}) for ${fault.millis.toFixed(0)} ms`,
+        )
+        this.#partitions++
         for (const other of others) {
           if (fault.direction !== 'out') this.network.cut(other.machine, node.machine)
           if (fault.direction !== 'in') this.network.cut(node.machine, other.machine)

@@ -12,7 +12,12 @@ import { FrameSplitter } from '../../transport/zookeeper/frames.ts'
 import { encodeRequestHeader } from '../../transport/zookeeper/headers.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
-import { createMode, operation, permission, specialXid } from '../../transport/zookeeper/operations.ts'
+import {
+  createMode,
+  operation,
+  permission,
+  specialXid,
+} from '../../transport/zookeeper/operations.ts'
 import { decodeStat } from '../../transport/zookeeper/stat.ts'
 
 export interface ClientSetup {
@@ -94,10 +99,13 @@ export class ZookeeperClient {
   /** Some requests at once, then a while without: so that the work lasts as long as the faults do. */
   #burst(): void {
     const { host } = this.#setup
-    host.timers.after(burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction(), () => {
-      this.#fill()
-      this.#burst()
-    })
+    host.timers.after(
+      burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction(),
+      () => {
+        this.#fill()
+        this.#burst()
+      },
+    )
   }
 
   #connect(): void {
@@ -134,7 +142,9 @@ export class ZookeeperClient {
     this.#established = false
     this.#unknownSets += this.#inFlight.filter(({ kind }) => kind === 'set').length
     this.#inFlight = []
-    this.#setup.host.timers.after(reconnectMillis * (1 + this.#random.fraction()), () => this.#connect())
+    this.#setup.host.timers.after(reconnectMillis * (1 + this.#random.fraction()), () =>
+      this.#connect(),
+    )
   }
 
   /** Also notices a connection from which nothing comes any more. */
@@ -145,7 +155,9 @@ export class ZookeeperClient {
     if (socket === undefined) return
     if (host.clock.monotonicMillis() - this.#heardMillis > silenceMillis) socket.destroy()
     else if (this.#established) {
-      this.#frame(socket, writer => encodeRequestHeader(writer, { xid: specialXid.ping, type: operation.ping }))
+      this.#frame(socket, writer =>
+        encodeRequestHeader(writer, { xid: specialXid.ping, type: operation.ping }),
+      )
     }
   }
 
@@ -156,7 +168,8 @@ export class ZookeeperClient {
     for (;;) {
       const cut = this.#splitter.next(true)
       if (cut === 'more') break
-      if (cut === 'broken') return this.#setup.violate(`client ${this.#setup.id} got a broken frame`)
+      if (cut === 'broken')
+        return this.#setup.violate(`client ${this.#setup.id} got a broken frame`)
       this.#reader.reset(this.#splitter.bytes, this.#splitter.start, this.#splitter.end)
       if (this.#established) this.#answer()
       else this.#connected()
@@ -219,7 +232,12 @@ export class ZookeeperClient {
         writer.string(this.path)
         return
       case 'append':
-        return this.#encodeCreate(writer, xid, `${appendRoot}/${this.#setup.id}-`, createMode.persistentSequential)
+        return this.#encodeCreate(
+          writer,
+          xid,
+          `${appendRoot}/${this.#setup.id}-`,
+          createMode.persistentSequential,
+        )
       case 'makeRoot':
         return this.#encodeCreate(writer, xid, appendRoot, createMode.persistent)
       case 'makeOwn':
@@ -266,7 +284,8 @@ export class ZookeeperClient {
   #take(request: Request, error: number): void {
     const made = request.kind === 'makeRoot' || request.kind === 'makeOwn'
     if (made && (error === errorCode.ok || error === errorCode.nodeExists)) this.#prepared++
-    else if (error !== errorCode.ok) this.#violate(`${request.kind} ${request.number} failed with ${error}`)
+    else if (error !== errorCode.ok)
+      this.#violate(`${request.kind} ${request.number} failed with ${error}`)
     else if (request.kind === 'set') this.#takeSet(request)
     else if (request.kind === 'get') this.#takeGet()
     else if (request.kind === 'append') this.#takeAppend()
