@@ -16,16 +16,17 @@ import {
 } from './envelope.ts'
 import { invariant } from './invariant.ts'
 import { limits } from './limits.ts'
-import { type LinkLimits, ThreadLink } from './link.ts'
-import {
-  defineProtocol,
-  type KindCodec,
-  nameHash,
-  type PeerDecoder,
-  type Protocol,
-  withKind,
-} from './protocol.ts'
+import type { LinkLimits } from './link.ts'
+import { type KindCodec, nameHash, type PeerDecoder, type Protocol, withKind } from './protocol.ts'
 import type { Remote, System } from './system.ts'
+import {
+  kindFor,
+  type LinkMessage,
+  linkActor,
+  linkProtocol,
+  ThreadPeer,
+  ThreadRef,
+} from './thread-peer.ts'
 
 /** Sends envelopes to other nodes; the actor that owns the peer links provides it. */
 export interface NodeCarrier {
@@ -57,25 +58,6 @@ export interface RouterOptions {
   readonly linkLimits?: LinkLimits
 }
 
-type LinkMessage =
-  | { readonly kind: 'watch'; readonly id: number; readonly actor: string }
-  | { readonly kind: 'died'; readonly id: number }
-  | {
-      readonly kind: 'forward'
-      readonly node: number
-      readonly reserved: boolean
-      readonly envelope: Uint8Array
-    }
-  | { readonly kind: 'nodeLost'; readonly node: number }
-
-const linkProtocol = defineProtocol<LinkMessage>('link', {
-  watch: { id: 'int', actor: 'string' },
-  died: { id: 'int' },
-  forward: { node: 'int', reserved: 'boolean', envelope: 'bytes' },
-  nodeLost: { node: 'int' },
-})
-/** Addresses the router itself. */
-const linkActor = 0
 const scratchBytesMax = 1024 * 1024
 
 export class Router implements Remote, NodeGate {
@@ -84,6 +66,8 @@ export class Router implements Remote, NodeGate {
   readonly #peers = new Map<string, ThreadPeer>()
   readonly #peerOrder: ThreadPeer[] = []
   readonly #nodeWatches = new Map<number, (() => void)[]>()
+  readonly #receive = (peer: ThreadPeer, source: Buffer, start: number, owned: boolean): void =>
+    this.#received(peer, source, start, owned)
   #carrier: NodeCarrier | undefined = undefined
   #scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
@@ -176,7 +160,7 @@ export class Router implements Remote, NodeGate {
   peer(thread: string): ThreadPeer {
     let peer = this.#peers.get(thread)
     if (peer === undefined) {
-      peer = new ThreadPeer(this, this.#system, thread, this.#options.linkLimits ?? limits)
+      peer = new ThreadPeer(this.#receive, this.#system, thread, this.#options.linkLimits ?? limits)
       this.#peers.set(thread, peer)
       this.#peerOrder.push(peer)
     }
@@ -184,7 +168,7 @@ export class Router implements Remote, NodeGate {
   }
 
   /** A slab of another thread. */
-  received(peer: ThreadPeer, source: Buffer, start: number, owned: boolean): void {
+  #received(peer: ThreadPeer, source: Buffer, start: number, owned: boolean): void {
     for (let at = start; at < source.length; ) {
       const next = envelopeEnd(source, at, source.length)
       const actor = envelopeActor(source, at)
@@ -293,146 +277,6 @@ export class Router implements Remote, NodeGate {
   }
 }
 
-/** Another thread, through all its lives. */
-class ThreadPeer {
-  readonly thread: string
-  link: ThreadLink | undefined = undefined
-  readonly #router: Router
-  readonly #system: System
-  readonly #limits: LinkLimits
-  readonly #watches = new Map<number, () => void>()
-  readonly #touched: Cell[] = []
-  #watchId = 0
-  #isOpen = false
-
-  constructor(router: Router, system: System, thread: string, linkLimits: LinkLimits) {
-    this.#router = router
-    this.#system = system
-    this.thread = thread
-    this.#limits = linkLimits
-  }
-
-  connect(carrier: Carrier): void {
-    this.link?.close()
-    this.#lost()
-    const link: ThreadLink = new ThreadLink(
-      carrier,
-      {
-        envelopes: (source, start, owned) => this.#router.received(this, source, start, owned),
-        lost: () => {
-          if (this.link === link) this.#lost()
-        },
-        wake: () => this.#system.dispatcher.wake(),
-      },
-      this.#limits,
-    )
-    this.link = link
-    if (this.#isOpen) link.open()
-  }
-
-  open(): void {
-    this.#isOpen = true
-    this.link?.open()
-  }
-
-  send(actor: number, kind: KindCodec, message: Message): boolean {
-    const { link } = this
-    if (link === undefined || !link.reserve(envelopeHeaderBytes, kind.reserved)) return false
-    let end = writeEnvelope(link.buffer, link.at, actor, kind, message)
-    while (end < 0) {
-      link.reserve(link.buffer.length - link.at - end, kind.reserved)
-      end = writeEnvelope(link.buffer, link.at, actor, kind, message)
-    }
-    link.commit(end)
-    return true
-  }
-
-  pass(source: Buffer, start: number, end: number): void {
-    const { link } = this
-    const bytes = end - start
-    if (link?.reserve(bytes, false)) {
-      source.copy(link.buffer, link.at, start, end)
-      link.commit(link.at + bytes)
-    } else this.#system.lost(this.thread, 'envelope', 'no credit')
-  }
-
-  control(message: LinkMessage, reserved = true): void {
-    const kind = linkProtocol.kindOf(message.kind)
-    this.send(linkActor, reserved === kind.reserved ? kind : { ...kind, reserved }, message)
-  }
-
-  watch(actor: string, callback: () => void): void {
-    if (this.link === undefined || this.link.isLost) {
-      callback()
-      return
-    }
-    const id = ++this.#watchId
-    this.#watches.set(id, callback)
-    this.control({ kind: 'watch', id, actor })
-  }
-
-  died(id: number): void {
-    const callback = this.#watches.get(id)
-    this.#watches.delete(id)
-    callback?.()
-  }
-
-  lostMessage(actor: string, kind: string): void {
-    this.#system.lost(actor, kind, this.link?.isLost === false ? 'no credit' : 'thread lost')
-  }
-
-  /** What was received since the last grant went to this actor. */
-  touched(cell: Cell): void {
-    const { length } = this.#touched
-    if (length === 0 || (this.#touched[length - 1] !== cell && !this.#touched.includes(cell))) {
-      this.#touched.push(cell)
-    }
-  }
-
-  endTurn(): void {
-    const { link } = this
-    if (link === undefined) return
-    const grant = this.#handled()
-    if (grant) this.#touched.length = 0
-    link.endTurn(grant)
-  }
-
-  #handled(): boolean {
-    for (let index = 0; index < this.#touched.length; index++) {
-      const cell = this.#touched[index]!
-      if (cell.waiting > cell.messagesMax / 4) return false
-    }
-    return true
-  }
-
-  #lost(): void {
-    this.#touched.length = 0
-    const callbacks = [...this.#watches.values()]
-    this.#watches.clear()
-    for (const callback of callbacks) callback()
-  }
-}
-
-class ThreadRef implements Ref<Message> {
-  readonly address: Address
-  readonly peer: ThreadPeer
-  readonly #actor: number
-  readonly #protocol: Protocol<never> | undefined
-
-  constructor(peer: ThreadPeer, actor: string, protocol: Protocol<never> | undefined) {
-    this.address = { node: 0, actor }
-    this.peer = peer
-    this.#actor = nameHash(actor)
-    this.#protocol = protocol
-  }
-
-  tell(message: Message): void {
-    const kind = kindFor(this.address.actor, this.#protocol, message)
-    if (!this.peer.send(this.#actor, kind, message))
-      this.peer.lostMessage(this.address.actor, message.kind)
-  }
-}
-
 class NodeRef implements Ref<Message> {
   readonly address: Address
   readonly #router: Router
@@ -450,13 +294,4 @@ class NodeRef implements Ref<Message> {
     const kind = kindFor(this.address.actor, this.#protocol, message)
     this.#router.toNode(this.address.node, this.#actor, kind, message)
   }
-}
-
-function kindFor(
-  actor: string,
-  protocol: Protocol<never> | undefined,
-  message: Message,
-): KindCodec {
-  invariant(protocol, `actor ${actor} is on another thread or node and needs a protocol`)
-  return protocol.kindOf(message.kind as never)
 }

@@ -62,7 +62,7 @@ async function start(failAtStart = ''): Promise<World> {
     log: silentLogger,
     jobs,
     onThreadLost: () => 'restart',
-    onLost: thread => void lost.push(thread),
+    onLost: (thread, error) => void lost.push(`${thread}: ${error.message}`),
   })
   running.push({ threads, jobs })
   system.spawn(home, 'home', undefined)
@@ -117,7 +117,8 @@ test.each(['exit', 'throw'])(
     const asking = setInterval(() => world.relay.tell(numbered(++asked)), 20)
     const seen = await world.got('echoed', 2)
     clearInterval(asking)
-    expect(world.lost).toEqual(['right'])
+    const why = how === 'exit' ? 'worker exited with code: 7' : 'actor echo failed'
+    expect(world.lost).toEqual([`right: ${why}`])
     expect(seen.filter(message => message.kind === 'gone')).toHaveLength(1)
   },
 )
