@@ -46,7 +46,11 @@ export class EtcdNode {
   #port: ((port: number) => void)[] = []
 
   constructor(host: Host, changed: Partial<EtcdSetup> = {}) {
-    this.system = new System({ host, log: silentLogger, freezeMessages: true })
+    this.system = new System({
+      host,
+      log: silentLogger,
+      freezeMessages: process.env.NOFREEZE === undefined,
+    })
     const { system } = this
     const electionMillis = 100
     system.spawn(etcdGateway, 'etcd', {

@@ -1,0 +1,107 @@
+/** Calls about the node and the cluster: status, members, alarms, gRPC health. */
+import { decodeMemberList, writeMembers } from '../../transport/etcd/messages/cluster.ts'
+import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
+import {
+  decodeHealthCheck,
+  healthStatus,
+  writeHealth,
+  writeHealthList,
+} from '../../transport/etcd/messages/health.ts'
+import {
+  alarmAction,
+  decodeAlarmAction,
+  writeStatus,
+} from '../../transport/etcd/messages/maintenance.ts'
+import { etcdRead, stateNumbers } from '../state/etcd-commands.ts'
+import type { EtcdDoor } from './etcd-door.ts'
+import type { LinearReads } from './etcd-linear-reads.ts'
+import { method } from './etcd-methods.ts'
+import type { StateReads } from './etcd-state-reads.ts'
+
+export class About {
+  readonly #door: EtcdDoor
+  readonly #reads: StateReads
+  readonly #linear: LinearReads
+
+  constructor(door: EtcdDoor, reads: StateReads, linear: LinearReads) {
+    this.#door = door
+    this.#reads = reads
+    this.#linear = linear
+  }
+
+  /** The door's reader stands on the call's message. */
+  serve(connection: number, call: number, which: number): Failure | undefined {
+    switch (which) {
+      case method.memberList:
+        return this.#memberList(connection, call)
+      case method.status:
+        this.#reads.own(etcdRead.status, body => this.#status(connection, call, body))
+        return undefined
+      case method.alarm:
+        return this.#alarm(connection, call)
+      default:
+        return this.#health(connection, call, which)
+    }
+  }
+
+  #memberList(connection: number, call: number): undefined {
+    const ready = (): void => this.#answerMembers(connection, call)
+    if (decodeMemberList(this.#door.reader).linearizable) {
+      const startMillis = this.#door.nowMillis
+      this.#linear.add({ connection, call, startMillis, request: undefined, ready })
+    } else ready()
+  }
+
+  #answerMembers(connection: number, call: number): void {
+    const { header, server, setup, epoch } = this.#door
+    const writer = this.#door.writer.begin(1024)
+    // The cluster's answers show no revision.
+    header.write(writer, 0, epoch)
+    writeMembers(writer, setup.members)
+    server.reply(connection, call, writer.finish())
+  }
+
+  /** There are no alarms: the answer to the question is a header. */
+  #alarm(connection: number, call: number): Failure | undefined {
+    if (decodeAlarmAction(this.#door.reader) !== alarmAction.get) return failure.unimplemented
+    this.#reads.own(etcdRead.header, body => this.#door.server.reply(connection, call, body))
+    return undefined
+  }
+
+  #status(connection: number, call: number, body: Uint8Array): void {
+    const { setup, server, leader, epoch } = this.#door
+    const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+    const position = view.getFloat64(stateNumbers.position, true)
+    const writer = this.#door.writer.begin(512)
+    writer.raw(body, stateNumbers.bytes, body.length - stateNumbers.bytes)
+    writeStatus(writer, {
+      sizeBytes: view.getFloat64(stateNumbers.sizeBytes, true),
+      sizeInUseBytes: view.getFloat64(stateNumbers.sizeInUseBytes, true),
+      sizeQuotaBytes: 0,
+      leaderId: setup.members.find(member => member.node === leader)?.id ?? 0n,
+      position,
+      appliedPosition: position,
+      epoch,
+      errors: leader === 0 ? [failure.noLeader.text] : [],
+      isLearner: setup.members.find(member => member.node === setup.node)?.isLearner ?? false,
+    })
+    server.reply(connection, call, writer.finish())
+  }
+
+  #health(connection: number, call: number, which: number): Failure | undefined {
+    const { server } = this.#door
+    const writer = this.#door.writer.begin(32)
+    if (which === method.healthList) {
+      writeHealthList(writer, healthStatus.serving)
+      server.reply(connection, call, writer.finish())
+      return undefined
+    }
+    const known = decodeHealthCheck(this.#door.reader).service === ''
+    if (!known && which === method.healthCheck) return failure.unknownService
+    writeHealth(writer, known ? healthStatus.serving : healthStatus.serviceUnknown)
+    if (which === method.healthCheck) server.reply(connection, call, writer.finish())
+    // A watch stays open: there is nothing that would change the status.
+    else server.send(connection, call, writer.finish())
+    return undefined
+  }
+}

@@ -1,0 +1,32 @@
+/** What all parts of the etcd gateway share: the port, what is known of the cluster, tools. */
+import type { EtcdServer } from '../../transport/etcd/api.ts'
+import type { Failure } from '../../transport/etcd/messages/failures.ts'
+import { HeaderEncoder } from '../../transport/etcd/messages/header.ts'
+import { Reader } from '../../transport/etcd/messages/reader.ts'
+import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+import type { EtcdSetup } from './etcd-setup.ts'
+
+export class EtcdDoor {
+  readonly setup: EtcdSetup
+  readonly server: EtcdServer
+  readonly header: HeaderEncoder
+  readonly reader = new Reader()
+  readonly rooms = new OwnRooms()
+  readonly writer = new Writer(this.rooms)
+  /** Monotonic; as of the last input, notice or tick. */
+  nowMillis: number
+  /** 0: none known. */
+  leader = 0
+  epoch = 0
+
+  constructor(setup: EtcdSetup, server: EtcdServer, nowMillis: number) {
+    this.setup = setup
+    this.server = server
+    this.nowMillis = nowMillis
+    this.header = new HeaderEncoder(setup.clusterId, setup.memberId)
+  }
+
+  fail(connection: number, call: number, failed: Failure): void {
+    this.server.fail(connection, call, failed.code, failed.text)
+  }
+}

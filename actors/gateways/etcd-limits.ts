@@ -1,0 +1,9 @@
+/** Limits of the etcd gateway beyond those of its port (transport/etcd/limits.ts). */
+export const limits = {
+  /** Replies and events on their way to the gateway: one change may tell every stream. */
+  gatewayMessagesMax: 4_194_304,
+  /** Linearizable reads that wait for a confirmation; beyond it: too many requests. */
+  readsWaitingMax: 100_000,
+  /** Keep-alives and times to live that wait for the leader; beyond it: too many requests. */
+  leaseQuestionsMax: 20_000,
+} as const

@@ -1,0 +1,60 @@
+/**
+ * Reads on their way to the state machine. Those of clients are named by connection and tag; the
+ * gateway's own have no connection, and their tag finds what to do with the answer.
+ */
+import type { Ref } from '../../runtime/actor.ts'
+import type { Failure } from '../../transport/etcd/messages/failures.ts'
+import type { Rooms } from '../../transport/etcd/messages/writer.ts'
+import { type StateMessage, stream } from '../state/messages.ts'
+
+export const ownConnection = 0
+
+export type OwnAnswer = (body: Uint8Array, failed: Failure | undefined) => void
+
+const nothing = new Uint8Array(0)
+
+export class StateReads {
+  readonly #state: Ref<StateMessage>
+  readonly #rooms: Rooms
+  readonly #own = new Map<number, OwnAnswer>()
+  #ownCount = 0
+
+  constructor(state: Ref<StateMessage>, rooms: Rooms) {
+    this.#state = state
+    this.#rooms = rooms
+  }
+
+  tell(connection: number, tag: number, position: number, request: Uint8Array): void {
+    const read = { stream: stream.etcd, connection, tag, after: 0, position, request }
+    this.#state.tell({ kind: 'read', ...read })
+  }
+
+  /** `which` (etcdRead) and, behind it, a copy of the client's message. */
+  request(which: number, message: Uint8Array = nothing): Uint8Array {
+    const { bytes, start } = this.#rooms.reserve(1 + message.length)
+    bytes[start] = which
+    bytes.set(message, start + 1)
+    return this.#rooms.take(1 + message.length)
+  }
+
+  own(which: number, then: OwnAnswer): void {
+    this.ownAt(which, 0, this.expect(then))
+  }
+
+  /** A tag for a read of the gateway's own that is told, or fails, later. */
+  expect(then: OwnAnswer): number {
+    this.#ownCount += 1
+    this.#own.set(this.#ownCount, then)
+    return this.#ownCount
+  }
+
+  ownAt(which: number, position: number, tag: number): void {
+    this.tell(ownConnection, tag, position, this.request(which))
+  }
+
+  answered(tag: number, body: Uint8Array, failed: Failure | undefined): void {
+    const then = this.#own.get(tag)
+    this.#own.delete(tag)
+    then?.(body, failed)
+  }
+}

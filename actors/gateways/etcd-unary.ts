@@ -1,0 +1,265 @@
+/**
+ * Calls with one request and one answer. Their form is checked here; what needs the store is checked
+ * where they apply. The answers of writes come in the order of their sequences, those of linearizable
+ * reads in the order in which they were given to the state machine.
+ */
+import type { Random } from '../../runtime/host.ts'
+import type { CallHead } from '../../transport/etcd/api.ts'
+import { decodeCompaction } from '../../transport/etcd/messages/compaction.ts'
+import { decodeDeleteRange } from '../../transport/etcd/messages/delete-range.ts'
+import { type Failure, failure, failureOf } from '../../transport/etcd/messages/failures.ts'
+import {
+  decodeLease,
+  decodeLeaseGrant,
+  writeLeaseGrant,
+} from '../../transport/etcd/messages/lease.ts'
+import { decodePut } from '../../transport/etcd/messages/put.ts'
+import { decodeRange } from '../../transport/etcd/messages/range.ts'
+import { MalformedMessage, NestedTooDeep } from '../../transport/etcd/messages/reader.ts'
+import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
+import { entryKind } from '../consensus/entry.ts'
+import {
+  checkDeleteRange,
+  checkPut,
+  checkRange,
+  checkTxn,
+  isReadOnly,
+  isSerializable,
+  leaseTtlSecondsMax,
+} from '../state/etcd-checks.ts'
+import { callBytes, etcdOperation, etcdRead, writeCall } from '../state/etcd-commands.ts'
+import type { Proposals } from '../state/proposals.ts'
+import type { ReplyMessage } from '../watches/messages.ts'
+import type { About } from './etcd-about.ts'
+import { Deadlines } from './etcd-deadlines.ts'
+import type { EtcdDoor } from './etcd-door.ts'
+import type { Leases } from './etcd-leases.ts'
+import { limits } from './etcd-limits.ts'
+import type { LinearRead, LinearReads } from './etcd-linear-reads.ts'
+import { method } from './etcd-methods.ts'
+import { ownConnection, type StateReads } from './etcd-state-reads.ts'
+
+export interface UnaryParts {
+  readonly random: Random
+  readonly proposals: Proposals
+  readonly reads: StateReads
+  readonly linear: LinearReads
+  readonly leases: Leases
+  readonly about: About
+}
+
+const nothing = new Uint8Array(0)
+
+export class Unary {
+  readonly #door: EtcdDoor
+  readonly #parts: UnaryParts
+  readonly #writeDeadlines: Deadlines
+  readonly #readDeadlines: Deadlines
+  #appliedSequence = 0
+  #readsGiven = 0
+  #readsAnswered = 0
+
+  constructor(door: EtcdDoor, parts: UnaryParts) {
+    this.#door = door
+    this.#parts = parts
+    this.#writeDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
+    this.#readDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
+  }
+
+  call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
+    const door = this.#door
+    if (head.hasLeader && door.leader === 0) return door.fail(connection, call, failure.noLeader)
+    try {
+      const failed = this.#serve(connection, call, head.method.id, message)
+      if (failed !== undefined) door.fail(connection, call, failed)
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      if (error instanceof NestedTooDeep) {
+        return door.fail(connection, call, failure.tooManyOperations)
+      }
+      const text = `grpc: error unmarshalling request: ${error.message}`
+      door.server.fail(connection, call, failure.malformed.code, text)
+    }
+  }
+
+  replied({ connection, tag, sequence, status, body }: ReplyMessage): void {
+    if (sequence > 0) this.#applied(sequence)
+    if (connection === ownConnection) {
+      this.#parts.reads.answered(tag, body, status === 0 ? undefined : failureOf(status))
+      return
+    }
+    if (isLinear(tag)) this.#readsAnswered += 1
+    if (status === 0) this.#door.server.reply(connection, callOf(tag), body)
+    else this.#door.fail(connection, callOf(tag), failureOf(status))
+  }
+
+  /** A linearizable read whose position is known now. */
+  giveLinear({ connection, call, startMillis, request }: LinearRead, position: number): void {
+    this.#readsGiven += 1
+    this.#readDeadlines.add(this.#readsGiven, connection, call, startMillis)
+    this.#parts.reads.tell(connection, tagOf(call, true), position, request ?? nothing)
+  }
+
+  /** A linearizable read for which no position came in time. */
+  late({ connection, call }: LinearRead): void {
+    if (connection !== ownConnection) this.#door.fail(connection, call, failure.timedOut)
+    else this.#parts.reads.answered(call, nothing, failure.timedOut)
+  }
+
+  /** These writes have applied, but how they ended nobody here can tell. */
+  unanswered(through: number): void {
+    this.#applied(through)
+    this.#writeDeadlines.takeThrough(through, (connection, call) =>
+      this.#door.fail(connection, call, failure.timedOutLeaderFailed),
+    )
+  }
+
+  /** `leaderFoundMillis`: since when the leader is known that is known now. */
+  tick(leaderFoundMillis: number): void {
+    const door = this.#door
+    const { nowMillis } = door
+    // etcd blames the last leader for what began shortly before a new one was found.
+    const lostMillis = leaderFoundMillis - 2 * door.setup.electionMillis
+    this.#writeDeadlines.expire(this.#appliedSequence, nowMillis, (connection, call, start) => {
+      const isLeaders = start > lostMillis && start < leaderFoundMillis
+      door.fail(connection, call, isLeaders ? failure.timedOutLeaderFailed : failure.timedOut)
+    })
+    this.#readDeadlines.expire(this.#readsAnswered, nowMillis, (connection, call) =>
+      door.fail(connection, call, failure.timedOut),
+    )
+  }
+
+  /** Returns why it is refused at once; otherwise the answer comes now or later. */
+  #serve(
+    connection: number,
+    call: number,
+    which: number,
+    message: Uint8Array,
+  ): Failure | undefined {
+    const reader = this.#door.reader.open(message)
+    switch (which) {
+      case method.put:
+        return (
+          checkPut(decodePut(reader)) ?? this.#propose(etcdOperation.put, connection, call, message)
+        )
+      case method.range:
+        return this.#range(connection, call, message)
+      case method.deleteRange:
+        return (
+          checkDeleteRange(decodeDeleteRange(reader)) ??
+          this.#propose(etcdOperation.deleteRange, connection, call, message)
+        )
+      case method.txn:
+        return this.#txn(connection, call, message)
+      case method.compact:
+        decodeCompaction(reader)
+        return this.#propose(etcdOperation.compact, connection, call, message)
+      case method.leaseGrant:
+        return this.#leaseGrant(connection, call)
+      case method.leaseRevoke:
+        decodeLease(reader)
+        return this.#propose(etcdOperation.leaseRevoke, connection, call, message)
+      case method.leaseTimeToLive:
+        return this.#timeToLive(connection, call, message)
+      case method.leaseLeases:
+        return this.#read(etcdRead.leases, connection, call, nothing)
+      default:
+        return this.#parts.about.serve(connection, call, which)
+    }
+  }
+
+  #propose(
+    operation: number,
+    connection: number,
+    call: number,
+    message: Uint8Array,
+  ): Failure | undefined {
+    const { proposals } = this.#parts
+    if (message.length > this.#door.setup.requestBytesMax) return failure.requestTooLarge
+    if (proposals.full) return failure.tooManyRequests
+    const bodyBytes = callBytes + message.length
+    const { target, view, start } = proposals.reserve(bodyBytes)
+    writeCall(view, start, operation, connection, tagOf(call, false))
+    target.set(message, start + callBytes)
+    const sequence = proposals.commit(entryKind.etcd, bodyBytes)
+    this.#writeDeadlines.add(sequence, connection, call, this.#door.nowMillis)
+    return undefined
+  }
+
+  #range(connection: number, call: number, message: Uint8Array): Failure | undefined {
+    const range = decodeRange(this.#door.reader)
+    const failed = checkRange(range)
+    if (failed !== undefined) return failed
+    if (range.serializable) return this.#read(etcdRead.range, connection, call, message)
+    return this.#readLinear(etcdRead.range, connection, call, message)
+  }
+
+  #txn(connection: number, call: number, message: Uint8Array): Failure | undefined {
+    const txn = decodeTxn(this.#door.reader)
+    const failed = checkTxn(txn)
+    if (failed !== undefined) return failed
+    if (!isReadOnly(txn)) return this.#propose(etcdOperation.txn, connection, call, message)
+    if (isSerializable(txn)) return this.#read(etcdRead.txn, connection, call, message)
+    return this.#readLinear(etcdRead.txn, connection, call, message)
+  }
+
+  #leaseGrant(connection: number, call: number): Failure | undefined {
+    const grant = decodeLeaseGrant(this.#door.reader)
+    if (grant.ttlSeconds > leaseTtlSecondsMax) return failure.leaseTtlTooLarge
+    grant.ttlSeconds = Math.max(grant.ttlSeconds, this.#door.setup.leaseTtlSecondsMin)
+    while (grant.id === 0n) grant.id = this.#randomId()
+    const writer = this.#door.writer.begin(32)
+    writeLeaseGrant(writer, grant)
+    return this.#propose(etcdOperation.leaseGrant, connection, call, writer.finish())
+  }
+
+  /** Positive, 63 bits. */
+  #randomId(): bigint {
+    const { random } = this.#parts
+    return (BigInt(random.uint32() >>> 1) << 32n) | BigInt(random.uint32())
+  }
+
+  #timeToLive(connection: number, call: number, message: Uint8Array): Failure | undefined {
+    const { leases } = this.#parts
+    const { id } = decodeLease(this.#door.reader)
+    if (leases.count >= limits.leaseQuestionsMax) return failure.tooManyRequests
+    leases.timeToLive({ kind: 'timeToLive', connection, call, id, message: message.slice() })
+    return undefined
+  }
+
+  #read(which: number, connection: number, call: number, message: Uint8Array): undefined {
+    const { reads } = this.#parts
+    reads.tell(connection, tagOf(call, false), 0, reads.request(which, message))
+  }
+
+  #readLinear(
+    which: number,
+    connection: number,
+    call: number,
+    message: Uint8Array,
+  ): Failure | undefined {
+    const { linear, reads } = this.#parts
+    if (linear.count >= limits.readsWaitingMax) return failure.tooManyRequests
+    const request = reads.request(which, message)
+    linear.add({ connection, call, startMillis: this.#door.nowMillis, request, ready: undefined })
+    return undefined
+  }
+
+  #applied(sequence: number): void {
+    this.#parts.proposals.applied(sequence, this.#door.nowMillis)
+    this.#appliedSequence = Math.max(this.#appliedSequence, sequence)
+  }
+}
+
+/** The mark of a unary call for its way through the actors: its HTTP/2 stream, and how it reads. */
+function tagOf(call: number, linear: boolean): number {
+  return call * 2 + (linear ? 1 : 0)
+}
+
+function callOf(tag: number): number {
+  return tag >>> 1
+}
+
+function isLinear(tag: number): boolean {
+  return (tag & 1) === 1
+}
