@@ -17,18 +17,34 @@ export class ChangeTracker {
   #gone: Pointer[] = []
   /** Ids as they were when the listing began, and are not listed yet. */
   #pending = new IdSet()
+  /** Ids whose current entry is younger than the checkpoint in hand, so that nobody else reads it. */
+  #fresh = new IdSet()
   #listing = false
 
   /** This id has a new key. */
   added(id: number): void {
     this.#note(id)
-    if (this.#listing) this.#pending.delete(id)
+    if (!this.#listing) return
+    this.#pending.delete(id)
+    this.#fresh.add(id)
+  }
+
+  /** Whether the entry may be changed in place: no checkpoint has it, or is going to have it. */
+  mayEdit(id: number): boolean {
+    return !this.#listing || this.#fresh.has(id)
+  }
+
+  /** An older entry of this id is the current one again. */
+  restored(id: number): void {
+    if (this.#listing) this.#fresh.delete(id)
   }
 
   /** The entry of this id was replaced, or goes. */
   changed(id: number, old: Pointer): void {
     this.#note(id)
-    if (!this.#listing || !this.#pending.has(id)) return
+    if (!this.#listing) return
+    if (!this.#fresh.has(id)) this.#fresh.add(id)
+    if (!this.#pending.has(id)) return
     this.#pending.delete(id)
     this.early.push(old)
   }
@@ -49,20 +65,17 @@ export class ChangeTracker {
 
   /** All ids below `end` are to be listed; what changed before does not matter any more. Returns the `gone` entries. */
   beginBase(end: number): Pointer[] {
-    invariant(!this.#listing, 'checkpoints are listed one after the other')
+    this.#begin()
     this.#pending.fillBelow(end)
-    this.#listing = true
     this.#forgetChanges()
     return this.#takeGone()
   }
 
   /** Only what changed since the last checkpoint is to be listed: returns those ids, for each of which `take` is asked. */
   beginDelta(): { ids: number[]; gone: Pointer[] } {
-    invariant(!this.#listing, 'checkpoints are listed one after the other')
-    this.#pending.clear()
+    this.#begin()
     const ids = this.#changed
     for (const id of ids) this.#pending.add(id)
-    this.#listing = true
     this.#forgetChanges()
     return { ids, gone: this.#takeGone() }
   }
@@ -84,6 +97,13 @@ export class ChangeTracker {
   loaded(): void {
     this.#forgetChanges()
     this.complete = true
+  }
+
+  #begin(): void {
+    invariant(!this.#listing, 'checkpoints are listed one after the other')
+    this.#listing = true
+    this.#pending.clear()
+    this.#fresh.clear()
   }
 
   #note(id: number): void {

@@ -10,6 +10,9 @@ import type { EntryIndex } from './entry-index.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { Tree } from './tree.ts'
 
+/** What one slice looks at: below 2 ms, also where every entry is a cache miss. */
+export const sliceEntries = 2500
+
 /** Whether what changed since the last checkpoint is known: after a load, or a checkpoint that succeeded. */
 export function canListDelta(tree: Tree): boolean {
   return tree.tracker.complete
@@ -37,7 +40,7 @@ export class CheckpointLister {
     keyspace.checkpointRevision = keyspace.revision
   }
 
-  /** The next entries, about `entriesMax` looked at (10,000 are some 2 ms); nothing when all are listed. */
+  /** The next entries, about `entriesMax` looked at (`sliceEntries`); nothing when all are listed. */
   step(entriesMax: number): EntryList | undefined {
     const pointers: Pointer[] = []
     if (!this.#treeWalk.done) {

@@ -43,19 +43,19 @@ export class EntryIndex {
     return this.order.isAboveAll(bytes, byteOf(pointer) + keyByte, this.#keyLength(pointer))
   }
 
-  /** Enters an entry whose key is new. */
-  add(pointer: Pointer): number {
+  /** Enters an entry whose key is new; `aboveAll` if it is known to be larger than all. */
+  add(pointer: Pointer, aboveAll = false): number {
     const id = this.table.take()
-    this.enter(id, pointer)
+    this.enter(id, pointer, aboveAll)
     return id
   }
 
   /** The same with a given id, which nobody has. */
-  enter(id: number, pointer: Pointer): void {
+  enter(id: number, pointer: Pointer, aboveAll = false): void {
     this.table.set(id, pointer)
     this.slabs.words[slabOf(pointer)]![wordOf(pointer) + idWord] = id
     this.#points.insert(this.#hashOf(pointer), id)
-    this.order.insert(id)
+    this.order.insert(id, aboveAll)
   }
 
   /** Another entry of the same key takes the place of the current one. */

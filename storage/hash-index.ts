@@ -1,31 +1,42 @@
 /**
  * From a key's bytes to its id: extendible hashing. A directory names segments of 1,024 places;
  * a full segment splits in two (some 10 µs), so no insert ever pays for a rehash of everything.
+ * Keys that collide beyond what splitting can part (they were made to) go to a plain map.
  */
 import { byteOf, keyByte, keyLengthWord, slabOf, wordOf } from './entry.ts'
 import type { EntryTable } from './entry-table.ts'
 import type { Slabs } from './slabs.ts'
 
-const placesMin = 1024
-/** The lower bits of a hash choose the segment, the upper 10 the place; past that a segment grows. */
+/** The lower bits of a hash choose the segment, the upper 10 the place. */
+const places = 1024
+const placeMask = places - 1
+const placeShift = 22
 const depthMax = 22
+const fullCount = (places / 4) * 3
+/** Words of a segment: each place is the key's hash, and its id or 0. */
+const segmentWords = 2 * places
+const chunkBits = 5
+const chunkMask = (1 << chunkBits) - 1
 
 export class HashIndex {
   readonly #slabs: Slabs
   readonly #table: EntryTable
   readonly #seed: number
   #depth = 0
-  #directory: number[] = [0]
-  /** Each place is two words: the key's hash, and its id or 0. */
-  #segments: Uint32Array[] = [new Uint32Array(2 * placesMin)]
-  #counts: number[] = [0]
-  #depths: number[] = [0]
+  #directory = new Uint32Array(1)
+  /** 32 segments each, so that few objects stand between a key and its place. */
+  #chunks: Uint32Array[] = []
+  #counts = new Uint32Array(1)
+  #depths = new Uint8Array(1)
+  #segments = 0
   #size = 0
+  #overflow = new Map<number, Set<number>>()
 
   constructor(slabs: Slabs, table: EntryTable, seed: number) {
     this.#slabs = slabs
     this.#table = table
     this.#seed = seed
+    this.#addSegment(0)
   }
 
   get size(): number {
@@ -33,7 +44,7 @@ export class HashIndex {
   }
 
   get bytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.byteLength, 0)
+    return this.#chunks.length * (chunkMask + 1) * segmentWords * 4 + this.#directory.byteLength
   }
 
   /** Seeded, so that nobody outside can choose keys that collide. */
@@ -47,8 +58,9 @@ export class HashIndex {
       hash = Math.imul(hash ^ word, 0x9e3779b1)
       hash = (hash << 13) | (hash >>> 19)
     }
-    for (; index < at + length; index++)
+    for (; index < at + length; index++) {
       hash = Math.imul(hash ^ key[index]!, 0x85ebca6b) ^ (hash >>> 15)
+    }
     hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d)
     hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b)
     return (hash ^ (hash >>> 16)) >>> 0
@@ -56,36 +68,42 @@ export class HashIndex {
 
   /** The id of the key with this hash, or 0. */
   find(key: Uint8Array, length: number, hash: number): number {
-    const segment = this.#segments[this.#directory[hash & (this.#directory.length - 1)]!]!
-    const mask = (segment.length >> 1) - 1
-    for (let place = (hash >>> 22) & mask; ; place = (place + 1) & mask) {
-      const id = segment[2 * place + 1]!
-      if (id === 0) return 0
-      if (segment[2 * place] === hash && this.#matches(id, key, length)) return id
+    const segment = this.#directory[hash & (this.#directory.length - 1)]!
+    const words = this.#chunks[segment >>> chunkBits]!
+    const base = (segment & chunkMask) * segmentWords
+    for (let place = hash >>> placeShift; ; place = (place + 1) & placeMask) {
+      const id = words[base + 2 * place + 1]!
+      if (id === 0) break
+      if (words[base + 2 * place] === hash && this.#matches(id, key, length)) return id
     }
+    return this.#overflow.size === 0 ? 0 : this.#findOverflow(key, length, hash)
   }
 
   /** The key of `id` is not in the index yet. */
   insert(hash: number, id: number): void {
-    let number = this.#directory[hash & (this.#directory.length - 1)]!
-    while (this.#counts[number]! >= (this.#segments[number]!.length >> 3) * 3) {
-      this.#split(number, hash)
-      number = this.#directory[hash & (this.#directory.length - 1)]!
-    }
-    put(this.#segments[number]!, hash, id)
-    this.#counts[number]!++
     this.#size++
+    let segment = this.#directory[hash & (this.#directory.length - 1)]!
+    while (this.#counts[segment]! >= fullCount) {
+      if (this.#depths[segment] === depthMax) return this.#insertOverflow(hash, id)
+      this.#split(segment, hash)
+      segment = this.#directory[hash & (this.#directory.length - 1)]!
+    }
+    this.#put(segment, hash, id)
   }
 
   remove(hash: number, id: number): void {
-    const number = this.#directory[hash & (this.#directory.length - 1)]!
-    const segment = this.#segments[number]!
-    const mask = (segment.length >> 1) - 1
-    let place = (hash >>> 22) & mask
-    while (segment[2 * place + 1] !== id) place = (place + 1) & mask
-    closeHole(segment, place, mask)
-    this.#counts[number]!--
     this.#size--
+    if (this.#overflow.get(hash)?.delete(id)) {
+      if (this.#overflow.get(hash)!.size === 0) this.#overflow.delete(hash)
+      return
+    }
+    const segment = this.#directory[hash & (this.#directory.length - 1)]!
+    const words = this.#chunks[segment >>> chunkBits]!
+    const base = (segment & chunkMask) * segmentWords
+    let place = hash >>> placeShift
+    while (words[base + 2 * place + 1] !== id) place = (place + 1) & placeMask
+    closeHole(words, base, place)
+    this.#counts[segment]!--
   }
 
   #matches(id: number, key: Uint8Array, length: number): boolean {
@@ -101,30 +119,43 @@ export class HashIndex {
     return true
   }
 
-  #split(number: number, hash: number): void {
-    const depth = this.#depths[number]!
-    if (depth === depthMax) return this.#grow(number)
-    if (depth === this.#depth) {
-      this.#directory = this.#directory.concat(this.#directory)
-      this.#depth++
+  #findOverflow(key: Uint8Array, length: number, hash: number): number {
+    for (const id of this.#overflow.get(hash) ?? []) if (this.#matches(id, key, length)) return id
+    return 0
+  }
+
+  #insertOverflow(hash: number, id: number): void {
+    const ids = this.#overflow.get(hash)
+    if (ids === undefined) this.#overflow.set(hash, new Set([id]))
+    else ids.add(id)
+  }
+
+  #put(segment: number, hash: number, id: number): void {
+    const words = this.#chunks[segment >>> chunkBits]!
+    const base = (segment & chunkMask) * segmentWords
+    let place = hash >>> placeShift
+    while (words[base + 2 * place + 1] !== 0) place = (place + 1) & placeMask
+    words[base + 2 * place] = hash
+    words[base + 2 * place + 1] = id
+    this.#counts[segment]!++
+  }
+
+  /** Of the keys of a segment, those with bit `depth` of the hash go to a new one. */
+  #split(segment: number, hash: number): void {
+    const depth = this.#depths[segment]!
+    if (depth === this.#depth) this.#doubleDirectory()
+    const words = this.#chunks[segment >>> chunkBits]!
+    const base = (segment & chunkMask) * segmentWords
+    splitting.set(words.subarray(base, base + segmentWords))
+    words.fill(0, base, base + segmentWords)
+    this.#counts[segment] = 0
+    this.#depths[segment] = depth + 1
+    const sibling = this.#addSegment(depth + 1)
+    for (let at = 0; at < segmentWords; at += 2) {
+      const id = splitting[at + 1]!
+      if (id === 0) continue
+      this.#put(((splitting[at]! >>> depth) & 1) === 1 ? sibling : segment, splitting[at]!, id)
     }
-    const old = this.#segments[number]!
-    const zeros = new Uint32Array(old.length)
-    const ones = new Uint32Array(old.length)
-    let moved = 0
-    for (let at = 0; at < old.length; at += 2) {
-      if (old[at + 1] === 0) continue
-      const one = (old[at]! >>> depth) & 1
-      put(one === 1 ? ones : zeros, old[at]!, old[at + 1]!)
-      moved += one
-    }
-    const sibling = this.#segments.length
-    this.#segments[number] = zeros
-    this.#segments.push(ones)
-    this.#counts[number]! -= moved
-    this.#counts.push(moved)
-    this.#depths[number] = depth + 1
-    this.#depths.push(depth + 1)
     this.#repoint(sibling, hash, depth)
   }
 
@@ -137,33 +168,46 @@ export class HashIndex {
     }
   }
 
-  #grow(number: number): void {
-    const old = this.#segments[number]!
-    const larger = new Uint32Array(2 * old.length)
-    for (let at = 0; at < old.length; at += 2) {
-      if (old[at + 1] !== 0) put(larger, old[at]!, old[at + 1]!)
+  #doubleDirectory(): void {
+    const { length } = this.#directory
+    const larger = new Uint32Array(2 * length)
+    larger.set(this.#directory)
+    larger.set(this.#directory, length)
+    this.#directory = larger
+    this.#depth++
+  }
+
+  #addSegment(depth: number): number {
+    const segment = this.#segments++
+    if (segment >>> chunkBits >= this.#chunks.length) {
+      this.#chunks.push(new Uint32Array((chunkMask + 1) * segmentWords))
     }
-    this.#segments[number] = larger
+    if (segment >= this.#counts.length) {
+      const counts = new Uint32Array(2 * segment)
+      const depths = new Uint8Array(2 * segment)
+      counts.set(this.#counts)
+      depths.set(this.#depths)
+      this.#counts = counts
+      this.#depths = depths
+    }
+    this.#depths[segment] = depth
+    return segment
   }
 }
 
-function put(segment: Uint32Array, hash: number, id: number): void {
-  const mask = (segment.length >> 1) - 1
-  let place = (hash >>> 22) & mask
-  while (segment[2 * place + 1] !== 0) place = (place + 1) & mask
-  segment[2 * place] = hash
-  segment[2 * place + 1] = id
-}
+/** A segment's places while it is being split. */
+const splitting = new Uint32Array(segmentWords)
 
 /** Later entries of the run move back, unless they already stand at or after where they belong. */
-function closeHole(segment: Uint32Array, from: number, mask: number): void {
+function closeHole(words: Uint32Array, base: number, from: number): void {
   let hole = from
-  for (let place = (hole + 1) & mask; segment[2 * place + 1] !== 0; place = (place + 1) & mask) {
-    const home = (segment[2 * place]! >>> 22) & mask
-    if (((place - home) & mask) < ((place - hole) & mask)) continue
-    segment[2 * hole] = segment[2 * place]!
-    segment[2 * hole + 1] = segment[2 * place + 1]!
+  let place = (hole + 1) & placeMask
+  for (; words[base + 2 * place + 1] !== 0; place = (place + 1) & placeMask) {
+    const home = words[base + 2 * place]! >>> placeShift
+    if (((place - home) & placeMask) < ((place - hole) & placeMask)) continue
+    words[base + 2 * hole] = words[base + 2 * place]!
+    words[base + 2 * hole + 1] = words[base + 2 * place + 1]!
     hole = place
   }
-  segment[2 * hole + 1] = 0
+  words[base + 2 * hole + 1] = 0
 }

@@ -341,8 +341,9 @@ export class Keyspace implements Mover {
   /** Takes over one entry of a checkpoint's block; the versions of one key arrive oldest first. */
   load(pointer: Pointer): void {
     this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + typeWord]! &= ~0xff00
-    const id = this.index.isAboveAll(pointer) ? 0 : this.index.findKeyOf(pointer)
-    this.#enter(pointer, id, id === 0 ? 0 : this.index.table.get(id))
+    const above = this.index.isAboveAll(pointer)
+    const id = above ? 0 : this.index.findKeyOf(pointer)
+    this.#enter(pointer, id, id === 0 ? 0 : this.index.table.get(id), above)
   }
 
   /** Before the `load`s: where the checkpoint stands. */
@@ -384,13 +385,13 @@ export class Keyspace implements Mover {
   }
 
   /** Makes a new version the current one of its key. */
-  #enter(pointer: Pointer, id: number, old: Pointer): void {
+  #enter(pointer: Pointer, id: number, old: Pointer, aboveAll = false): void {
     this.#chains.link(pointer, old, this.#compactRevision)
     let key = id
     if (old !== 0) {
       this.#leave(id, old)
       this.index.replace(id, pointer)
-    } else key = this.index.add(pointer)
+    } else key = this.index.add(pointer, aboveAll)
     this.log.push(pointer)
     this.#become(key, pointer)
   }

@@ -26,6 +26,7 @@ const half = fanout / 2
 const mergeBelow = 16
 const mergedMax = 48
 const heightMax = 12
+const keyBytesMax = 2 ** 31
 
 export class OrderedIndex {
   readonly #slabs: Slabs
@@ -41,6 +42,8 @@ export class OrderedIndex {
   /** The way of the latest descent, by level; level 1 is just above the leaves. */
   readonly #pathNodes = new Int32Array(heightMax + 1)
   readonly #pathSlots = new Int32Array(heightMax + 1)
+  /** Whether the latest search in a node found the key itself. */
+  #exact = false
 
   constructor(slabs: Slabs, table: EntryTable) {
     this.#slabs = slabs
@@ -94,15 +97,15 @@ export class OrderedIndex {
     return this.#compare(key, at, length, this.#slotId(this.#leaves, this.#last, count - 1), 0) > 0
   }
 
-  /** The key of `id`, read from its entry, is not here yet. */
-  insert(id: number): void {
+  /** The key of `id`, read from its entry, is not here yet; `aboveAll` if it is known to be. */
+  insert(id: number, aboveAll = false): void {
     const pointer = this.#table.get(id)
     const key = this.#slabs.bytes[slabOf(pointer)]!
     const at = byteOf(pointer) + keyByte
     const length = this.#slabs.words[slabOf(pointer)]![wordOf(pointer) + keyLengthWord]!
     this.#size++
     const lastCount = this.#count(this.#leaves, this.#last)
-    if (lastCount > 0 && lastCount < fanout && this.isAboveAll(key, at, length)) {
+    if (lastCount > 0 && lastCount < fanout && (aboveAll || this.isAboveAll(key, at, length))) {
       this.#insertSlot(this.#leaves, this.#last, lastCount, id, 0)
       return
     }
@@ -152,10 +155,7 @@ export class OrderedIndex {
     for (let level = this.#height; level > 0; level--) {
       const inners = this.#inners
       let slot = this.#lowerBound(inners, node, key, at, length)
-      const exact =
-        slot < this.#count(inners, node) &&
-        this.#compare(key, at, length, this.#slotId(inners, node, slot), 0) === 0
-      if (!exact && slot > 0) slot--
+      if (!this.#exact && slot > 0) slot--
       this.#pathNodes[level] = node
       this.#pathSlots[level] = slot
       node = inners.words(node)[inners.base(node) + childrenWord + slot]!
@@ -168,6 +168,7 @@ export class OrderedIndex {
     const words = pool.words(node)
     const base = pool.base(node)
     const count = words[base + countWord]!
+    this.#exact = false
     if (count === 0) return 0
     const shared = words[base + sharedWord]!
     const side =
@@ -175,13 +176,12 @@ export class OrderedIndex {
     if (side !== 0) return side < 0 ? 0 : count
     const prefix = prefixAt(key, at + shared, at + length)
     let low = firstNotBelow(words, base + prefixesWord, 0, count, prefix)
-    let high = low
-    if (low < count && words[base + prefixesWord + low] === prefix) {
-      high = firstAbove(words, base + prefixesWord, low + 1, count, prefix)
-    }
+    if (low === count || words[base + prefixesWord + low] !== prefix) return low
+    let high = firstAbove(words, base + prefixesWord, low + 1, count, prefix)
     while (low < high) {
       const middle = (low + high) >>> 1
       const order = this.#compare(key, at, length, words[base + idsWord + middle]!, shared)
+      if (order === 0) this.#exact = true
       if (order > 0) low = middle + 1
       else high = middle
     }
@@ -293,7 +293,9 @@ export class OrderedIndex {
     if (count === 0) return
     const first = words[base + idsWord]!
     const last = words[base + idsWord + count - 1]!
-    words[base + sharedWord] = this.#commonBytes(first, last, this.#keyLength(first))
+    const shared = this.#commonBytes(first, last, this.#keyLength(first))
+    if (shared === words[base + sharedWord]) return
+    words[base + sharedWord] = shared
     this.#refreshPrefixes(pool, node)
   }
 
@@ -358,6 +360,7 @@ export class OrderedIndex {
     }
     source[base + countWord] = half
     target[place + countWord] = half
+    target[place + sharedWord] = source[base + sharedWord]!
     this.#refresh(pool, from)
     this.#refresh(pool, to)
   }
@@ -455,7 +458,12 @@ export class OrderedIndex {
       words[base + idsWord + count + slot] = this.#slotId(this.#leaves, right, slot)
     }
     words[base + countWord] = count + added
-    this.#refresh(this.#leaves, left)
+    words[base + sharedWord] = this.#commonBytes(
+      this.#slotId(this.#leaves, left, 0),
+      this.#slotId(this.#leaves, right, added - 1),
+      keyBytesMax,
+    )
+    this.#refreshPrefixes(this.#leaves, left)
     this.#unlink(right)
     this.#leaves.give(right)
     return true
@@ -510,6 +518,8 @@ function firstAbove(
   return low
 }
 
+/** Loops, since the slots are few and `copyWithin` has a price of its own. */
 function shift(words: Uint32Array, base: number, from: number, count: number, by: number): void {
-  words.copyWithin(base + from + by, base + from, base + count)
+  if (by > 0) for (let at = base + count - 1; at >= base + from; at--) words[at + by] = words[at]!
+  else for (let at = base + from; at < base + count; at++) words[at + by] = words[at]!
 }

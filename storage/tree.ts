@@ -131,6 +131,7 @@ export class Tree implements Mover {
   }
 
   setData(node: Znode, data: Uint8Array | null, zxid: number, time: number): void {
+    if (this.#overwrite(node, data, zxid, time)) return
     const entries = this.#entries
     const old = this.index.table.get(node)
     const bytes = this.index.slabs.bytes[slabOf(old)]!
@@ -461,10 +462,48 @@ export class Tree implements Mover {
       entries.setWord(this.index.table.get(parent), relativeWord, family)
       return
     }
-    const pointer = entries.allocateCopy(old)
+    const family = entries.word(this.index.table.get(parent), relativeWord)
     const creations = entries.word(old, creationsWord) + created
-    entries.fillFamily(pointer, zxid, creations, entries.word(old, childrenWord) + more)
-    this.#replace(entries.word(this.index.table.get(parent), relativeWord), old, pointer)
+    const children = entries.word(old, childrenWord) + more
+    if (this.#mayEdit(family)) {
+      this.#beginEdit(family, old)
+      entries.fillFamily(old, zxid, creations, children)
+      this.#endEdit(old)
+    } else {
+      const pointer = entries.allocateCopy(old)
+      entries.fillFamily(pointer, zxid, creations, children)
+      this.#replace(family, old, pointer)
+    }
+  }
+
+  /** Data that takes the same room goes where the old one is, when nobody else needs that any more. */
+  #overwrite(node: Znode, data: Uint8Array | null, zxid: number, time: number): boolean {
+    if (!this.#mayEdit(node)) return false
+    const entries = this.#entries
+    const pointer = this.index.table.get(node)
+    this.#beginEdit(node, pointer)
+    const fits = entries.overwrite(pointer, data)
+    if (fits) {
+      entries.setNumber(pointer, mzxidWord, zxid)
+      entries.setNumber(pointer, mtimeWord, time)
+      entries.setWord(pointer, versionWord, entries.word(pointer, versionWord) + 1)
+      entries.seal(pointer, this.acls.hash(entries.word(pointer, aclWord)))
+    }
+    this.#endEdit(pointer)
+    return fits
+  }
+
+  #mayEdit(id: number): boolean {
+    return !this.#undo.active && this.tracker.mayEdit(id)
+  }
+
+  #beginEdit(id: number, pointer: Pointer): void {
+    this.tracker.changed(id, pointer)
+    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+  }
+
+  #endEdit(pointer: Pointer): void {
+    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
   }
 
   /** Replaces a node's entry by a copy that `edit` changes. */
@@ -538,6 +577,7 @@ export class Tree implements Mover {
     else if (step === undoStep.added) this.#undoAdded(id)
     else {
       this.index.slabs.revive(pointer)
+      this.tracker.restored(id)
       if (step === undoStep.replaced) this.#exchange(id, this.index.table.get(id), pointer)
       else {
         this.index.restore(id, pointer)
@@ -601,7 +641,7 @@ export class Tree implements Mover {
       this.#become(id, pointer)
       return
     }
-    const node = this.index.add(pointer)
+    const node = this.index.add(pointer, above)
     this.#become(node, pointer)
     this.#entries.setWord(pointer, relativeWord, 0)
     // A family has a larger key than its node: in a base it comes later, and finds the node itself.

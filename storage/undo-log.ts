@@ -18,6 +18,10 @@ export class UndoLog {
   #ids: number[] = []
   #pointers: number[] = []
 
+  get active(): boolean {
+    return this.#active
+  }
+
   begin(): void {
     invariant(!this.#active, 'a section that can be undone is not begun within another')
     this.#active = true

@@ -85,6 +85,23 @@ export class ZnodeEntries {
     return pointer
   }
 
+  /** Writes other data over an entry's own, if it takes the same room; false if not. */
+  overwrite(pointer: Pointer, data: Uint8Array | null): boolean {
+    const words = this.#slabs.words[slabOf(pointer)]!
+    const at = wordOf(pointer)
+    const type = words[at + typeWord]!
+    if (data === null || type >>> 31 === 1) return false
+    const bytes = keyByte + words[at + keyLengthWord]! + data.length
+    const size = words[at + sizeWord]!
+    if (padded(bytes) !== size) return false
+    words[at + typeWord] = (type & 0xff00ffff) | ((size - bytes) << 16)
+    const target = this.#slabs.bytes[slabOf(pointer)]!
+    const start = byteOf(pointer)
+    target.set(data, start + bytes - data.length)
+    for (let index = start + bytes; index < start + size; index++) target[index] = 0
+    return true
+  }
+
   family(
     key: Uint8Array,
     keyLength: number,

@@ -72,9 +72,9 @@ test('what is listed stays in place until the release, whatever is freed and com
   const lister = new CheckpointLister(world.tree, world.keyspace, 'base')
   for (let list = lister.step(5); list !== undefined; list = lister.step(5)) lists.push(list)
   const head = headOf(world)
-  const data = new Uint8Array(40_000)
+  const data = new Uint8Array(80_000)
   for (let round = 0; round < 400; round++) {
-    world.tree.setData(world.tree.root, data.fill(round), ++world.zxid, 1)
+    world.tree.setData(world.tree.root, data.subarray(40 * round), ++world.zxid, 1)
     world.tree.maintain()
     world.apply(5)
   }
