@@ -1,6 +1,6 @@
 /** One test for each limit of transport/etcd/limits.ts: what is still served, and how it ends beyond. */
 import { describe, expect, it } from 'vitest'
-import { flag, frameType } from '../../../transport/etcd/http2/protocol.ts'
+import { flag, frameType, preface } from '../../../transport/etcd/http2/protocol.ts'
 import {
   fieldsFor,
   frame,
@@ -197,6 +197,17 @@ describe('headerBlockMillisMax and prefaceMillisMax', () => {
     port.advance(3000)
     expect(socket.destroyed).toBe(true)
     expect(port.server.status().refusals).toEqual({ prefaceMillisMax: 1 })
+  })
+})
+
+describe('prefaceMillisMax, after the magic bytes', () => {
+  it('ends a client that does not send its SETTINGS', () => {
+    const port = testPort({ prefaceMillisMax: 3000 })
+    const client = port.connect()
+    client.send(preface)
+    port.advance(5000)
+    expect(client.say().at(-1)).toBe(`GOAWAY 0 ${calm} no SETTINGS`)
+    expect(client.socket.ended).toBe(true)
   })
 })
 

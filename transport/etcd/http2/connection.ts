@@ -63,6 +63,7 @@ export class Connection implements SenderOwner {
   readonly #incoming: Incoming
   readonly #keepAlive: KeepAlive
   readonly #write: (bytes: Uint8Array) => void
+  readonly #startMillis: number
   #state: State = 'open'
   #paused = false
   #cloggedSinceMillis = 0
@@ -84,7 +85,8 @@ export class Connection implements SenderOwner {
     this.guards = new Guards(clock, limits)
     this.sender = new Sender(this.output, clock, this, limits)
     this.#incoming = new Incoming(this)
-    this.#keepAlive = new KeepAlive(limits, clock.monotonicMillis())
+    this.#startMillis = clock.monotonicMillis()
+    this.#keepAlive = new KeepAlive(limits, this.#startMillis)
     this.#write = bytes => {
       onSent(bytes.length)
       socket.write(bytes)
@@ -299,11 +301,13 @@ export class Connection implements SenderOwner {
     if (this.#state === 'closing' && now - this.#endedMillis > lingerMillis) this.socket.destroy()
     if (!this.isServing) return
     if (this.#state === 'draining') this.#finalGoaway()
+    const limits = this.limits
     const { openStream, openSinceMillis } = this.#incoming.headers
-    if (openStream !== 0 && now - openSinceMillis > this.limits.headerBlockMillisMax) {
-      const limit = 'headerBlockMillisMax'
-      this.fail(new ConnectionError(errorCode.enhanceYourCalm, 'header block unfinished', limit))
-    } else if (this.sender.clogged && now - this.#cloggedSinceMillis > this.limits.stallMillisMax)
+    if (openStream !== 0 && now - openSinceMillis > limits.headerBlockMillisMax)
+      this.#tooSlow('header block unfinished', 'headerBlockMillisMax')
+    else if (!this.#incoming.settingsSeen && now - this.#startMillis > limits.prefaceMillisMax)
+      this.#tooSlow('no SETTINGS', 'prefaceMillisMax')
+    else if (this.sender.clogged && now - this.#cloggedSinceMillis > limits.stallMillisMax)
       this.#break('stallMillisMax')
     else if (this.#keepAlive.tick(now, this.output) === 'lost')
       this.#break('keepaliveTimeoutMillis')
@@ -311,6 +315,10 @@ export class Connection implements SenderOwner {
       this.#resetStalled(now)
       this.flush()
     }
+  }
+
+  #tooSlow(message: string, limit: string): void {
+    this.fail(new ConnectionError(errorCode.enhanceYourCalm, message, limit))
   }
 
   /** The socket is gone. */

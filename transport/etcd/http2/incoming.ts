@@ -17,8 +17,9 @@ import {
 export class Incoming implements FrameSink {
   readonly data: IncomingData
   readonly headers: IncomingHeaders
+  /** The client's half of the preface is complete. */
+  settingsSeen = false
   readonly #connection: Connection
-  #settingsSeen = false
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -37,7 +38,7 @@ export class Incoming implements FrameSink {
     const open = this.headers.openStream
     if (open !== 0 && (type !== frameType.continuation || id !== open))
       throw protocolError('a frame inside a header block')
-    if (!this.#settingsSeen && type !== frameType.settings)
+    if (!this.settingsSeen && type !== frameType.settings)
       throw protocolError('the first frame is not SETTINGS')
     if (type === frameType.data) this.data.frame(flags, id, bytes, start, end)
     else if (type === frameType.headers) this.headers.frame(flags, id, bytes, start, end)
@@ -129,7 +130,7 @@ export class Incoming implements FrameSink {
     if (isAck ? length !== 0 : length % 6 !== 0) throw frameSizeError('SETTINGS')
     this.#connection.guards.control()
     if (isAck) return
-    this.#settingsSeen = true
+    this.settingsSeen = true
     // First of all, so that no DATA by the new windows precedes it.
     this.#connection.output.settingsAck()
     for (let at = start; at < end; at += 6)
