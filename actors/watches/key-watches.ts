@@ -4,51 +4,34 @@
  * revisions at a time. One that starts in the past, or whose client is slow, walks through history
  * until it has caught up: nothing is buffered for it.
  */
-import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
 import { keyText } from '../../transport/etcd/messages/key-text.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
-import {
-  decodeWatch,
-  type WatchCreate,
-  type WatchId,
-  watchResponseTag,
-} from '../../transport/etcd/messages/watch.ts'
-import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+import { decodeWatch, type WatchCreate, type WatchId } from '../../transport/etcd/messages/watch.ts'
 import { EventEncoder } from './key-events.ts'
 import { KeyIndex } from './key-index.ts'
 import { isEmptyRange, KeyWatchOf, WatchStream } from './key-watch.ts'
+import { WatchResponses, type WatchResponsesSetup } from './watch-responses.ts'
 import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch } from './messages.ts'
 
-export interface KeyWatchesSetup {
-  /** 8 bytes each, big-endian. */
-  readonly clusterId: Uint8Array
-  readonly memberId: Uint8Array
+export interface KeyWatchesSetup extends WatchResponsesSetup {
   /** A watch that asked for it and had no events hears of progress this often. */
   readonly progressMillis: number
-  /** A WatchResponse for one stream of a connection. */
-  readonly send: (connection: number, tag: number, body: Uint8Array) => void
   /** To be answered, in order with the changes, by `keyHistory` with this id. */
   readonly askHistory: (id: number, firstRevision: number, revisionsMax: number) => void
 }
 
 const historyRevisionsMax = 1000
-/** A response this long is sent in fragments where the client allows it. */
-const fragmentBytesMax = 1_572_864 + 524_288
 /** One watch does not gather more than this before it is sent. */
 const pendingBytesMax = 1024 * 1024
 /** One stream does not get more than about this in one tick, whatever its client takes. */
 const streamTickBytesMax = 8 * 1024 * 1024
 
-const reasons = {
-  duplicateId: 'mvcc: duplicate watch ID provided on the WatchStream',
-  emptyRange: 'mvcc: watcher range is empty',
-  compacted: 'etcdserver: mvcc: required revision has been compacted',
-} as const
+/** Watches of all clients of this node. */
+const watchesMax = 2_000_000
 
 export class KeyWatches {
   readonly #setup: KeyWatchesSetup
-  readonly #header: HeaderEncoder
-  readonly #writer = new Writer(new OwnRooms())
+  readonly #responses: WatchResponses
   readonly #events = new EventEncoder()
   readonly #reader = new Reader()
   readonly #streams = new Map<number, Map<number, WatchStream>>()
@@ -61,11 +44,9 @@ export class KeyWatches {
   #dirty: KeyWatchOf[] = []
   #count = 0
   #liveCount = 0
-  #epoch = 0
   /** All changes up to here have been seen. */
   #revision = 0
   #nowMillis = 0
-  #ticks = 0
   /** The slice of history that was asked for: its id (0: none) and first revision. */
   #walkId = 0
   #walkFrom = 0
@@ -73,7 +54,7 @@ export class KeyWatches {
 
   constructor(setup: KeyWatchesSetup) {
     this.#setup = setup
-    this.#header = new HeaderEncoder(setup.clusterId, setup.memberId)
+    this.#responses = new WatchResponses(setup)
   }
 
   /** Watches of all streams; the state machine need not tell of changes while there are none. */
@@ -83,7 +64,7 @@ export class KeyWatches {
 
   /** A WatchRequest, already checked by the gateway, at this point of the ordered stream. */
   register(message: KeyWatch): void {
-    this.#epoch = Math.max(this.#epoch, message.epoch)
+    this.#responses.setEpoch(message.epoch)
     this.#reach(message.revision)
     const request = decodeWatch(this.#reader.open(message.request))
     const { connection, tag } = message
@@ -97,7 +78,7 @@ export class KeyWatches {
 
   /** All changes of the next revision. */
   changed({ revision, epoch, events }: KeysChanged): void {
-    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#responses.setEpoch(epoch)
     if (revision <= this.#revision) return
     this.#reach(revision - 1)
     if (this.#liveCount > 0) for (const event of events) this.#deliver(this.#live, event, revision)
@@ -156,7 +137,7 @@ export class KeyWatches {
   /** About ten times a second. */
   tick(nowMillis: number): void {
     this.#nowMillis = nowMillis
-    this.#ticks += 1
+    this.#responses.tick()
     const paused = [...this.#paused]
     this.#paused.clear()
     for (const stream of paused) {
@@ -183,13 +164,14 @@ export class KeyWatches {
   }
 
   #create(stream: WatchStream, create: WatchCreate, { revision, compactRevision }: KeyWatch): void {
-    if (create.startRevision < 0) return this.#refuse(stream, revision, reasons.compacted)
-    if (isEmptyRange(create)) return this.#refuse(stream, revision, reasons.emptyRange)
+    if (create.startRevision < 0) return this.#responses.refused(stream, revision, 'compacted')
+    if (isEmptyRange(create)) return this.#responses.refused(stream, revision, 'emptyRange')
+    if (this.#count >= watchesMax) return this.#responses.refused(stream, revision, 'tooMany')
     const id = stream.chooseId(create.watchId)
-    if (id === undefined) return this.#refuse(stream, revision, reasons.duplicateId)
+    if (id === undefined) return this.#responses.refused(stream, revision, 'duplicateId')
     const watch = new KeyWatchOf(stream, id, create, create.startRevision || revision + 1)
-    this.#respond(stream, revision, id, writer => writer.flag(watchResponseTag.created, true))
-    if (watch.next < compactRevision) return this.#sayCompacted(watch, compactRevision)
+    this.#responses.created(stream, revision, id)
+    if (watch.next < compactRevision) return this.#responses.compacted(stream, id, compactRevision)
     stream.watches.set(id, watch)
     this.#count += 1
     if (watch.progressNotify) this.#notified.add(stream)
@@ -197,28 +179,11 @@ export class KeyWatches {
     this.#walk()
   }
 
-  #refuse(stream: WatchStream, revision: number, reason: string): void {
-    this.#respond(stream, revision, -1, writer => {
-      writer.flag(watchResponseTag.created, true)
-      writer.flag(watchResponseTag.canceled, true)
-      writer.text(watchResponseTag.cancelReason, reason)
-    })
-  }
-
-  #sayCompacted(watch: KeyWatchOf, compactRevision: number): void {
-    this.#respond(watch.stream, 0, watch.id, writer => {
-      writer.flag(watchResponseTag.canceled, true)
-      writer.number(watchResponseTag.compactRevision, compactRevision)
-    })
-  }
-
   #cancel(stream: WatchStream, id: WatchId): void {
     const watch = stream.watches.get(id)
     if (watch === undefined) return
     this.#remove(watch)
-    this.#respond(stream, this.#revision, id, writer =>
-      writer.flag(watchResponseTag.canceled, true),
-    )
+    this.#responses.canceled(stream, this.#revision, id)
   }
 
   /** Only where every watch of the stream has all up to this revision. */
@@ -228,7 +193,7 @@ export class KeyWatches {
     this.flush()
     // A stream that just got too much is not synced any more.
     for (const watch of stream.watches.values()) if (!this.#isSynced(watch)) return
-    this.#respond(stream, this.#revision, -1, () => {})
+    this.#responses.progress(stream, this.#revision, -1)
   }
 
   #notify(stream: WatchStream): void {
@@ -238,7 +203,9 @@ export class KeyWatches {
       if (!watch.progressNotify) continue
       wanted = true
       const quiet = !watch.active && watch.pending.length === 0
-      if (quiet && this.#isSynced(watch)) this.#respond(stream, this.#revision, watch.id, () => {})
+      if (quiet && this.#isSynced(watch)) {
+        this.#responses.progress(stream, this.#revision, watch.id)
+      }
       watch.active = false
     }
     if (!wanted) this.#notified.delete(stream)
@@ -367,64 +334,15 @@ export class KeyWatches {
   #sendPending(watch: KeyWatchOf): void {
     const { pending, stream } = watch
     if (pending.length === 0) return
+    this.#responses.events(watch)
     watch.pending = []
     watch.next = Math.max(watch.next, watch.pendingRevision + 1)
     watch.active = true
-    if (watch.fragment && watch.pendingBytes >= fragmentBytesMax && pending.length > 1) {
-      this.#sendFragments(watch, pending)
-    } else this.#sendEvents(watch, pending, 0, pending.length)
-    if (stream.sentBytes > streamTickBytesMax && !stream.paused) {
+    if (this.#responses.sentBytes(stream) > streamTickBytesMax && !stream.paused) {
       stream.paused = true
       this.#paused.add(stream)
       this.#stop(stream)
     }
-  }
-
-  /** One after the other, nothing of the same stream in between: clients put them together again. */
-  #sendFragments(watch: KeyWatchOf, pending: readonly Uint8Array[]): void {
-    let from = 0
-    while (from < pending.length) {
-      let to = from + 1
-      let bytes = headerBytesMax + (pending[from] as Uint8Array).length
-      while (to < pending.length) {
-        bytes += (pending[to] as Uint8Array).length
-        if (bytes >= fragmentBytesMax) break
-        to += 1
-      }
-      this.#sendEvents(watch, pending, from, to)
-      from = to
-    }
-  }
-
-  #sendEvents(watch: KeyWatchOf, pending: readonly Uint8Array[], from: number, to: number): void {
-    const writer = this.#writer.begin(headerBytesMax + 32 + watch.pendingBytes)
-    this.#header.write(writer, watch.pendingRevision, this.#epoch)
-    writer.integer(watchResponseTag.watchId, watch.id)
-    writer.flag(watchResponseTag.fragment, to < pending.length)
-    for (let at = from; at < to; at += 1) writer.raw(pending[at] as Uint8Array)
-    this.#send(watch.stream, writer.finish())
-  }
-
-  #respond(
-    stream: WatchStream,
-    revision: number,
-    id: WatchId,
-    write: (writer: Writer) => void,
-  ): void {
-    const writer = this.#writer.begin(headerBytesMax + 128)
-    this.#header.write(writer, revision, this.#epoch)
-    writer.integer(watchResponseTag.watchId, id)
-    write(writer)
-    this.#send(stream, writer.finish())
-  }
-
-  #send(stream: WatchStream, body: Uint8Array): void {
-    if (stream.sentTick !== this.#ticks) {
-      stream.sentTick = this.#ticks
-      stream.sentBytes = 0
-    }
-    stream.sentBytes += body.length
-    this.#setup.send(stream.connection, stream.tag, body)
   }
 
   /** Asks for the next slice: on from where the last one ended, then again from the furthest behind. */
@@ -458,7 +376,7 @@ export class KeyWatches {
     for (const watch of [...this.#behind]) {
       if (watch.next >= compactRevision) continue
       this.#remove(watch)
-      this.#sayCompacted(watch, compactRevision)
+      this.#responses.compacted(watch.stream, watch.id, compactRevision)
     }
   }
 }
