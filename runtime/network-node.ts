@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Listener, ListenOptions, Network, Socket, SocketHandlers, TlsFiles } from './host.ts'
+import { WritePool } from './write-pool.ts'
 
 export const systemNetwork: Network = {
   listen(options, onConnection, onListening) {
@@ -68,6 +69,8 @@ function createServer(
 }
 
 const noBytes = Buffer.alloc(0)
+/** One a thread. */
+const pool = new WritePool()
 
 class SystemSocket implements Socket {
   readonly #stream: net.Socket
@@ -76,6 +79,9 @@ class SystemSocket implements Socket {
   #error: Error | undefined = undefined
   #closed = false
   #watchingDrain = false
+  /** Pooled copies that the stream holds, oldest first. */
+  readonly #writing: Buffer[] = []
+  readonly #onWritten = (): void => pool.give(this.#writing.shift()!)
   readonly #onDrain = (): void => this.#drained()
 
   constructor(stream: net.Socket) {
@@ -127,8 +133,13 @@ class SystemSocket implements Socket {
 
   write(bytes: Uint8Array): void {
     const stream = this.#stream
-    // What the system does not take at once would be kept by reference.
-    stream.write(Buffer.from(bytes))
+    // What the system does not take at once is kept by reference: it has to be a copy.
+    if (pool.fits(bytes.length)) {
+      const copy = pool.take(bytes.length)
+      copy.set(bytes)
+      this.#writing.push(copy)
+      stream.write(copy.subarray(0, bytes.length), this.#onWritten)
+    } else stream.write(Buffer.from(bytes))
     if (stream.writableLength > 0 && !this.#watchingDrain) this.#watchDrain()
   }
 
