@@ -19,9 +19,6 @@ import { VersionEntries } from './version-entry.ts'
 
 export type { Pointer } from './entry.ts'
 
-/** What `maintain` looks at in one call. */
-const maintainBytes = 64 * 1024
-
 export class Keyspace implements Mover {
   readonly index: EntryIndex
   /** Of the keys that exist, without their history. */
@@ -198,11 +195,11 @@ export class Keyspace implements Mover {
     return false
   }
 
-  /** Keeps memory dense, a little at a time; to be called between commands, often. */
+  /** Keeps memory dense, a little at a time; to be called between commands. */
   maintain(): void {
     this.index.slabs.reclaim()
     this.compactStep(256)
-    this.index.slabs.compactStep(this, maintainBytes)
+    this.index.slabs.compactStep(this)
   }
 
   /**

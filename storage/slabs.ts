@@ -19,6 +19,10 @@ const garbageBytesMin = 4 * slabBytes
 /** Compaction starts when the holes exceed this part of what lives. */
 const garbageShare = 1 / 3
 const sparse = 0.85
+/** What one step looks at: some, and more the more was allocated. */
+const stepBytesMin = 16 * 1024
+const stepBytesMax = 2 * slabBytes
+const stepShare = 4
 
 export interface Mover {
   /** Whether the entry may move now. */
@@ -45,6 +49,8 @@ export class Slabs {
   #pins = 0
   #victim = -1
   #victimAt = 0
+  /** Since the latest `compactStep`. */
+  #allocatedBytes = 0
 
   /** Room for an entry of `bytes`; its size is set and its last 8 bytes are zero, all else is undefined. */
   allocate(bytes: number): Pointer {
@@ -53,6 +59,7 @@ export class Slabs {
     if (this.#at + size > slabBytes) this.#openSlab()
     const pointer = this.#place(this.#open, this.#at, size)
     this.#at += size
+    this.#allocatedBytes += size
     this.#used[this.#open] = this.#at
     return pointer
   }
@@ -116,25 +123,15 @@ export class Slabs {
   }
 
   /**
-   * Moves live entries out of the sparsest slab, about `bytesMax` bytes looked at, if holes take more
-   * than their share. Returns whether there was anything to do.
+   * Moves live entries out of the sparsest slabs, if holes take more than their share: in proportion
+   * to what was allocated since the last time, so that it keeps up with any load.
    */
-  compactStep(mover: Mover, bytesMax: number): boolean {
-    if (this.#victim < 0 && !this.#chooseVictim()) return false
-    const slab = this.#victim
-    const words = this.words[slab]!
-    const end = Math.min(this.#used[slab]!, this.#victimAt + bytesMax)
-    while (this.#victimAt < end && this.#live[slab]! > 0) {
-      const size = words[this.#victimAt >> 2]!
-      if ((words[(this.#victimAt >> 2) + 1]! & (deadFlag << 8)) === 0) {
-        this.#move(slab, this.#victimAt, size, mover)
-      }
-      this.#victimAt += size
+  compactStep(mover: Mover): void {
+    let left = Math.min(stepBytesMax, stepBytesMin + stepShare * this.#allocatedBytes)
+    while (left > 0 && (this.#victim >= 0 || this.#chooseVictim())) {
+      left -= this.#evacuate(mover, left)
     }
-    if (this.#victimAt < this.#used[slab]! && this.#live[slab]! > 0) return true
-    this.#stuck[slab] = this.#live[slab]! > 0
-    this.#victim = -1
-    return true
+    this.#allocatedBytes = 0
   }
 
   /** What could not move may be able to now. */
@@ -162,6 +159,26 @@ export class Slabs {
     return this.words.map(words =>
       words.length === 0 ? undefined : (words.buffer as SharedArrayBuffer),
     )
+  }
+
+  /** Looks at up to `bytesMax` of the slab that is being emptied; returns how many. */
+  #evacuate(mover: Mover, bytesMax: number): number {
+    const slab = this.#victim
+    const words = this.words[slab]!
+    const start = this.#victimAt
+    const end = Math.min(this.#used[slab]!, start + bytesMax)
+    while (this.#victimAt < end && this.#live[slab]! > 0) {
+      const size = words[this.#victimAt >> 2]!
+      if ((words[(this.#victimAt >> 2) + 1]! & (deadFlag << 8)) === 0) {
+        this.#move(slab, this.#victimAt, size, mover)
+      }
+      this.#victimAt += size
+    }
+    if (this.#victimAt >= this.#used[slab]! || this.#live[slab]! === 0) {
+      this.#stuck[slab] = this.#live[slab]! > 0
+      this.#victim = -1
+    }
+    return this.#victimAt - start + 1
   }
 
   #place(slab: number, at: number, size: number): Pointer {

@@ -61,9 +61,6 @@ export interface NewZnode {
   readonly time: number
 }
 
-/** What `maintain` looks at in one call. */
-const maintainBytes = 64 * 1024
-
 export class Tree implements Mover {
   readonly acls = new AclTable()
   readonly index: EntryIndex
@@ -180,10 +177,10 @@ export class Tree implements Mover {
     this.#undo.rollback((step, id, pointer) => this.#undoOne(step, id, pointer))
   }
 
-  /** Keeps memory dense, a little at a time; to be called between commands, often. */
+  /** Keeps memory dense, a little at a time; to be called between commands. */
   maintain(): void {
     this.index.slabs.reclaim()
-    this.index.slabs.compactStep(this, maintainBytes)
+    this.index.slabs.compactStep(this)
     this.acls.sweep()
   }
 

@@ -13,7 +13,7 @@ import { Tree, type Znode } from '../../storage/tree.ts'
 export interface Subject {
   readonly name: Face
   insert(number: number): void
-  update(number: number): void
+  update(number: number, bytes: number): void
   /** Finds and touches one value; returns its length. */
   read(number: number): number
   /** A range of `count` things in order; returns how many were found. */
@@ -30,12 +30,14 @@ export interface Subject {
 }
 
 export const valueBytes = 128
-/** How many updates of keys come to one compaction of their history. */
-const updatesPerCompaction = 100_000
+/** After how many updates of keys their history is compacted, and a checkpoint lists what changed. */
+const updatesPerCheckpoint = 100_000
 
 export class Keys implements Subject {
   readonly name = 'keyspace'
   readonly #keyspace: Keyspace
+  /** A checkpoint is of both. */
+  readonly #tree = new Tree()
   readonly #key = new Uint8Array(24)
   readonly #value = new Uint8Array(valueBytes).fill(7)
   #found: Pointer[] = []
@@ -50,10 +52,16 @@ export class Keys implements Subject {
     this.#keyspace.put(this.#key, this.#value, 0, 0, this.#keyspace.revision + 1, 0)
   }
 
-  update(number: number): void {
-    this.insert(number)
+  update(number: number, bytes: number): void {
+    digits(this.#key, 11, number)
+    const value = bytes === valueBytes ? this.#value : this.#value.subarray(0, bytes)
+    this.#keyspace.put(this.#key, value, 0, 0, this.#keyspace.revision + 1, 0)
     const { revision } = this.#keyspace
-    if (revision % updatesPerCompaction === 0) this.#keyspace.compact(revision - 1000)
+    if (revision % updatesPerCheckpoint !== 0) return
+    this.#keyspace.compact(revision - 1000)
+    const lister = new CheckpointLister(this.#tree, this.#keyspace, 'delta')
+    while (lister.step(updatesPerCheckpoint) !== undefined);
+    lister.release(true)
   }
 
   read(number: number): number {
@@ -89,7 +97,7 @@ export class Keys implements Subject {
   }
 
   list(slice: number, timed: (work: () => void) => void): Uint8Array[] {
-    return blocksOf(new Tree(), this.#keyspace, 'keyspace', slice, timed)
+    return blocksOf(this.#tree, this.#keyspace, 'keyspace', slice, timed)
   }
 
   reload(blocks: readonly Uint8Array[]): Subject {
@@ -141,10 +149,11 @@ export class Nodes implements Subject {
     this.#tree.create(this.#parent, this.#path, node)
   }
 
-  update(number: number): void {
+  update(number: number, bytes: number): void {
     digits(this.#path, 11, number)
     const zxid = ++this.#zxid
-    this.#tree.setData(this.#tree.find(this.#path), this.#data, zxid, zxid)
+    const data = bytes === valueBytes ? this.#data : this.#data.subarray(0, bytes)
+    this.#tree.setData(this.#tree.find(this.#path), data, zxid, zxid)
   }
 
   read(number: number): number {

@@ -2,13 +2,14 @@
  * Gate "the state's layout" (DESIGN.md D17): a million keys, and a million znodes, of 128 bytes.
  * Each face runs in a process of its own, since resident memory is one of the figures.
  *
- *   node actors/node/launcher.mjs --script benchmarks/state/main.ts [--count 1000000] [--order random]
+ *   node actors/node/launcher.mjs --script benchmarks/state/main.ts [--count 1000000] [--order ascending]
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { sliceEntries } from '../../storage/checkpoint-lister.ts'
-import { Keys, Nodes, type Subject } from './faces.ts'
+import { Keys, Nodes, type Subject, valueBytes } from './faces.ts'
+import { type Spent, timed, timeEach } from './stopwatch.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
 const count = Number(options.count)
 /** Commands between two looks at the clock; `slowest` is of that many together. */
 const batch = 8
+const rangeCount = 1000
 
 if (options.face === '') runBoth()
 else measure(options.face === 'tree' ? () => new Nodes() : () => new Keys())
@@ -27,16 +29,8 @@ else measure(options.face === 'tree' ? () => new Nodes() : () => new Keys())
 function runBoth(): void {
   for (const face of ['keyspace', 'tree']) {
     const script = fileURLToPath(import.meta.url)
-    const args = [
-      '--expose-gc',
-      script,
-      '--face',
-      face,
-      '--count',
-      options.count,
-      '--order',
-      options.order,
-    ]
+    const own = ['--face', face, '--count', options.count, '--order', options.order]
+    const args = ['--expose-gc', script, ...own]
     const child = spawnSync(process.execPath, args, { stdio: 'inherit' })
     if (child.status !== 0) process.exitCode = 1
   }
@@ -46,99 +40,68 @@ function measure(make: () => Subject): void {
   const before = residentBytes()
   const subject = make()
   console.log(`${subject.name}: ${count.toLocaleString('en')} of 128 bytes, ${options.order} order`)
-  const insert = timeEach(
-    count,
-    index => subject.insert(place(index)),
-    () => subject.maintain(),
+  measureInserts(subject, before)
+  measureReads(subject)
+  measureCheckpoint(subject)
+  measureUpdates(subject, 'same size', () => valueBytes)
+  measureUpdates(subject, 'other size', index => 64 + (index % 64))
+}
+
+function measureInserts(subject: Subject, before: number): void {
+  const insert = (index: number) => subject.insert(place(index))
+  reportEach(
+    'insert',
+    timeEach(count, batch, insert, () => subject.maintain()),
+    Infinity,
   )
   const resident = residentBytes() - before
-  report('insert', micros(insert.meanMillis), '')
-  report(`slowest ${batch} inserts`, millis(insert.maxMillis), bar(insert.maxMillis, 20))
-  report('resident memory', megabytes(resident), bar(resident / 1e6, 350))
-  report('bytes per key', `${Math.round(resident / count)} resident, ${perKey(subject)}`, '')
-  const read = timeAll(count, index => subject.read(place(index * 7 + 3)))
-  report('point read', micros(read), bar(read * 1000, 2))
-  const range = timeEach(
-    500,
-    index => expectCount(subject.range(place(index) % (count - 1000), 1000)),
-    nothing,
-  )
-  report('range of 1,000, mean', millis(range.meanMillis), bar(range.meanMillis, 1))
+  report('resident memory', `${megabytes(resident)}`, bar(resident / 1e6, 350))
+  const perKey = (bytes: number) => Math.round(bytes / count)
+  const parts = `${perKey(subject.slabBytes)} in slabs, ${perKey(subject.indexBytes)} in indexes`
+  report('bytes per key', `${perKey(resident)}, of these ${parts}`, '')
+}
+
+function measureReads(subject: Subject): void {
+  const read = timed(() => {
+    for (let index = 0; index < count; index++) subject.read(place(index * 7 + 3))
+  })
+  report('point read', micros(read / count), bar((read / count) * 1000, 2))
+  const range = (index: number) => {
+    const found = subject.range(place(index * 3571) % (count - rangeCount), rangeCount)
+    if (found !== rangeCount) throw new Error(`a range found ${found} of ${rangeCount}`)
+  }
+  const { meanMillis } = timeEach(500, 1, range, () => {})
+  report(`range of ${rangeCount}`, millis(meanMillis), bar(meanMillis, 1))
+}
+
+function measureCheckpoint(subject: Subject): void {
   const slices: number[] = []
   const blocks = subject.list(sliceEntries, work => slices.push(timed(work)))
-  const slowest = Math.max(...slices)
-  report(
-    `listing, slices of ${sliceEntries}`,
-    `${millis(sum(slices))}, slowest ${millis(slowest)}`,
-    bar(slowest, 2),
-  )
+  const total = slices.reduce((sum, slice) => sum + slice, 0)
+  const mean = total / slices.length
+  report('listing, mean slice', `${millis(mean)}, all ${millis(total)}`, bar(mean, 2))
   let copy = subject
   const load = timed(() => {
     copy = subject.reload(blocks)
   })
   if (copy.hash !== subject.hash) throw new Error('the loaded state has another hash')
   report('bulk load', millis(load), bar(load, 1000))
-  const update = timeEach(
-    count,
-    index => subject.update(place(index * 11 + 5)),
-    () => subject.maintain(),
+}
+
+function measureUpdates(subject: Subject, name: string, bytesOf: (index: number) => number): void {
+  const update = (index: number) => subject.update(place(index * 11 + 5), bytesOf(index))
+  reportEach(
+    `update, ${name}`,
+    timeEach(count, batch, update, () => subject.maintain()),
+    2,
   )
-  report('update', micros(update.meanMillis), bar(update.meanMillis * 1000, 2))
-  report(`slowest ${batch} updates`, millis(update.maxMillis), bar(update.maxMillis, 20))
-  report(
-    'slabs after updates',
-    `${megabytes(subject.slabBytes)}, ${megabytes(subject.liveBytes)} live`,
-    '',
-  )
+  const slabs = `${megabytes(subject.slabBytes)}, ${megabytes(subject.liveBytes)} live`
+  report('  slabs afterwards', slabs, '')
 }
 
 /** A permutation of 0…count−1 that jumps about, or the identity. */
 function place(index: number): number {
-  if (options.order !== 'random') return index % count
-  return Number((BigInt(index % count) * 7_368_787n) % BigInt(count))
-}
-
-function perKey(subject: Subject): string {
-  const slabs = Math.round(subject.slabBytes / count)
-  return `${slabs} in slabs, ${Math.round(subject.indexBytes / count)} in indexes`
-}
-
-/** Times are of the thread's own CPU: the machine may have other things to do. */
-function timeEach(
-  times: number,
-  work: (index: number) => void,
-  between: () => void,
-): { meanMillis: number; maxMillis: number } {
-  let maxMillis = 0
-  const start = now()
-  let last = start
-  for (let index = 0; index < times; index++) {
-    work(index)
-    if (index % batch !== 0) continue
-    between()
-    const end = now()
-    maxMillis = Math.max(maxMillis, end - last)
-    last = end
-  }
-  return { meanMillis: (now() - start) / times, maxMillis }
-}
-
-function timeAll(times: number, work: (index: number) => void): number {
-  const total = timed(() => {
-    for (let index = 0; index < times; index++) work(index)
-  })
-  return total / times
-}
-
-function timed(work: () => void): number {
-  const start = now()
-  work()
-  return now() - start
-}
-
-function now(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
+  return options.order === 'random' ? ((index % count) * 7_368_787) % count : index % count
 }
 
 function residentBytes(): number {
@@ -146,12 +109,14 @@ function residentBytes(): number {
   return process.memoryUsage.rss()
 }
 
-function expectCount(found: number): void {
-  if (found !== 1000) throw new Error(`a range found ${found} of 1,000`)
+function reportEach(what: string, spent: Spent, microsMax: number): void {
+  const mean = spent.meanMillis * 1000
+  report(what, micros(spent.meanMillis), microsMax === Infinity ? '' : bar(mean, microsMax))
+  report(`  slowest ${batch}, at most`, millis(spent.maxMillis), bar(spent.maxMillis, 20))
 }
 
 function report(what: string, figure: string, verdict: string): void {
-  console.log(`  ${what.padEnd(26)} ${figure.padEnd(44)} ${verdict}`)
+  console.log(`  ${what.padEnd(24)} ${figure.padEnd(44)} ${verdict}`)
 }
 
 function bar(figure: number, limit: number): string {
@@ -169,9 +134,3 @@ function millis(value: number): string {
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`
 }
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
-
-function nothing(): void {}
