@@ -49,8 +49,12 @@ export async function startCluster(name: ServerName): Promise<Cluster | undefine
     await cluster.stop()
     throw error
   }
-  // A cluster that listens may still be electing.
+  // A cluster that listens may still be electing; one whose ports were taken has ended by now.
   await new Promise(resolve => setTimeout(resolve, 3000))
+  if (processes.some(hasEnded)) {
+    await cluster.stop()
+    throw new Error('a node ended: is something else using its ports?')
+  }
   return cluster
 }
 
@@ -143,12 +147,15 @@ async function untilOpen(endpoint: Endpoint, processes: readonly ChildProcess[])
   const deadline = performance.now() + readyMillisMax
   for (;;) {
     if (await isOpen(endpoint)) return
-    if (processes.some(one => one.exitCode !== null))
-      throw new Error('a node ended before it served')
+    if (processes.some(hasEnded)) throw new Error('a node ended before it served')
     if (performance.now() > deadline)
       throw new Error(`nobody listens on ${endpoint.host}:${endpoint.port}`)
     await new Promise(resolve => setTimeout(resolve, 100))
   }
+}
+
+function hasEnded(one: ChildProcess): boolean {
+  return one.exitCode !== null || one.signalCode !== null
 }
 
 function isOpen(endpoint: Endpoint): Promise<boolean> {

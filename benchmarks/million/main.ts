@@ -35,7 +35,9 @@ try {
   print('resident after loading', cluster.nodes.map(resident))
   await sleep(5000)
   const epochAfter = (await cluster.status(1)).consensus.epoch
-  console.log(`epoch ${epoch} before, ${epochAfter} after: ${epoch === epochAfter ? 'no leader was missed' : 'a leader was missed'}`)
+  console.log(
+    `epoch ${epoch} before, ${epochAfter} after: ${epoch === epochAfter ? 'no leader was missed' : 'a leader was missed'}`,
+  )
   const times: number[] = []
   for (let restart = 0; restart < Number(values.restarts); restart += 1) {
     await cluster.signal(3, 'SIGKILL')
@@ -46,7 +48,9 @@ try {
     await sleep(1000)
   }
   const sorted = times.toSorted((a, b) => a - b)
-  console.log(`serving again after ${sorted.map(one => (one / 1000).toFixed(2)).join(', ')} s (start of the process until a linearizable read)`)
+  console.log(
+    `serving again after ${sorted.map(one => (one / 1000).toFixed(2)).join(', ')} s (start of the process until a linearizable read)`,
+  )
   print('resident after a restart', [resident(3)])
   console.log(`state hashes: ${[...new Set(await cluster.settledHashes())].join(' ')}`)
 } finally {

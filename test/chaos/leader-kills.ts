@@ -44,7 +44,8 @@ async function killUnderLoad(
   const writers = makeWriters(cluster, () => acknowledgements.mark())
   const allowedLosses = new Map(writers.map(writer => [writer, 0]))
   const each = Math.ceil(options.writes / writers.length)
-  const running = Promise.all(writers.map(writer => writer.run(each)))
+  let killing = true
+  const running = Promise.all(writers.map(writer => writer.run(each, () => killing)))
   // A writer's failure is reported with the others, not thrown out of the middle of the run.
   const finished = running.then(
     () => undefined,
@@ -68,6 +69,7 @@ async function killUnderLoad(
     cluster.start(leader)
     await cluster.untilReady(leader)
   }
+  killing = false
   const error = await finished
   options.print(`${total(writers)} writes acknowledged; checking`)
   const faults = writers.flatMap(writer => writer.errors.map(text => `${writer.name}: ${text}`))

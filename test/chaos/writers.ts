@@ -20,7 +20,8 @@ export interface Writer {
   losses(): number
   /** The node (1, 2, …) that it talks to now. */
   node(): number
-  run(count: number): Promise<void>
+  /** Until `count` are acknowledged, and on while `goOn` says so. */
+  run(count: number, goOn?: () => boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -58,12 +59,12 @@ export class ZnodeWriter implements Writer {
     return (this.session.at % this.#endpoints.length) + 1
   }
 
-  async run(count: number): Promise<void> {
+  async run(count: number, goOn = () => false): Promise<void> {
     await this.#createBase('/chaos')
     await this.#createBase(`/chaos/${this.name}`)
-    while (this.acknowledged < count) {
+    while (this.acknowledged < count || goOn()) {
       const first = this.acknowledged
-      const last = Math.min(count, first + windowCount)
+      const last = first < count ? Math.min(count, first + windowCount) : first + windowCount
       const window = Array.from({ length: last - first }, (_, at) => this.#create(first + at))
       for (const outcome of await Promise.all(window)) {
         // Later ones of this window came after the cut, or their fate is found out by the next.
@@ -137,8 +138,8 @@ export class KeyWriter implements Writer {
     return this.client.at + 1
   }
 
-  async run(count: number): Promise<void> {
-    while (this.acknowledged < count) {
+  async run(count: number, goOn = () => false): Promise<void> {
+    while (this.acknowledged < count || goOn()) {
       const failuresBefore = this.client.failures
       const key = `chaos/${this.name}/${String(this.acknowledged).padStart(8, '0')}`
       const created = await this.client.create(key, String(this.acknowledged))
