@@ -97,11 +97,13 @@ export class Change {
   }
 
   #noteEvent(key: Uint8Array, pointer: Pointer, previous: Pointer): void {
+    // Where the command has changed this key before, events still show what was before the command.
+    const before = this.#sub > 1 ? this.#keyspace.get(key, this.#revision - 1) : previous
     this.#events.push({
       deleted: pointer === 0,
       key: key.slice(),
       current: pointer === 0 ? this.#tombstone(key) : this.#encode(pointer),
-      previous: previous === 0 ? nothing : this.#encode(previous),
+      previous: before === 0 ? nothing : this.#encode(before),
     })
   }
 

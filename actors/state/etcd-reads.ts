@@ -219,13 +219,22 @@ export class EtcdReads {
 
   #event(pointer: Pointer): KeyEvent {
     const keyspace = this.#keyspace
-    const previous = keyspace.previous(pointer)
+    const key = keyspace.key(pointer)
+    const before = this.#before(pointer, key)
     return {
       deleted: keyspace.deleted(pointer),
-      key: keyspace.key(pointer),
+      key,
       current: this.#encode(pointer),
-      previous: previous === 0 ? nothing : this.#encode(previous),
+      previous: before === 0 ? nothing : this.#encode(before),
     }
+  }
+
+  /** What the key was at the revision before, unless that is compacted. */
+  #before(pointer: Pointer, key: Uint8Array): Pointer {
+    const keyspace = this.#keyspace
+    const revision = keyspace.modRevision(pointer) - 1
+    if (revision < keyspace.compactRevision) return 0
+    return keyspace.sub(pointer) === 0 ? keyspace.previous(pointer) : keyspace.get(key, revision)
   }
 
   #encode(pointer: Pointer): Uint8Array {

@@ -102,7 +102,8 @@ test('a read of the gateway itself only hears of the position', () => {
 test('deadlines: what is answered is forgotten, what is not comes out when it is due', () => {
   const deadlines = new Deadlines(1000)
   const late: string[] = []
-  const note = (connection: number, call: number, start: number) => late.push(`${connection}/${call}@${start}`)
+  const note = (connection: number, call: number, start: number) =>
+    late.push(`${connection}/${call}@${start}`)
   for (let number = 1; number <= 5; number += 1) deadlines.add(number, 9, number * 2, number * 10)
   deadlines.expire(2, 500, note)
   expect(late).toEqual([])

@@ -206,6 +206,22 @@ describe('events', () => {
     ])
   })
 
+  test('the version before is that of the revision before, also where one command changes a key twice', () => {
+    const scene = new Scene()
+    scene.put('a')
+    const all = { request_delete_range: { key: bytes('\0'), range_end: bytes('\0') } }
+    const put = { request_put: { key: bytes('a') } }
+    scene.create({ key: bytes('a'), prev_kv: true })
+    scene.world.run('txn', { success: [all, put] })
+    scene.world.run('txn', { success: [put, all] })
+    scene.pump()
+    const expected = 'a!3(2) a=3(2) a=4(3) a!4(3)'
+    expect(scene.got()).toEqual(['0@2 created', `0@4 ${expected}`])
+    scene.create({ key: bytes('a'), prev_kv: true, start_revision: 3 })
+    scene.answerAll()
+    expect(scene.got()).toEqual(['1@4 created', `1@4 ${expected}`])
+  })
+
   test('filters drop kinds of events, and nothing empty is sent', () => {
     const scene = new Scene()
     scene.create({ key: bytes('a'), filters: [0] })
