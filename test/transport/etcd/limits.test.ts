@@ -134,6 +134,18 @@ describe('pingMillisMin and pingStrikesMax', () => {
     }
     expect(client.say()).toEqual(new Array(20).fill('PING ACK'))
   })
+
+  it('allows one for each message of a stream: clients measure their bandwidth with them', () => {
+    const port = testPort({ pingMillisMin: 5000, pingStrikesMax: 3 })
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream'), flag.endHeaders))
+    for (let count = 0; count < 50; count++) {
+      client.send(frame(frameType.data, 0, 1, grpcMessage('hello')))
+      client.send(ping)
+    }
+    expect(client.say().filter(line => line === 'PING ACK')).toHaveLength(50)
+    expect(client.socket.ended).toBe(false)
+  })
 })
 
 describe('continuationFramesMax and headerBlockBytesMax', () => {

@@ -143,6 +143,7 @@ export class Connection implements SenderOwner {
     this.sendHeaders(stream)
     if (this.sender.admit(stream, body.length + 5)) {
       this.output.grpcMessage(stream.id, body)
+      this.guards.answered()
       return
     }
     if (!this.sender.mayQueue(stream, body.length + 5)) {
