@@ -85,6 +85,25 @@ test('a long history of one key is read at every revision, before and after comp
   }
 })
 
+test('histories stay whole while the memory of compacted versions is used again', () => {
+  const keyspace = new Keyspace()
+  const keys = ['a', 'b', 'c'].map(text)
+  // All ones: whoever reads memory that is no longer his finds no pointer and no revision in it.
+  const value = new Uint8Array(4000).fill(255)
+  for (let revision = 2; revision <= 6000; revision++) {
+    keyspace.put(keys[revision % 3]!, value.subarray(revision % 991), 0, 0, revision, 0)
+    if (revision % 400 === 0) keyspace.compact(revision - 150)
+    keyspace.maintain()
+    if (revision % 190 !== 0) continue
+    for (let past = Math.max(4, keyspace.compactRevision); past <= revision; past++) {
+      const pointers = keys.map(key => keyspace.get(key, past))
+      const revisions = pointers.map(pointer => keyspace.modRevision(pointer))
+      expect(revisions.sort((one, two) => one - two)).toEqual([past - 2, past - 1, past])
+    }
+  }
+  expect(keyspace.index.slabs.reservedBytes).toBeLessThan(6000 * 2000)
+})
+
 test('versions count from the creation, and a deletion ends them', () => {
   const keyspace = new Keyspace()
   const key = text('a')

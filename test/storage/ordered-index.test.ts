@@ -33,6 +33,23 @@ test('keys come out sorted, whatever the order of inserts and removals', () => {
   )
 })
 
+test('whole stretches go and come back, again and again', () => {
+  const world = new World()
+  const next = numbers(12)
+  const key = (index: number) => `/stretch/${String(index).padStart(6, '0')}`
+  for (let index = 0; index < 14_000; index++) world.insert(key(index))
+  for (let round = 0; round < 24; round++) {
+    const gone = next() % 14_000
+    for (let index = gone; index < gone + 5000; index++) world.remove(key(index))
+    // Ids are used again: whatever still names one that went now names another key.
+    const come = next() % 14_000
+    for (let index = come + 4000; index > come; index--) world.insert(key(index))
+    if (round % 6 === 5) world.compare(next)
+    // Keys of another kind make upper nodes take their keys' shared bytes anew.
+    if (round === 12) for (let index = 0; index < 5000; index++) world.insert(`/a/${next()}`)
+  }
+})
+
 class World {
   readonly index = new EntryIndex(3)
   readonly #ids = new Map<string, number>()
@@ -52,8 +69,13 @@ class World {
   removeOne(choice: number): void {
     const keys = [...this.#ids.keys()]
     const key = keys[choice % keys.length]
-    if (key === undefined) return
-    this.index.remove(this.#ids.get(key)!)
+    if (key !== undefined) this.remove(key)
+  }
+
+  remove(key: string): void {
+    const id = this.#ids.get(key)
+    if (id === undefined) return
+    this.index.remove(id)
     this.#ids.delete(key)
   }
 
