@@ -57,6 +57,12 @@ export interface Context<M extends Message> {
   watch(ref: Ref<never>, notice: M): void
   /** False: pause whatever produces, or messages may become dead letters (DESIGN.md D4). */
   hasRoom(ref: Ref<never>): boolean
+  /**
+   * Optional: this actor got `bytes` in a message, and neither it nor anybody whom it told of them
+   * needs them any more. If they came as a slab of another thread, its memory is used again at once
+   * instead of waiting for a collection; all other bytes are left alone.
+   */
+  recycle(bytes: Uint8Array): void
   after(delayMillis: number, message: M): Timer
   /** Ticks coalesce: one that is still waiting in the mailbox is not added again. */
   every(periodMillis: number, message: M): Timer

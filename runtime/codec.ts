@@ -46,8 +46,8 @@ export function createCodec(schema: RecordSchema): Codec {
 
 function decoder(type: avro.Type, guard: Guard, resolver: Resolver | undefined): Decoder['decode'] {
   return (source, start, end, owned = false) => {
-    // A view keeps all of its source alive: only for the bulk of it.
-    viewBytesMin = owned ? Math.max(16_384, source.length / 4) : Number.POSITIVE_INFINITY
+    // A view keeps all of its source alive: only for the bulk of it, and only one.
+    viewBytesMin = owned ? Math.max(16_384, source.length / 2 + 1) : Number.POSITIVE_INFINITY
     if (guard(source, start, end) !== end) throw new CodecError('bytes follow the record')
     const { value, offset } =
       resolver === undefined ? type.decode(source, start) : type.decode(source, start, resolver)

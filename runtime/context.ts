@@ -1,5 +1,6 @@
 /** What one incarnation of an actor may do; inert after its end, so late callbacks change nothing. */
 import type { Context, Definition, Message, Ref, Supervision } from './actor.ts'
+import { recycle } from './buffer-pool.ts'
 import type { Cell } from './cell.ts'
 import type { Host, Timer } from './host.ts'
 import type { Logger } from './log.ts'
@@ -46,6 +47,10 @@ export class ActorContext implements Context<Message> {
 
   hasRoom(ref: Ref<never>): boolean {
     return this.#cell.system.hasRoom(ref)
+  }
+
+  recycle(bytes: Uint8Array): void {
+    recycle(bytes, this.#cell.system.freezeMessages)
   }
 
   after(delayMillis: number, message: Message): Timer {

@@ -6,6 +6,7 @@
  *
  * A slab: 0 u32 bytes handled since the last slab (credit given back)   4 u32 format (1)   8 envelopes
  */
+import { threadPool } from './buffer-pool.ts'
 import type { Carrier } from './carrier.ts'
 import { invariant } from './invariant.ts'
 import { limits } from './limits.ts'
@@ -67,7 +68,9 @@ export class ThreadLink {
     const { linkHeldBytesMax, linkReservedBytes } = this.#limits
     const boundBytes = reserved ? linkHeldBytesMax + linkReservedBytes : linkHeldBytesMax
     if (this.#heldBytes + this.at > boundBytes) return false
-    if (this.at + bytes > this.buffer.length) this.#makeRoom(bytes)
+    // A large slab holds one message, so that its memory can be recycled with it.
+    const isLarge = this.buffer !== this.#slab && this.at > slabHeaderBytes
+    if (isLarge || this.at + bytes > this.buffer.length) this.#makeRoom(bytes)
     return true
   }
 
@@ -160,7 +163,7 @@ export class ThreadLink {
   #makeRoom(bytes: number): void {
     if (this.at > slabHeaderBytes) this.flush()
     if (slabHeaderBytes + bytes > this.buffer.length) {
-      this.buffer = Buffer.allocUnsafeSlow(slabHeaderBytes + bytes)
+      this.buffer = largeSlab(slabHeaderBytes + bytes)
     }
   }
 
@@ -171,4 +174,8 @@ export class ThreadLink {
     this.#heldBytes = 0
     this.#handlers.lost()
   }
+}
+
+function largeSlab(bytes: number): Buffer {
+  return threadPool.fits(bytes) ? threadPool.take(bytes) : Buffer.allocUnsafeSlow(bytes)
 }

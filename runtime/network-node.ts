@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
+import { threadPool } from './buffer-pool.ts'
 import type { Listener, ListenOptions, Network, Socket, SocketHandlers, TlsFiles } from './host.ts'
-import { WritePool } from './write-pool.ts'
 
 export const systemNetwork: Network = {
   listen(options, onConnection, onListening) {
@@ -69,8 +69,6 @@ function createServer(
 }
 
 const noBytes = Buffer.alloc(0)
-/** One a thread. */
-const pool = new WritePool()
 
 class SystemSocket implements Socket {
   readonly #stream: net.Socket
@@ -81,7 +79,7 @@ class SystemSocket implements Socket {
   #watchingDrain = false
   /** Pooled copies that the stream holds, oldest first. */
   readonly #writing: Buffer[] = []
-  readonly #onWritten = (): void => pool.give(this.#writing.shift()!)
+  readonly #onWritten = (): void => threadPool.give(this.#writing.shift()!)
   readonly #onDrain = (): void => this.#drained()
 
   constructor(stream: net.Socket) {
@@ -134,8 +132,8 @@ class SystemSocket implements Socket {
   write(bytes: Uint8Array): void {
     const stream = this.#stream
     // What the system does not take at once is kept by reference: it has to be a copy.
-    if (pool.fits(bytes.length)) {
-      const copy = pool.take(bytes.length)
+    if (threadPool.fits(bytes.length)) {
+      const copy = threadPool.take(bytes.length)
       copy.set(bytes)
       this.#writing.push(copy)
       stream.write(copy.subarray(0, bytes.length), this.#onWritten)

@@ -103,6 +103,8 @@ class TestContext<M extends Message> implements Context<M>, TestActor<M> {
     return this.#hasRoom(ref.address.actor)
   }
 
+  recycle(): void {}
+
   after(delayMillis: number, message: M): Timer {
     const timer = this.host.timers.after(delayMillis, () => {
       this.#timers.delete(timer)

@@ -3,6 +3,7 @@
  * and refs to them. Links speak a small protocol of their own beside the actors' messages.
  */
 import type { Address, Message, Ref } from './actor.ts'
+import { allowRecycling } from './buffer-pool.ts'
 import type { Carrier } from './carrier.ts'
 import type { Cell } from './cell.ts'
 import { envelopeHeaderBytes, writeEnvelope } from './envelope.ts'
@@ -58,7 +59,10 @@ export class ThreadPeer {
     const link: ThreadLink = new ThreadLink(
       carrier,
       {
-        envelopes: (source, start, owned) => this.#receive(this, source, start, owned),
+        envelopes: (source, start, owned) => {
+          if (owned) allowRecycling(source)
+          this.#receive(this, source, start, owned)
+        },
         lost: () => {
           if (this.link === link) this.#lost()
         },

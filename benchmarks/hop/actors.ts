@@ -138,7 +138,9 @@ export const door: Definition<DoorMessage, { port: number }> = {
     }
 
     return message => {
-      if (message.kind === 'committed') apply(asBuffer(message.entries))
+      if (message.kind !== 'committed') return
+      apply(asBuffer(message.entries))
+      context.recycle(message.entries)
     }
   },
 }
@@ -164,6 +166,7 @@ export const log: Definition<LogMessage, void> = {
       while (uncommitted.length > 0 && uncommitted[0]!.last <= median!) {
         const { last: position, count, entries } = uncommitted.shift()!
         doorRef.tell({ kind: 'committed', first: committed + 1, count, entries })
+        context.recycle(entries)
         committed = position
       }
     })

@@ -1,0 +1,38 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { BufferPool } from '../../runtime/buffer-pool.ts'
+
+test('what is taken is large enough and nobody else has it', () => {
+  const size = fc.integer({ min: 2048, max: 4 * 1024 * 1024 })
+  fc.assert(
+    fc.property(fc.array(fc.record({ size, give: fc.boolean() }), { maxLength: 60 }), steps => {
+      const pool = new BufferPool()
+      const held: Buffer[] = []
+      for (const step of steps) {
+        expect(pool.fits(step.size)).toBe(true)
+        const buffer = pool.take(step.size)
+        expect(buffer.length).toBeGreaterThanOrEqual(step.size)
+        expect(buffer.length).toBeLessThan(Math.max(step.size * 2, 4097))
+        expect(held.includes(buffer)).toBe(false)
+        held.push(buffer)
+        if (step.give) pool.give(held.shift()!)
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('memory that was given back is used again', () => {
+  const pool = new BufferPool()
+  const buffer = pool.take(5_000)
+  pool.give(buffer)
+  expect(pool.take(8_192)).toBe(buffer)
+  expect(pool.take(8_192)).not.toBe(buffer)
+  expect([1, 2047, 2048, 1024 * 1024, 4 * 1024 * 1024 + 1].map(bytes => pool.fits(bytes))).toEqual([
+    false,
+    false,
+    true,
+    true,
+    false,
+  ])
+})
