@@ -186,6 +186,18 @@ describe('put', () => {
   })
 })
 
+describe('sizes', () => {
+  test('a key, or a value, may be as long as a request', () => {
+    const world = new EtcdWorld()
+    const length = 1_500_000
+    world.run('put', { key: Buffer.alloc(length, 97), value: bytes('small') })
+    world.run('put', { key: bytes('b'), value: Buffer.alloc(length, 98) })
+    const [long, short] = world.range(everything).kvs
+    expect([long.key.length, short.value.length]).toEqual([length, length])
+    expect(world.run('deleteRange', { ...everything, prev_kv: true }).prev_kvs.length).toBe(2)
+  })
+})
+
 describe('delete', () => {
   test('answers how many, and what they were when asked', () => {
     const world = new EtcdWorld()

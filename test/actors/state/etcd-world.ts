@@ -162,7 +162,9 @@ export class EtcdWorld {
   }
 
   readBytes(which: number, request: Uint8Array): void {
-    const bytes = Uint8Array.of(which, ...request)
+    const bytes = new Uint8Array(1 + request.length)
+    bytes[0] = which
+    bytes.set(request, 1)
     etcdFace.read(this.world, { stream: stream.etcd, connection: 77, tag: 5, request: bytes })
   }
 
