@@ -7,7 +7,7 @@ import type { Context } from '../../runtime/actor.ts'
 import { invariant } from '../../runtime/invariant.ts'
 import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
 import { type EntryList, finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
-import { CheckpointLister, canListDelta } from '../../storage/checkpoint-lister.ts'
+import { CheckpointLister, canListDelta, sliceEntries } from '../../storage/checkpoint-lister.ts'
 import { StorageError } from '../../storage/errors.ts'
 import { directory } from '../directory.ts'
 import type { StateMessage } from './messages.ts'
@@ -20,8 +20,6 @@ export interface CheckpointSetup {
   readonly fsync: 'always' | 'never'
 }
 
-/** About 2 ms. */
-const entriesPerSlice = 10_000
 /** After a full disk. */
 const retryMillis = 5000
 
@@ -80,7 +78,7 @@ export class CheckpointDriver {
     const running = this.#running
     if (running === undefined) return this.#beginIfDue()
     if (running.writing) return
-    const list = running.lister.step(entriesPerSlice)
+    const list = running.lister.step(sliceEntries)
     if (list === undefined) this.#write(running)
     else running.lists.push(list)
   }

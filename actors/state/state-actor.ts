@@ -28,7 +28,7 @@ export interface StateSetup {
 }
 
 const tickMillis = 20
-const compactionEntriesPerTick = 10_000
+const compactionEntriesPerTick = 2_500
 
 export const stateActor: Definition<StateMessage, StateSetup> = {
   ...directory.state,
