@@ -1,7 +1,7 @@
 /**
  * Calls with one request and one answer. Their form is checked here; what needs the store is checked
  * where they apply. The answers of writes come in the order of their sequences, those of linearizable
- * reads in the order in which they were given to the state machine.
+ * reads, and of others, in the order in which they were given to the state machine.
  */
 import type { Random } from '../../runtime/host.ts'
 import type { CallHead } from '../../transport/etcd/api.ts'
@@ -55,15 +55,19 @@ export class Unary {
   readonly #parts: UnaryParts
   readonly #writeDeadlines: Deadlines
   readonly #readDeadlines: Deadlines
+  readonly #localDeadlines: Deadlines
   #appliedSequence = 0
   #readsGiven = 0
   #readsAnswered = 0
+  #localsGiven = 0
+  #localsAnswered = 0
 
   constructor(door: EtcdDoor, parts: UnaryParts) {
     this.#door = door
     this.#parts = parts
     this.#writeDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
     this.#readDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
+    this.#localDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
   }
 
   call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
@@ -89,6 +93,7 @@ export class Unary {
       return
     }
     if (isLinear(tag)) this.#readsAnswered += 1
+    else if (sequence === 0) this.#localsAnswered += 1
     if (status === 0) this.#door.server.reply(connection, callOf(tag), body)
     else this.#door.fail(connection, callOf(tag), failureOf(status))
   }
@@ -124,9 +129,10 @@ export class Unary {
       const isLeaders = start > lostMillis && start < leaderFoundMillis
       door.fail(connection, call, isLeaders ? failure.timedOutLeaderFailed : failure.timedOut)
     })
-    this.#readDeadlines.expire(this.#readsAnswered, nowMillis, (connection, call) =>
-      door.fail(connection, call, failure.timedOut),
-    )
+    const timedOut = (connection: number, call: number): void =>
+      door.fail(connection, call, failure.timedOut)
+    this.#readDeadlines.expire(this.#readsAnswered, nowMillis, timedOut)
+    this.#localDeadlines.expire(this.#localsAnswered, nowMillis, timedOut)
   }
 
   /** Returns why it is refused at once; otherwise the answer comes now or later. */
@@ -229,6 +235,8 @@ export class Unary {
 
   #read(which: number, connection: number, call: number, message: Uint8Array): undefined {
     const { reads } = this.#parts
+    this.#localsGiven += 1
+    this.#localDeadlines.add(this.#localsGiven, connection, call, this.#door.nowMillis)
     reads.tell(connection, tagOf(call, false), 0, reads.request(which, message))
   }
 

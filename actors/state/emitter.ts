@@ -1,11 +1,15 @@
 /** The state machine's one ordered stream to the watch actor, and the arena its answers are built in. */
 import type { Ref } from '../../runtime/actor.ts'
+import { CodecError } from '../../runtime/codec.ts'
+import { failure } from '../../transport/etcd/messages/failures.ts'
 import type { SessionsMessage } from '../sessions/messages.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
+import { stream as streams } from './messages.ts'
 import type { Arena, Emitter } from './world.ts'
 
 const arenaBytes = 128 * 1024
+const nothing = new Uint8Array(0)
 
 export class StreamEmitter implements Emitter {
   znodesWatched = false
@@ -41,7 +45,14 @@ export class StreamEmitter implements Emitter {
     status: number,
     body: Uint8Array,
   ): void {
-    this.#watches.tell({ kind: 'reply', stream, connection, tag, sequence, status, body })
+    const reply = { kind: 'reply', stream, connection, tag, sequence, status, body } as const
+    try {
+      this.#watches.tell(reply)
+    } catch (error) {
+      // Between threads an envelope has a limit; the caller hears of it instead of the node ending.
+      if (!(error instanceof CodecError) || stream !== streams.etcd) throw error
+      this.#watches.tell({ ...reply, status: failure.responseTooLarge.status, body: nothing })
+    }
   }
 
   reserve(bytesMax: number): Arena {

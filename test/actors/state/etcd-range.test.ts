@@ -184,7 +184,15 @@ describe('other reads', () => {
     const request = encode('WatchRequest', { create_request: { key: bytes('a') } })
     world.readBytes(etcdRead.watch, request)
     expect(world.emitter.emitted).toEqual([
-      { kind: 'keyWatch', connection: 77, tag: 5, revision: 6, compactRevision: 4, epoch: 3, request },
+      {
+        kind: 'keyWatch',
+        connection: 77,
+        tag: 5,
+        revision: 6,
+        compactRevision: 4,
+        epoch: 3,
+        request,
+      },
     ])
   })
 

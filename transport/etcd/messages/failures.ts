@@ -78,6 +78,10 @@ export const failure = {
   invalidApiVersion: define(grpcCode.invalidArgument, 'etcdserver: invalid client api version'),
   unimplemented: define(grpcCode.unimplemented, 'etcdserver: not supported yet'),
   unknownService: define(grpcCode.notFound, 'unknown service'),
+  responseTooLarge: define(
+    grpcCode.resourceExhausted,
+    'grpc: trying to send message larger than max',
+  ),
 } as const
 
 export function failureOf(status: number): Failure {
