@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BufferPool } from '../../runtime/buffer-pool.ts'
+import { allowRecycling, BufferPool, recycle, threadPool } from '../../runtime/buffer-pool.ts'
 
 test('what is taken is large enough and nobody else has it', () => {
   const size = fc.integer({ min: 2048, max: 4 * 1024 * 1024 })
@@ -35,4 +35,23 @@ test('memory that was given back is used again', () => {
     true,
     false,
   ])
+})
+
+test('only the memory of a received slab is recycled, and once', () => {
+  const slab = new BufferPool().take(100_000)
+  const bytes = slab.subarray(20, 90_020)
+  expect(recycle(bytes, false)).toBe(false)
+  allowRecycling(slab)
+  bytes.fill(1)
+  expect(recycle(bytes, true)).toBe(true)
+  // Whoever still holds a view sees that it is not theirs any more.
+  expect(bytes[0]).toBe(0xdb)
+  expect(recycle(bytes, true)).toBe(false)
+  expect(threadPool.take(100_000).buffer).toBe(slab.buffer)
+})
+
+test('memory that is no whole buffer of a pool is never recycled', () => {
+  const odd = Buffer.allocUnsafeSlow(100_000)
+  allowRecycling(odd)
+  expect(recycle(odd, false)).toBe(false)
 })
