@@ -10,6 +10,7 @@ import { systemDisk } from '../runtime/disk-node.ts'
 import type { Disk, Random } from '../runtime/host.ts'
 import { systemRandom } from '../runtime/random.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import { endOf, readManifest } from './checkpoint-manifest.ts'
 import { StorageError } from './errors.ts'
 import { directoryOf, ensureDirectory, syncDirectory } from './files.ts'
 import {
@@ -20,6 +21,7 @@ import {
   writeIdentity,
 } from './identity.ts'
 import { createFirstSegment } from './journal-open.ts'
+import { type Damaged, recoverJournal } from './journal-recovery.ts'
 import { endOfContent } from './journal-reader.ts'
 import { sectorBytes } from './journal-record.ts'
 import { listSegments, readSegment, segmentPath } from './segment.ts'
@@ -66,7 +68,10 @@ export async function openNodeDirectory(
   }
 }
 
-/** A store is made with its first segment, so a journal that is missing later is always damage. */
+/**
+ * A store is made with its first segment, so a journal that is missing later is lost. A damaged one is
+ * set aside here, before anyone has heard of the store: `damage` says so.
+ */
 export function openDataDirectory(
   options: DataDirectoryOptions,
   lock?: DirectoryLock,
@@ -80,6 +85,7 @@ export function openDataDirectory(
   const identity = found ?? makeStore(options, journalPath, { formed: false, replaced: 0 }, 0)
   const directory = new DataDirectory(options, journalPath, identity, lock)
   directory.nextIncarnation()
+  if (found !== undefined) directory.checkJournal()
   return directory
 }
 
@@ -90,6 +96,7 @@ export class DataDirectory {
   readonly #options: DataDirectoryOptions
   readonly #lock: DirectoryLock | undefined
   #identity: StoreIdentity
+  #damage = ''
 
   constructor(
     options: DataDirectoryOptions,
@@ -103,6 +110,11 @@ export class DataDirectory {
     this.checkpointPath = `${options.path}/checkpoints`
     this.#identity = identity
     this.#lock = lock
+  }
+
+  /** '' or why the store that was here had to be given up at this start, for the log. */
+  get damage(): string {
+    return this.#damage
   }
 
   /** 32 hexadecimal digits. */
@@ -133,6 +145,24 @@ export class DataDirectory {
     this.#write({ ...this.#identity, incarnation })
   }
 
+  /** Reads what is above the newest checkpoint; damage there makes this another store. */
+  checkJournal(): void {
+    const { disk } = this.#options
+    const newest = readManifest(disk, this.checkpointPath).chains[0]
+    const position = newest === undefined ? 0 : endOf(newest).position
+    const directory = this.journalPath
+    const found = recoverJournal({ disk, directory, store: this.storeBytes, position })
+    // A crash may have come after the journal was set aside, and before the new store was made.
+    const isHalfway = disk.exists(this.#nextAside())
+    if (found.kind === 'empty' && !isHalfway) {
+      throw new StorageError('damaged', `${directory} holds no journal: is its disk mounted?`)
+    }
+    if (found.kind === 'recovered') return
+    const aside = this.replaceStore()
+    const what = found.kind === 'empty' ? 'the journal was damaged' : describe(found)
+    this.#damage = `${what}; the journal is now in ${aside}`
+  }
+
   /**
    * After damage: the journal is set aside for people to look at, and an empty store with an id of
    * its own takes its place. It is bound to no membership, so the node waits for `member replace`.
@@ -142,7 +172,7 @@ export class DataDirectory {
     const { disk } = this.#options
     const { incarnation, replaced } = this.#identity
     const parent = directoryOf(this.journalPath)
-    const aside = `${parent}/set-aside-${replaced + 1}`
+    const aside = this.#nextAside()
     // Until the identity is written the old store counts, and its missing journal is damage again.
     if (!disk.exists(aside)) disk.rename(this.journalPath, aside)
     else removeUnborn(disk, this.journalPath)
@@ -158,10 +188,18 @@ export class DataDirectory {
     this.#lock?.release()
   }
 
+  #nextAside(): string {
+    return `${directoryOf(this.journalPath)}/set-aside-${this.#identity.replaced + 1}`
+  }
+
   #write(identity: StoreIdentity): void {
     writeIdentity(this.#options.disk, `${this.path}/${identityName}`, identity)
     this.#identity = identity
   }
+}
+
+function describe({ path, offset, reason }: Damaged): string {
+  return `${path} was damaged at ${offset}: ${reason}`
 }
 
 export function bytesOfHex(hex: string): Uint8Array {

@@ -216,10 +216,16 @@ function findLaterBatch(image: SegmentImage, offset: number, chain: Chain): numb
 const magicWord = batchMagic | 0
 
 /** Where the zeros begin that reach to the end of the segment. */
-export function endOfContent(image: SegmentImage): number {
-  let index = image.words.length
-  while (index > 0 && image.words[index - 1] === 0) index--
-  let end = index * 4
-  while (end > 0 && image.bytes[end - 1] === 0) end--
+export function endOfContent({ bytes }: SegmentImage): number {
+  let end = bytes.length
+  // Most of a segment may be zeros, which the system compares much faster than a loop here.
+  while (end > 0) {
+    const start = Math.max(0, end - zeros.length)
+    if (zeros.compare(bytes, start, end, 0, end - start) !== 0) break
+    end = start
+  }
+  while (end > 0 && bytes[end - 1] === 0) end--
   return end
 }
+
+const zeros = Buffer.alloc(64 * 1024)

@@ -1,36 +1,24 @@
 /**
  * Drives a step machine: gathers a round, stamps and proposes, sends to peers before the journal
  * writes, hands committed entries to the state machine, and forwards what only a leader can do.
- * What is said once something is durable waits here for the journal.
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { unreachable } from '../../runtime/invariant.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
-import type { JournalMessage } from '../journal/messages.ts'
 import type { PeersMessage } from '../peers/messages.ts'
 import { CommittedFeed } from './committed-feed.ts'
-import { isProposable } from './entry-check.ts'
 import type { InitialMember } from './formation.ts'
-import type {
-  Addressed,
-  Batch,
-  CheckpointMark,
-  Effect,
-  Event,
-  Membership,
-  PersistEffect,
-  ProposedBatch,
-  Role,
-  StepMachine,
-} from './interface.ts'
+import type { Batch, CheckpointMark, Effect, Event, Role, StepMachine } from './interface.ts'
+import { JournalLink } from './journal-link.ts'
 import { type ConsensusLimits, consensusLimits } from './limits.ts'
-import { nodesOf } from './membership.ts'
+import { LinearReads } from './linear-reads.ts'
+import { MemberLinks } from './member-links.ts'
 import { decodeChange } from './membership-change.ts'
 import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
+import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
 import { Raft } from './raft/raft.ts'
-import { ReadAttempts } from './read-attempts.ts'
 
 export interface ConsensusSetup {
   readonly node: number
@@ -47,7 +35,6 @@ export interface ConsensusSetup {
 }
 
 export const tickMillis = 10
-const forwardBytesMax = 4 * 1024 * 1024
 
 export const consensusActor: Definition<ConsensusMessage, ConsensusSetup> = {
   ...directory.consensus,
@@ -59,62 +46,58 @@ export const consensusActor: Definition<ConsensusMessage, ConsensusSetup> = {
   },
 }
 
+/** Who waits for a `done`. */
 interface Asker {
   readonly replyTo: string
   readonly id: number
 }
 
+type LeaderNotice = Extract<ConsensusNotice, { kind: 'leader' }>
+
 class Shell {
   readonly #context: Context<ConsensusMessage>
   readonly #setup: ConsensusSetup
-  readonly #journal: Ref<JournalMessage>
+  readonly #journal: JournalLink<RaftMessage>
   readonly #peersActor: Ref<PeersMessage>
   readonly #state: Ref<ConsensusNotice>
-  readonly #noticed: readonly Ref<Extract<ConsensusNotice, { kind: 'leader' }>>[]
+  readonly #noticed: readonly Ref<LeaderNotice>[]
   readonly #peers = new Map<number, Ref<ConsensusMessage>>()
-  readonly #reads: ReadAttempts
+  readonly #linked = new Set<number>()
+  readonly #proposals: ProposalInbox
+  readonly #reads: LinearReads
+  readonly #members: MemberLinks
   /** Undefined until the state machine and the journal have said where they stand. */
   #machine: StepMachine<RaftMessage> | undefined
   #checkpoint: CheckpointMark | undefined
   #recovered: Batch[] = []
   #feed = new CommittedFeed(0)
-  readonly #linked = new Set<number>()
-  #proposals: ProposedBatch[] = []
-  readonly #thenSend: { id: number; messages: readonly Addressed<RaftMessage>[] }[] = []
   #role: Role = 'waiting'
   #leader = 0
   #epoch = 0
   #diskFull = false
-  #damage = ''
   #transferAsked: Asker | undefined
   #changeAsked: Asker | undefined
-  #membership: Membership | undefined
-  #formerNodes: number[] = []
-  #formerTicks = 0
-  #refused = 0
   readonly #event = { tick: { kind: 'tick' }, roundEnded: { kind: 'roundEnded' } } as const
 
   constructor(context: Context<ConsensusMessage>, setup: ConsensusSetup) {
     this.#context = context
     this.#setup = setup
-    this.#journal = context.find<JournalMessage>({ name: 'journal' })
-    this.#peersActor = context.find<PeersMessage>({ name: 'peers' })
+    this.#journal = new JournalLink(context.find(directory.journal))
+    this.#peersActor = context.find<PeersMessage>(directory.peers)
     this.#state = context.find<ConsensusNotice>(directory.state)
     this.#noticed = [directory.state, directory.sessions, directory.zookeeper, directory.etcd].map(
-      actor => context.find<Extract<ConsensusNotice, { kind: 'leader' }>>(actor),
+      actor => context.find<LeaderNotice>(actor),
     )
-    this.#reads = new ReadAttempts({
-      retryTicks: ticksOf(setup.readRetryMillis ?? 500),
-      timeoutTicks: ticksOf(setup.readTimeoutMillis ?? 5000),
-    })
+    this.#proposals = new ProposalInbox(setup.node, ref => context.hasRoom(ref))
+    this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
+    this.#reads = this.#newReads()
   }
 
   handle(message: ConsensusMessage): void {
     switch (message.kind) {
       case 'propose':
       case 'forward':
-        this.#proposals.push(message)
-        return
+        return this.#proposals.add(message)
       case 'append':
       case 'appendReply':
       case 'voteRequest':
@@ -131,11 +114,9 @@ class Shell {
       case 'readRequest':
         return this.#reads.add(message.replyTo, message.id)
       case 'readIndex':
-        return this.#readForPeer(message.from, message.id)
+        return this.#reads.askFor(message.from, message.id, this.#role === 'leader')
       case 'readIndexReply':
-        if (message.position < 0) this.#reads.giveUp(message.id)
-        else this.#readReady(message.id, message.position)
-        return
+        return this.#reads.answered(message.id, message.position)
       case 'checkpointed':
         return this.#step({ kind: 'checkpointed', position: message.position })
       case 'checkpointInstalled':
@@ -173,7 +154,7 @@ class Shell {
     const machine = this.#machine
     if (machine === undefined) return
     this.#propose()
-    this.#startReads()
+    this.#reads.start(this.#leader)
     this.#step(this.#event.roundEnded)
     this.#feedState(machine)
   }
@@ -190,13 +171,13 @@ class Shell {
       case 'send':
         return this.#peer(effect.to).tell(effect.message)
       case 'persist':
-        return this.#persist(effect)
+        return this.#journal.persist(effect)
       case 'committedTo':
         return this.#feed.committedTo(effect.position)
       case 'readReady':
-        return this.#readReady(effect.id, effect.position)
+        return this.#reads.ready(effect.id, effect.position)
       case 'readFailed':
-        return this.#readFailed(effect.id)
+        return this.#reads.failed(effect.id)
       case 'roleChanged':
         return this.#roleChanged(effect.role, effect.epoch, effect.leader)
       case 'snapshotNeeded':
@@ -206,10 +187,9 @@ class Shell {
       case 'compactJournal':
         return this.#journal.tell({ kind: 'compact', position: effect.position })
       case 'proposalsRefused':
-        this.#refused += effect.count
-        return
+        return this.#proposals.refuse(effect.count)
       case 'membershipChanged':
-        return this.#membershipChanged(effect.membership)
+        return this.#members.changed(effect.membership)
       case 'membershipDone':
         return this.#answerChange('')
       case 'membershipRefused':
@@ -239,7 +219,7 @@ class Shell {
 
   #start(hardState: Uint8Array, damage: string): void {
     if (this.#machine !== undefined || this.#checkpoint === undefined) return
-    this.#damage = damage
+    this.#journal.damage = damage
     if (damage !== '') {
       const sentence =
         'The journal is damaged: this node neither votes nor counts until it is replaced'
@@ -263,105 +243,26 @@ class Shell {
     this.#context.log.info('The log is in memory', { last, epoch, checkpoint: position })
   }
 
-  #persist(effect: PersistEffect<RaftMessage>): void {
-    // A damaged journal takes nothing: nothing becomes durable, and nothing is said.
-    if (this.#damage !== '') return
-    const { id, truncateFrom, entries, hardState, thenSend } = effect
-    this.#thenSend.push({ id, messages: thenSend })
-    const first = entries[0]?.first ?? 0
-    let count = 0
-    for (const batch of entries) count += batch.count
-    const bytes = joined(entries)
-    this.#journal.tell({
-      kind: 'persist',
-      id,
-      truncateFrom,
-      entries: bytes,
-      first,
-      count,
-      hardState,
-    })
-  }
-
   #persisted(id: number): void {
-    const done = this.#thenSend.shift()
-    if (done === undefined || done.id !== id) throw new Error('the journal persists in order')
-    for (const { to, message } of done.messages) this.#peer(to).tell(message)
+    for (const { to, message } of this.#journal.persisted(id)) this.#peer(to).tell(message)
     this.#step({ kind: 'persisted', id })
   }
 
   #tick(): void {
     this.#step(this.#event.tick)
-    for (const { replyTo, id } of this.#reads.tick())
-      this.#tell(replyTo, { kind: 'readFailed', id })
-    if (this.#formerTicks > 0 && --this.#formerTicks === 0) {
-      this.#formerNodes = []
-      this.#tellMembers()
-    }
+    this.#reads.tick()
+    this.#members.tick()
   }
 
-  /** To the log on the leader, otherwise on to it as they are. Without a leader the streams keep them. */
+  /** Without a leader, or without space, the streams keep what they have. */
   #propose(): void {
-    if (this.#proposals.length === 0) return
-    const proposals = this.#proposals
-    this.#proposals = []
-    if (this.#role === 'leader') this.#proposeHere(proposals)
-    else if (this.#leader !== 0) this.#forward(proposals)
-    else for (const { count } of proposals) this.#refused += count
-  }
-
-  #proposeHere(proposals: ProposedBatch[]): void {
-    const batches = this.#diskFull ? none : proposals.filter(p => isProposable(p.entries, p.count))
-    for (const { count } of proposals) this.#refused += count
-    for (const { count } of batches) this.#refused -= count
-    if (batches.length === 0) return
-    this.#step({ kind: 'proposed', batches, now: this.#context.host.clock.wallMillis() })
-  }
-
-  #forward(proposals: readonly ProposedBatch[]): void {
-    const leader = this.#peer(this.#leader)
-    let bytes = 0
-    for (const { entries, count } of proposals) {
-      bytes += entries.length
-      if (bytes > forwardBytesMax || !this.#context.hasRoom(leader)) this.#refused += count
-      else leader.tell({ kind: 'forward', from: this.#setup.node, entries, count })
+    if (this.#proposals.isEmpty) return
+    if (this.#leader === 0 || this.#diskFull) this.#proposals.drop()
+    else if (this.#role !== 'leader') this.#proposals.forward(this.#peer(this.#leader))
+    else {
+      const now = this.#context.host.clock.wallMillis()
+      this.#step({ kind: 'proposed', batches: this.#proposals.takeSound(), now })
     }
-  }
-
-  #startReads(): void {
-    if (this.#reads.waitingCount === 0 || this.#leader === 0) return
-    const id = this.#reads.start()
-    if (id === undefined) return
-    if (this.#role === 'leader') this.#step({ kind: 'readRequested', id })
-    else this.#peer(this.#leader).tell({ kind: 'readIndex', from: this.#setup.node, id })
-  }
-
-  #readForPeer(node: number, id: number): void {
-    if (this.#role !== 'leader') {
-      this.#answerPeerRead(node, id, -1)
-      return
-    }
-    this.#step({ kind: 'readRequested', id: this.#reads.startRemote({ node, id }) })
-  }
-
-  #readReady(id: number, position: number): void {
-    const attempt = this.#reads.take(id)
-    if (attempt === undefined) return
-    if (attempt.remote !== undefined) {
-      this.#answerPeerRead(attempt.remote.node, attempt.remote.id, position)
-    }
-    for (const { replyTo, id: reader } of attempt.readers) {
-      this.#tell(replyTo, { kind: 'readReady', id: reader, position })
-    }
-  }
-
-  #readFailed(id: number): void {
-    const remote = this.#reads.giveUp(id)
-    if (remote !== undefined) this.#answerPeerRead(remote.node, remote.id, -1)
-  }
-
-  #answerPeerRead(node: number, id: number, position: number): void {
-    this.#peer(node).tell({ kind: 'readIndexReply', from: this.#setup.node, id, position })
   }
 
   #roleChanged(role: Role, epoch: number, leader: number): void {
@@ -371,7 +272,7 @@ class Shell {
     this.#leader = leader
     this.#context.log.info('Role in the consensus', { role, epoch, leader })
     if (!moved) return
-    this.#reads.giveUpAll()
+    this.#reads.leaderChanged()
     const self = leader === this.#setup.node
     for (const actor of this.#noticed) actor.tell({ kind: 'leader', epoch, leader, self })
   }
@@ -390,24 +291,6 @@ class Shell {
     if (full)
       this.#context.log.error('No space for the journal: nothing is accepted until it returns')
     else this.#context.log.info('The journal has space again')
-  }
-
-  /** A node that leaves keeps its link for a moment, to learn that it left. */
-  #membershipChanged(membership: Membership): void {
-    if (this.#membership !== undefined) this.#formerNodes = nodesOf(this.#membership)
-    this.#membership = membership
-    this.#formerTicks = ticksOf(2 * this.#setup.electionMillis)
-    this.#tellMembers()
-  }
-
-  #tellMembers(): void {
-    if (this.#membership === undefined || this.#membership.voters.length === 0) return
-    const { voters, outgoing, learners } = this.#membership
-    const known = new Map<number, string>()
-    for (const { node, address } of [...outgoing, ...voters, ...learners]) known.set(node, address)
-    if (this.#formerNodes.some(node => !known.has(node))) return
-    const members = [...known].map(([node, address]) => ({ node, ...hostAndPort(address) }))
-    this.#peersActor.tell({ kind: 'members', members })
   }
 
   #transfer(replyTo: string, id: number, target: number): void {
@@ -471,19 +354,25 @@ class Shell {
       peers: status?.peers.map(peer => ({ ...peer, lag: status.last - peer.match })),
       links: [...this.#linked],
       readAttempts: this.#reads.attemptCount,
-      refusedProposals: this.#refused,
+      refusedProposals: this.#proposals.refused,
       diskFull: this.#diskFull,
-      damage: this.#damage,
+      damage: this.#journal.damage,
     })
     const answer = { kind: 'statusAnswer', from: 'consensus', id, json } as const
     this.#context.find<ControlMessage>({ name: replyTo }).tell(answer)
   }
 
-  #tell(
-    actor: string,
-    notice: Extract<ConsensusNotice, { kind: 'readReady' | 'readFailed' }>,
-  ): void {
-    this.#context.find<ConsensusNotice>({ name: actor }).tell(notice)
+  #newReads(): LinearReads {
+    const { node, readRetryMillis = 500, readTimeoutMillis = 5000 } = this.#setup
+    const around = {
+      node,
+      ask: (id: number) => this.#step({ kind: 'readRequested', id }),
+      peer: (of: number) => this.#peer(of),
+      tell: (actor: string, notice: ConsensusNotice) =>
+        this.#context.find<ConsensusNotice>({ name: actor }).tell(notice),
+    }
+    const retryTicks = ticksOf(readRetryMillis)
+    return new LinearReads(around, { retryTicks, timeoutTicks: ticksOf(readTimeoutMillis) })
   }
 
   #peer(node: number): Ref<ConsensusMessage> {
@@ -494,19 +383,6 @@ class Shell {
     }
     return ref
   }
-}
-
-/** The journal takes one blob; a round seldom crosses from one slab of the log to the next. */
-function joined(batches: readonly Batch[]): Uint8Array {
-  if (batches.length === 0) return noBytes
-  if (batches.length === 1) return batches[0]!.bytes
-  const whole = new Uint8Array(batches.reduce((sum, batch) => sum + batch.bytes.length, 0))
-  let at = 0
-  for (const { bytes } of batches) {
-    whole.set(bytes, at)
-    at += bytes.length
-  }
-  return whole
 }
 
 function limitsOf(setup: ConsensusSetup): ConsensusLimits {
@@ -521,11 +397,3 @@ function limitsOf(setup: ConsensusSetup): ConsensusLimits {
 function ticksOf(millis: number): number {
   return Math.max(1, Math.round(millis / tickMillis))
 }
-
-function hostAndPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':')
-  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) }
-}
-
-const noBytes = new Uint8Array(0)
-const none: ProposedBatch[] = []

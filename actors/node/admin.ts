@@ -106,7 +106,8 @@ class Routes {
       case 'add':
       case 'replace':
         if (member.address === '') return `where the others reach ${node} is missing (--peer)`
-        if (member.store === '') return `${node} is not linked to this node: start it, or ask the leader`
+        if (member.store === '')
+          return `${node} is not linked to this node: start it, or ask the leader`
         return { kind: change === 'add' ? 'addLearner' : 'replace', member }
       default:
         return `"${change}" is no change; add, promote, replace or remove`

@@ -66,10 +66,7 @@ class Peers {
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
     this.#context = context
     this.#setup = setup
-    const schemas = new SchemaSet(
-      setup.kinds ?? crossingKinds(),
-      setup.olderSchemas ?? [schemasV0],
-    )
+    const schemas = new SchemaSet(setup.kinds ?? crossingKinds(), setup.olderSchemas ?? [schemasV0])
     this.#consensus = context.find<PeersNotice>(directory.consensus)
     this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup.members)
     this.#carrier = new LinkCarrier(setup.gate, schemas, () => context.self.tell(flush))

@@ -107,14 +107,12 @@ class Sessions {
       case 'leaseAnswer':
         return this.#answered(message)
       case 'readReady':
-        return this.#context
-          .find(directory.state)
-          .tell({
-            kind: 'barrier',
-            replyTo: 'sessions',
-            id: message.id,
-            position: message.position,
-          })
+        return this.#context.find(directory.state).tell({
+          kind: 'barrier',
+          replyTo: 'sessions',
+          id: message.id,
+          position: message.position,
+        })
       case 'barrierReached':
         return this.#answerBatch(message.id)
       case 'readFailed':

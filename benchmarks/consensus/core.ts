@@ -17,8 +17,10 @@ const bodyBytes = 128
 class Desk {
   readonly machines: Raft[] = []
   readonly #mail: RaftMessage[][] = [[], [], [], []]
-  readonly #persists: { id: number; thenSend: readonly { to: number; message: RaftMessage }[] }[][] =
-    [[], [], [], []]
+  readonly #persists: {
+    id: number
+    thenSend: readonly { to: number; message: RaftMessage }[]
+  }[][] = [[], [], [], []]
 
   constructor() {
     const initialMembers = [1, 2, 3].map(node => ({ node, address: `n${node}` }))
@@ -101,7 +103,11 @@ function proposals(count: number): Uint8Array {
 function run(desk: Desk, leader: number, count: number, rounds: number): void {
   const entries = proposals(count)
   for (let round = 0; round < rounds; round++) {
-    desk.step(leader, { kind: 'proposed', batches: [{ entries, count }], now: 1_700_000_000_000 + round })
+    desk.step(leader, {
+      kind: 'proposed',
+      batches: [{ entries, count }],
+      now: 1_700_000_000_000 + round,
+    })
     desk.settle()
     if ((round * count) % 50_000 < count) desk.compact()
   }

@@ -15,15 +15,28 @@ step('put, get, delete')
 await client.put(`${base}a`).value('1')
 assert.equal(await client.get(`${base}a`).string(), '1')
 await client.put(`${base}b`).value('2')
-assert.deepEqual(await client.getAll().prefix(base).strings(), { [`${base}a`]: '1', [`${base}b`]: '2' })
-assert.deepEqual(await client.getAll().prefix(base).sort('Key', 'Descend').limit(1).keys(), [`${base}b`])
+assert.deepEqual(await client.getAll().prefix(base).strings(), {
+  [`${base}a`]: '1',
+  [`${base}b`]: '2',
+})
+assert.deepEqual(await client.getAll().prefix(base).sort('Key', 'Descend').limit(1).keys(), [
+  `${base}b`,
+])
 assert.equal((await client.delete().key(`${base}b`)).deleted, '1')
 assert.equal(await client.get(`${base}b`), null)
 
 step('transactions')
-const won = await client.if(`${base}a`, 'Value', '==', '1').then(client.put(`${base}a`).value('3')).else(client.get(`${base}a`)).commit()
+const won = await client
+  .if(`${base}a`, 'Value', '==', '1')
+  .then(client.put(`${base}a`).value('3'))
+  .else(client.get(`${base}a`))
+  .commit()
 assert.equal(won.succeeded, true)
-const lost = await client.if(`${base}a`, 'Version', '>', 7).then(client.put(`${base}a`).value('9')).else(client.get(`${base}a`)).commit()
+const lost = await client
+  .if(`${base}a`, 'Version', '>', 7)
+  .then(client.put(`${base}a`).value('9'))
+  .else(client.get(`${base}a`))
+  .commit()
 assert.equal(lost.succeeded, false)
 assert.equal(lost.responses[0].response_range.kvs[0].value.toString(), '3')
 
@@ -41,7 +54,11 @@ await client.put(`${base}w`).value('x')
 await client.put(`${base}w`).value('y')
 await client.delete().key(`${base}w`)
 await three
-assert.deepEqual(events, [['put', 'w'], ['put', 'w'], ['delete', 'w']])
+assert.deepEqual(events, [
+  ['put', 'w'],
+  ['put', 'w'],
+  ['delete', 'w'],
+])
 await watcher.cancel()
 
 step('lease with keep-alive, revoke')
@@ -53,7 +70,10 @@ await lease.revoke()
 assert.equal(await client.get(`${base}leased`), null)
 
 step('lock')
-await client.lock(`${base}lock`).ttl(5).do(async () => {})
+await client
+  .lock(`${base}lock`)
+  .ttl(5)
+  .do(async () => {})
 
 await client.delete().prefix(base)
 client.close()

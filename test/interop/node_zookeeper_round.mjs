@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
-const zookeeper = createRequire(new URL('./.cache/npm/package.json', import.meta.url))('node-zookeeper-client')
+const zookeeper = createRequire(new URL('./.cache/npm/package.json', import.meta.url))(
+  'node-zookeeper-client',
+)
 const client = zookeeper.createClient(process.argv[2], { sessionTimeout: 10000, retries: 0 })
 const base = `/node-${process.pid}-${Date.now()}`
 let steps = 0
@@ -58,7 +60,17 @@ assert.equal(transacted.toString(), 'u')
 step('access lists')
 const [acls] = await call('getACL', base)
 assert.equal(acls[0].id.scheme, 'world')
-await call('setACL', `${base}/t`, [new zookeeper.ACL(zookeeper.Permission.READ | zookeeper.Permission.ADMIN, zookeeper.Id.ANYONE_ID_UNSAFE)], -1)
+await call(
+  'setACL',
+  `${base}/t`,
+  [
+    new zookeeper.ACL(
+      zookeeper.Permission.READ | zookeeper.Permission.ADMIN,
+      zookeeper.Id.ANYONE_ID_UNSAFE,
+    ),
+  ],
+  -1,
+)
 await assert.rejects(call('setData', `${base}/t`, Buffer.from('v'), -1), { name: 'NO_AUTH' })
 
 step('remove, close')

@@ -25,9 +25,12 @@ const only = process.argv.slice(2).filter(argument => !argument.startsWith('--')
 let passed = 0
 let failed = 0
 
-for (const name of process.argv.includes('--real') ? (['zookeeper', 'etcd'] as const) : (['quorate'] as const)) {
+for (const name of process.argv.includes('--real')
+  ? (['zookeeper', 'etcd'] as const)
+  : (['quorate'] as const)) {
   const cluster = await startCluster(name)
-  if (cluster === undefined) throw new Error(`${name} is not installed: run test/interop/install.sh`)
+  if (cluster === undefined)
+    throw new Error(`${name} is not installed: run test/interop/install.sh`)
   try {
     runRounds(cluster)
   } finally {
@@ -51,7 +54,11 @@ function runRounds(cluster: Cluster): void {
       })
       if (status === 0) passed += 1
       else failed += 1
-      console.log(status === 0 ? `ok      ${title}` : `FAILED  ${title} (${error?.message ?? `exit code ${status}`})`)
+      console.log(
+        status === 0
+          ? `ok      ${title}`
+          : `FAILED  ${title} (${error?.message ?? `exit code ${status}`})`,
+      )
       console.log(stdout.trimEnd())
       if (status !== 0) console.log(stderr.trimEnd())
     }

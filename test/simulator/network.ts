@@ -228,7 +228,7 @@ class SocketEnd implements Socket {
 
   open(handlers: SocketHandlers): void {
     this.handlers = handlers
-    for (const chunk of this.#held.splice(0)) this.thread.post(() => this.#give(chunk))
+    this.thread.post(() => this.#drain())
   }
 
   join(peer: SocketEnd): void {
@@ -253,8 +253,7 @@ class SocketEnd implements Socket {
 
   resume(): void {
     this.#paused = false
-    for (const chunk of this.#held.splice(0)) this.thread.post(() => this.#give(chunk))
-    if (this.#heldEnd) this.thread.post(() => this.#giveEnd())
+    this.thread.post(() => this.#drain())
   }
 
   end(): void {
@@ -374,19 +373,25 @@ class SocketEnd implements Socket {
   }
 
   #give(piece: Uint8Array): void {
-    if (!this.alive) return
-    if (this.#paused || this.handlers === undefined) this.#held.push(piece)
-    else this.handlers.data(piece)
+    this.#held.push(piece)
+    this.#drain()
+  }
+
+  /** In order, also when new bytes come before what was held back. */
+  #drain(): void {
+    while (this.alive && !this.#paused && this.handlers !== undefined && this.#held.length > 0) {
+      this.handlers.data(this.#held.shift()!)
+    }
+    if (this.#heldEnd) this.#giveEnd()
   }
 
   /** Half-open connections are not kept: the end of one side ends both. */
   #giveEnd(): void {
-    if (this.#paused && this.#held.length > 0) this.#heldEnd = true
-    else if (this.alive) {
-      this.alive = false
-      this.#network.forget(this)
-      this.handlers?.closed({ byPeer: true })
-    }
+    this.#heldEnd = true
+    if (!this.alive || this.#held.length > 0) return
+    this.alive = false
+    this.#network.forget(this)
+    this.handlers?.closed({ byPeer: true })
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { seededRandom } from '../../runtime/random.ts'
 import { openDataDirectory } from '../../storage/data-directory.ts'
 import { MemoryDisk } from '../support/memory-disk.ts'
-import { entry, nothing, openBench, segmentBytes, tryOpen } from './journal-kit.ts'
+import { entry, nothing, openBench, segmentBytes } from './journal-kit.ts'
 
 const path = '/srv/quorate/node'
 
@@ -70,19 +70,53 @@ test('after damage: the journal is set aside, and an empty store of another id t
     bench.journal.persist(id, 0, entry(id, 'x'), nothing)
     bench.journal.flush()
   }
+  first.markFormed()
   disk.crash()
   disk.flip(`${first.journalPath}/0000000000000001.journal`, 600)
   const second = open(disk, 2)
-  expect(tryOpen({ ...where, store: second.storeBytes }).kind).toBe('damaged')
-  expect(second.replaceStore()).toBe(`${path}/set-aside-1`)
+  expect(second.damage).toBe(
+    `${path}/journal/0000000000000001.journal was damaged at 512: ` +
+      `the batch here is not intact, but one at 1024 is; the journal is now in ${path}/set-aside-1`,
+  )
   expect(second.storeId).not.toBe(first.storeId)
   expect(second.incarnation).toBe(2)
   expect(second.mayForm).toBe(false)
   disk.crash()
   expect(disk.list(`${path}/set-aside-1`)).toContain('0000000000000001.journal')
-  const third = open(disk)
+  const third = open(disk, 3)
+  expect(third.damage).toBe('')
   expect(third.storeId).toBe(second.storeId)
   expect(openBench({ ...where, store: third.storeBytes }).found.positions).toEqual([])
+})
+
+test('a crash at any step of setting a journal aside', () => {
+  for (let steps = 1; ; steps++) {
+    const disk = new MemoryDisk()
+    const { storeId, journalPath } = open(disk)
+    disk.flip(`${journalPath}/0000000000000001.journal`, 50)
+    let left = steps
+    disk.fault = operation => (operation !== 'read' && --left === 0 ? 'EIO' : undefined)
+    let isDone = true
+    try {
+      open(disk, 2)
+    } catch {
+      isDone = false
+    }
+    disk.fault = () => undefined
+    disk.crash(() => steps % 2 === 0)
+    const after = open(disk, 3)
+    expect(after.storeId).not.toBe(storeId)
+    expect(after.mayForm).toBe(false)
+    expect(disk.list(`${path}/set-aside-1`)).toContain('0000000000000001.journal')
+    if (isDone) return expect(steps).toBeGreaterThan(15)
+  }
+})
+
+test('a journal that is gone as a whole stops the start: its disk may not be mounted', () => {
+  const disk = new MemoryDisk()
+  const { journalPath } = open(disk)
+  disk.remove(`${journalPath}/0000000000000001.journal`)
+  expect(() => open(disk)).toThrow(`${journalPath} holds no journal: is its disk mounted?`)
 })
 
 test('a damaged identity, and one of a newer version', () => {

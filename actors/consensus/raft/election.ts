@@ -22,7 +22,11 @@ export function tickElection(state: RaftState): void {
 /** Asks for votes if this node may have any: a voter, formed, with the store it is bound to. */
 export function campaign(state: RaftState, pre: boolean, transfer: boolean): void {
   state.resetElectionTimer(state.eagerCampaigns > 0)
-  if (!state.mayCampaign) return
+  if (!state.mayCampaign) {
+    // Nor does a leader that is not heard of keep its lease with a learner.
+    state.leader = 0
+    return
+  }
   if (state.eagerCampaigns > 0) state.eagerCampaigns--
   state.leader = 0
   state.leaderGone = false

@@ -26,6 +26,8 @@ export interface ZookeeperNode {
   readonly world: World
   /** While true proposals wait. */
   held: boolean
+  /** While true questions about the position are not answered. */
+  mute: boolean
   release(): void
   readonly touches: bigint[]
   readonly watches: ZnodeWatches
@@ -34,7 +36,10 @@ export interface ZookeeperNode {
   stop(): void
 }
 
-export function startZookeeperNode(host: Host, changed: Partial<ZookeeperSetup> = {}): ZookeeperNode {
+export function startZookeeperNode(
+  host: Host,
+  changed: Partial<ZookeeperSetup> = {},
+): ZookeeperNode {
   const system = new System({ host, log: silentLogger, freezeMessages: true })
   const node = new Node(system)
   system.spawn(zookeeperGateway, 'zookeeper', {
@@ -64,6 +69,7 @@ class Node implements ZookeeperNode {
   readonly touches: bigint[] = []
   readonly watches: ZnodeWatches
   held = false
+  mute = false
   readonly #waiting = new WaitingReads()
   #proposed: Extract<ConsensusMessage, { kind: 'propose' }>[] = []
   #commit: () => void = () => {}
@@ -83,7 +89,13 @@ class Node implements ZookeeperNode {
       lifetimes: new Lifetimes(),
       numbers: { zxid: 0, level: 1 },
       applied: { position: 0 },
-      identity: { node: 1, clusterId: new Uint8Array(8), memberId: new Uint8Array(8), epoch: 1, leader: 1 },
+      identity: {
+        node: 1,
+        clusterId: new Uint8Array(8),
+        memberId: new Uint8Array(8),
+        epoch: 1,
+        leader: 1,
+      },
       emitter: {
         znodesWatched: true,
         keysWatched: false,
@@ -104,10 +116,26 @@ class Node implements ZookeeperNode {
 
   start(): void {
     const { system } = this
-    system.spawn(actor('watches', (_: Context<WatchesMessage>) => message => this.#watch(message)), 'watches', {})
-    system.spawn(actor('state', (_: Context<StateMessage>) => message => this.#state(message)), 'state', {})
-    system.spawn(actor('sessions', (_: Context<SessionsMessage>) => message => this.#session(message)), 'sessions', {})
-    system.spawn(actor('consensus', (context: Context<ConsensusMessage>) => this.#consensus(context)), 'consensus', {})
+    system.spawn(
+      actor('watches', (_: Context<WatchesMessage>) => message => this.#watch(message)),
+      'watches',
+      {},
+    )
+    system.spawn(
+      actor('state', (_: Context<StateMessage>) => message => this.#state(message)),
+      'state',
+      {},
+    )
+    system.spawn(
+      actor('sessions', (_: Context<SessionsMessage>) => message => this.#session(message)),
+      'sessions',
+      {},
+    )
+    system.spawn(
+      actor('consensus', (context: Context<ConsensusMessage>) => this.#consensus(context)),
+      'consensus',
+      {},
+    )
     system.spawn(
       actor('control', () => message => {
         if (message.kind !== 'statusAnswer') return
@@ -166,7 +194,7 @@ class Node implements ZookeeperNode {
       if (message.kind === 'propose') {
         this.#proposed.push(message)
         if (!this.held) this.#commit()
-      } else if (message.kind === 'readRequest') {
+      } else if (message.kind === 'readRequest' && !this.mute) {
         const { id } = message
         context.find(directory.zookeeper).tell({ kind: 'readReady', id, position: this.#position })
       }
@@ -208,7 +236,8 @@ class Node implements ZookeeperNode {
           start: at + offset.body,
           end: at + length,
         })
-        for (const read of this.#waiting.takeSequence(1, sequence)) zookeeperFace.read(this.world, read)
+        for (const read of this.#waiting.takeSequence(1, sequence))
+          zookeeperFace.read(this.world, read)
       }
       at += length
     }

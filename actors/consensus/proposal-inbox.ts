@@ -1,0 +1,70 @@
+/**
+ * The proposals of one round, of this node and of followers: to the log on the leader, otherwise on
+ * to it as they are. Whatever cannot go anywhere is dropped and counted: its stream keeps it, and
+ * proposes it again.
+ */
+import type { Ref } from '../../runtime/actor.ts'
+import { isProposable } from './entry-check.ts'
+import type { ProposedBatch } from './interface.ts'
+import type { ConsensusMessage } from './messages.ts'
+
+/** Of one round, to the leader. */
+const forwardBytesMax = 4 * 1024 * 1024
+
+export class ProposalInbox {
+  readonly #node: number
+  readonly #hasRoom: (ref: Ref<ConsensusMessage>) => boolean
+  #waiting: ProposedBatch[] = []
+  #refused = 0
+
+  constructor(node: number, hasRoom: (ref: Ref<ConsensusMessage>) => boolean) {
+    this.#node = node
+    this.#hasRoom = hasRoom
+  }
+
+  /** Entries dropped so far. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  add(batch: ProposedBatch): void {
+    this.#waiting.push(batch)
+  }
+
+  refuse(count: number): void {
+    this.#refused += count
+  }
+
+  /** For the leader's log: what came from elsewhere may be anything. */
+  takeSound(): ProposedBatch[] {
+    const sound: ProposedBatch[] = []
+    for (const batch of this.#take()) {
+      if (isProposable(batch.entries, batch.count)) sound.push(batch)
+      else this.#refused += batch.count
+    }
+    return sound
+  }
+
+  forward(leader: Ref<ConsensusMessage>): void {
+    let bytes = 0
+    for (const { entries, count } of this.#take()) {
+      bytes += entries.length
+      if (bytes > forwardBytesMax || !this.#hasRoom(leader)) this.#refused += count
+      else leader.tell({ kind: 'forward', from: this.#node, entries, count })
+    }
+  }
+
+  drop(): void {
+    for (const { count } of this.#take()) this.#refused += count
+  }
+
+  #take(): ProposedBatch[] {
+    const taken = this.#waiting
+    this.#waiting = []
+    return taken
+  }
+}
