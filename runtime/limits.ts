@@ -25,4 +25,6 @@ export const limits = {
   backoffMillisMax: 30_000,
   /** Time for a thread to end after it was asked to; then it is terminated. */
   threadStopMillis: 5_000,
+  /** Of it, for what is left to be sent when its actors have stopped: spans. */
+  threadFlushMillis: 1_000,
 } as const

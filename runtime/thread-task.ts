@@ -3,9 +3,10 @@
  * once; it ends when the control port says so. A failure beyond supervision ends the thread.
  */
 import type { MessagePort } from 'node:worker_threads'
-import { systemClock } from './clock.ts'
+import { systemClock, systemTimers } from './clock.ts'
 import type { Jobs } from './host.ts'
 import { nodeHost } from './host-node.ts'
+import { limits } from './limits.ts'
 import { createLogger, type LogFields, type LogLevel } from './log.ts'
 import { type CarrierEnd, ringCarrier } from './ring-carrier.ts'
 import type { Protocol } from './protocol.ts'
@@ -15,10 +16,19 @@ import { type Placement, System } from './system.ts'
 /** The module that knows which actors there are; `setup` is the caller's, copied to the thread. */
 export interface ThreadModule {
   /** Spawns this thread's actors (`system.thread`); messages of other threads wait until it returns. */
-  startThread(system: System, setup: unknown): void | Promise<void>
+  startThread(system: System, setup: unknown): Started | Promise<Started>
   /** Protocols of actors that are found by name alone. */
   readonly protocols?: readonly (readonly [actor: string, protocol: Protocol<never>])[]
 }
+
+/** What a thread module gives back, if anything. */
+export interface ThreadStart {
+  /** The actors have stopped: what is left to be sent goes out now, within `threadFlushMillis`. */
+  stopped(): Promise<void>
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: most modules return nothing.
+type Started = ThreadStart | void
 
 /** What all threads of a process have in common; can be copied. */
 export interface ThreadCommon {
@@ -74,14 +84,26 @@ export async function hostThread(task: ThreadTask): Promise<void> {
       else resolve()
     })
   })
-  await module.startThread(system, task.setup)
+  const started = await module.startThread(system, task.setup)
   router.open()
   report(task.control, { kind: 'ready' })
   await stopped
   system.stop()
   router.flush()
   router.close()
+  if (started !== undefined) await withinMillis(started.stopped(), limits.threadFlushMillis)
   task.control.close()
+}
+
+function withinMillis(work: Promise<void>, millis: number): Promise<void> {
+  return new Promise(resolve => {
+    const timer = systemTimers.after(millis, resolve)
+    const end = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    work.then(end, end)
+  })
 }
 
 function createSystem(task: ThreadTask, module: ThreadModule, jobs: Jobs): System {

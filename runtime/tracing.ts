@@ -9,10 +9,11 @@ import {
   ROOT_CONTEXT,
   type Span as ApiSpan,
   type SpanContext,
+  SpanKind,
   TraceFlags,
   trace,
 } from '@opentelemetry/api'
-import type { SpanName } from './span-names.ts'
+import { type SpanName, spanNames } from './span-names.ts'
 
 /** Who a span belongs to: what an entry's header and W3C's `traceparent` carry. */
 export interface TraceContext {
@@ -36,7 +37,7 @@ export interface Tracing {
   /** False: skip everything else. */
   readonly enabled: boolean
   /**
-   * A child follows its parent's sampling, a root the ratio. `startWallMillis` for a span that began
+   * A child follows its parent's sampling, a root the ratio, unless it is linked to what is sampled. `startWallMillis` for a span that began
    * earlier. A span that is not sampled costs next to nothing and still has a context to hand on.
    */
   startSpan(
@@ -78,13 +79,12 @@ export const tracingOff: Tracing = {
 export async function createTracing(options: TracingOptions): Promise<Tracing> {
   const sdk = await import('@opentelemetry/sdk-trace')
   const { resourceFromAttributes } = await import('@opentelemetry/resources')
-  const root = new sdk.TraceIdRatioBasedSampler(options.ratio)
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({
       'service.name': options.serviceName,
       ...options.attributes,
     }),
-    sampler: new sdk.ParentBasedSampler({ root }),
+    sampler: new sdk.ParentBasedSampler({ root: rootSampler(sdk, options.ratio) }),
     spanProcessors: [await createProcessor(sdk, options)],
   })
   const tracer = provider.getTracer('quorate')
@@ -96,6 +96,7 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
       const span = tracer.startSpan(
         name,
         {
+          kind: name === spanNames.request ? SpanKind.SERVER : SpanKind.INTERNAL,
           ...(links === undefined ? {} : { links: links.map(linkTo) }),
           ...(startWallMillis === undefined ? {} : { startTime: startWallMillis }),
         },
@@ -108,6 +109,20 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
 }
 
 type Sdk = typeof import('@opentelemetry/sdk-trace')
+type Sampler = InstanceType<Sdk['ParentBasedSampler']>
+
+/** A batch that serves a sampled request is sampled: the request's own span is linked to it. */
+function rootSampler(sdk: Sdk, ratio: number): Pick<Sampler, 'shouldSample' | 'toString'> {
+  const byRatio = new sdk.TraceIdRatioBasedSampler(ratio)
+  const always = new sdk.AlwaysOnSampler()
+  return {
+    shouldSample(context, traceId, _name, _kind, _attributes, links) {
+      const isLinked = links.some(link => (link.context.traceFlags & TraceFlags.SAMPLED) !== 0)
+      return isLinked ? always.shouldSample() : byRatio.shouldSample(context, traceId)
+    },
+    toString: () => `LinkedOr{${byRatio.toString()}}`,
+  }
+}
 
 async function createProcessor(
   sdk: Sdk,

@@ -28,6 +28,14 @@ export interface JournalOptions extends SupplyOptions {
   readonly notify: (outcome: JournalOutcome) => void
   /** Called from the event loop; the owner passes it on to `completed` in its own time. */
   readonly complete: (completion: JournalCompletion) => void
+  readonly observer?: JournalObserver
+}
+
+/** Told of every batch, for traces and metrics. */
+export interface JournalObserver {
+  /** It is written now (again, after a disk was full). */
+  writing(bytes: number, requests: number): void
+  synced(millis: number): void
 }
 
 /** Where a journal goes on. */
@@ -243,6 +251,7 @@ export class Journal {
       this.#checksum,
       this.#storeTag,
     )
+    this.#options.observer?.writing(bytes.length, this.#gathered.length)
     if (!this.#cleanUp() || !this.#tryWrite(bytes)) return false
     this.#sequence++
     this.#checksum = this.#batch.checksum
@@ -330,7 +339,7 @@ export class Journal {
     this.#syncStarted = this.#options.clock.monotonicMillis()
     if (this.#policy.isInline) {
       this.#syncInPlace(file)
-      this.#policy.took(this.#options.clock.monotonicMillis() - this.#syncStarted)
+      this.#syncTook()
       return this.#stepDone(step)
     }
     this.#outstanding = step
@@ -354,9 +363,15 @@ export class Journal {
     const step = this.#outstanding
     invariant(step !== undefined, 'a sync completes once')
     this.#outstanding = undefined
-    this.#policy.took(this.#options.clock.monotonicMillis() - this.#syncStarted)
+    this.#syncTook()
     this.#stepDone(step)
     this.#advance()
+  }
+
+  #syncTook(): void {
+    const millis = this.#options.clock.monotonicMillis() - this.#syncStarted
+    this.#policy.took(millis)
+    this.#options.observer?.synced(millis)
   }
 
   #stepDone(step: Step): void {

@@ -1,5 +1,6 @@
 /** What the etcd gateway is given. */
 import type { ListenOptions } from '../../runtime/host.ts'
+import type { Telemetry } from '../../runtime/telemetry.ts'
 import type { EtcdServerLimits } from '../../transport/etcd/limits.ts'
 import type { Member } from '../../transport/etcd/messages/cluster.ts'
 
@@ -24,6 +25,7 @@ export interface EtcdSetup {
   readonly serverLimits?: Partial<EtcdServerLimits>
   /** Prometheus text for /metrics, now or later. */
   readonly metrics: (answer: (text: string) => void) => void
+  readonly telemetry?: Telemetry
 }
 
 export interface EtcdMember extends Member {

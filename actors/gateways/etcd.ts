@@ -6,6 +6,8 @@
  */
 import type { Context, Definition } from '../../runtime/actor.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { telemetryOff } from '../../runtime/telemetry.ts'
+import type { CallHead } from '../../transport/etcd/api.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import { startEtcdServer } from '../../transport/etcd/server.ts'
 import { directory } from '../directory.ts'
@@ -22,6 +24,7 @@ import { limits } from './etcd-limits.ts'
 import { LinearReads } from './etcd-linear-reads.ts'
 import { methods } from './etcd-methods.ts'
 import type { EtcdSetup } from './etcd-setup.ts'
+import { EtcdTraces, TracedServer } from './etcd-traces.ts'
 import { ownConnection, StateReads } from './etcd-state-reads.ts'
 import { StreamCalls } from './etcd-stream-calls.ts'
 import { Unary } from './etcd-unary.ts'
@@ -60,11 +63,14 @@ class Gateway {
   readonly #unary: Unary
   readonly #streams: StreamCalls
   readonly #http: HttpSetup
+  readonly #traces: EtcdTraces | undefined
   #leaderLostMillis: number
   #leaderFoundMillis = 0
 
   constructor(context: Context<EtcdMessage>, setup: EtcdSetup) {
     this.#context = context
+    const { tracing } = setup.telemetry ?? telemetryOff
+    this.#traces = tracing.enabled ? new EtcdTraces(tracing) : undefined
     this.#inputs = new EtcdInputs(() => context.self.tell({ kind: 'input' }))
     this.#door = this.#openDoor(setup)
     this.#leaderLostMillis = this.#door.nowMillis
@@ -137,7 +143,9 @@ class Gateway {
       ...(setup.serverLimits === undefined ? {} : { limits: setup.serverLimits }),
       onListening: error => self.tell({ kind: 'listening', error: error ?? null }),
     })
-    return new EtcdDoor(setup, server, host.clock.monotonicMillis())
+    const traces = this.#traces
+    const seen = traces === undefined ? server : new TracedServer(server, traces)
+    return new EtcdDoor(setup, seen, host.clock.monotonicMillis())
   }
 
   #openProposals(setup: EtcdSetup): Proposals {
@@ -151,6 +159,7 @@ class Gateway {
       bytesMax: proposalBytesMax,
       resendMillis,
       tell: message => consensus.tell(message),
+      ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
     })
   }
 
@@ -207,7 +216,7 @@ class Gateway {
     const { connection, call } = input
     switch (input.kind) {
       case 'call':
-        return this.#unary.call(connection, call, input.head, input.message)
+        return this.#call(connection, call, input.head, input.message)
       case 'opened':
         return this.#streams.opened(connection, call, input.head)
       case 'message':
@@ -215,16 +224,24 @@ class Gateway {
       case 'halfClosed':
         return this.#streams.halfClosed(connection, call)
       case 'cancelled':
+        this.#traces?.cancelled(connection, call)
         return this.#streams.cancelled(connection, call)
       case 'drained':
         return this.#streams.drained(connection, call)
       case 'connectionClosed':
+        this.#traces?.connectionClosed(connection)
         return this.#streams.connectionClosed(connection)
       case 'http':
         return answerHttp(this.#http, input.request, input.answer)
       default:
         return unreachable(input)
     }
+  }
+
+  #call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
+    const unary = this.#unary
+    if (this.#traces === undefined) return unary.call(connection, call, head, message)
+    this.#traces.around(connection, call, head, () => unary.call(connection, call, head, message))
   }
 
   /** The keys are this node's to tell, once it has all that the leader's answer stands on. */

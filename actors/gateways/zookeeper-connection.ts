@@ -11,6 +11,7 @@ import { encodeIdentities } from '../../transport/zookeeper/identities.ts'
 import { callerBytes } from '../state/zookeeper-commands.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
 import { Outstanding } from './outstanding.ts'
+import type { RequestTrace } from './request-traces.ts'
 
 /**
  * `fresh`: no connect request yet. `handshake`: waits for its session. `leaving`: closeSession is
@@ -26,6 +27,8 @@ export class Connection {
   readonly outstanding = new Outstanding()
   /** Answers that came before their turn; with all actors on one thread there are none. */
   readonly early: ReplyMessage[] = []
+  /** Of those outstanding, where tracing is on; undefined for one that is not sampled. */
+  readonly traces: (RequestTrace | undefined)[] = []
   state: ConnectionState = 'fresh'
   session = 0n
   password: Uint8Array = new Uint8Array(passwordBytes)

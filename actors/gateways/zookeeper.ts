@@ -6,6 +6,7 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, ListenOptions, Socket } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
@@ -22,6 +23,7 @@ import { Requests } from './zookeeper-requests.ts'
 import { Syncs } from './zookeeper-syncs.ts'
 import { Tally } from './zookeeper-tally.ts'
 import { Touches } from './zookeeper-touches.ts'
+import { ZookeeperTraces } from './zookeeper-traces.ts'
 import { connectionReport, unknownState, Words } from './zookeeper-words.ts'
 
 export interface ZookeeperSetup {
@@ -43,6 +45,7 @@ export interface ZookeeperSetup {
   readonly superDigest: string
   /** For four-letter words: `3.9.5-quorate-…, built on …`. */
   readonly version: string
+  readonly telemetry?: Telemetry
 }
 
 /** What the gateway tells itself. */
@@ -76,6 +79,7 @@ class Gateway {
   readonly #words: Words
   readonly #touches: Touches
   readonly #tally: Tally
+  readonly #traces: ZookeeperTraces | undefined
   readonly #connections = new Map<number, Connection>()
   readonly #stalled = new Set<Connection>()
   readonly #scratch = new Uint8Array(scratchBytes)
@@ -99,6 +103,8 @@ class Gateway {
     this.#tally = new Tally(this.#now)
     // Numbers of an earlier life may still stand in the store; they are not used again soon.
     this.#lastNumber = context.host.random.uint32() >>> 1
+    const { tracing } = setup.telemetry ?? telemetryOff
+    this.#traces = tracing.enabled ? new ZookeeperTraces(tracing) : undefined
     const consensus = context.find(directory.consensus)
     this.#proposals = new Proposals({
       node: setup.node,
@@ -108,6 +114,7 @@ class Gateway {
       bytesMax: setup.proposalBytesMax,
       resendMillis: setup.resendMillis,
       tell: message => consensus.tell(message),
+      ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
     })
     const { random } = context.host
     this.#handshakes = new Handshakes({ ...setup, random, proposals: this.#proposals })
@@ -276,6 +283,11 @@ class Gateway {
   #frame(connection: Connection, now: number): void {
     connection.received += 1
     this.#tally.received += 1
+    if (this.#traces === undefined) this.#takeFrame(connection, now)
+    else this.#traces.around(connection, () => this.#takeFrame(connection, now))
+  }
+
+  #takeFrame(connection: Connection, now: number): void {
     const isWell =
       connection.state === 'fresh'
         ? this.#handshakes.begin(connection, now)
@@ -335,6 +347,7 @@ class Gateway {
   #deliver(connection: Connection, { status, body }: ReplyMessage): void {
     this.#tally.answered(this.#now - connection.outstanding.shift())
     this.#outstanding -= 1
+    this.#traces?.answered(connection)
     if (!connection.isOpen) return
     if (status === replyStatus.close) {
       this.#drop(connection)
@@ -376,6 +389,7 @@ class Gateway {
   #abandon(connection: Connection): void {
     this.#outstanding -= connection.outstanding.count
     connection.outstanding.clear()
+    this.#traces?.abandoned(connection)
     this.#drop(connection)
     this.#queue(connection)
   }
@@ -396,8 +410,12 @@ class Gateway {
     if (this.#stalled.size > 0) this.#takeStalled()
     this.#syncs.flush(this.#now)
     this.#proposals.flush()
+    if (this.#outputs.length > 0) this.#flushOutputs()
+    this.#traces?.requests.flushed()
+  }
+
+  #flushOutputs(): void {
     const outputs = this.#outputs
-    if (outputs.length === 0) return
     this.#outputs = []
     for (const connection of outputs) {
       connection.isWriting = false

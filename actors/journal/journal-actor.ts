@@ -5,12 +5,19 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { invariant, unreachable } from '../../runtime/invariant.ts'
-import type { Journal, JournalCompletion, JournalOutcome } from '../../storage/journal.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
+import type {
+  Journal,
+  JournalCompletion,
+  JournalObserver,
+  JournalOutcome,
+} from '../../storage/journal.ts'
 import { openJournal } from '../../storage/journal-open.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { JournalMessage, JournalNotice } from './messages.ts'
 import { journalProtocol } from './protocol.ts'
+import { WriteTraces } from './write-traces.ts'
 
 export interface JournalSetup {
   /** The journal's own, inside the data directory. */
@@ -21,6 +28,7 @@ export interface JournalSetup {
   readonly segmentBytes: number
   readonly fsync: 'always' | 'never'
   readonly retainedBytesMax: number
+  readonly telemetry?: Telemetry
 }
 
 export const journalActor: Definition<JournalMessage, JournalSetup> = {
@@ -44,6 +52,7 @@ class JournalActor {
   readonly #context: Context<OwnMessage>
   readonly #setup: JournalSetup
   readonly #consensus: Ref<JournalNotice>
+  readonly #traces: WriteTraces | undefined
   #journal: Journal | undefined
   #isRetrying = false
   #isFull = false
@@ -52,12 +61,15 @@ class JournalActor {
     this.#context = context
     this.#setup = setup
     this.#consensus = context.find<JournalNotice>(directory.consensus)
+    const { tracing } = setup.telemetry ?? telemetryOff
+    this.#traces = tracing.enabled ? new WriteTraces(tracing) : undefined
   }
 
   handle(message: OwnMessage): void {
     switch (message.kind) {
       case 'persist':
         this.#open().persist(message.id, message.truncateFrom, message.entries, message.hardState)
+        this.#traces?.gathered(message.id, message.entries)
         return
       case 'completed':
         this.#open().completed(message.completion)
@@ -105,11 +117,15 @@ class JournalActor {
   #recover(position: number): void {
     invariant(this.#journal === undefined, 'the journal is recovered once')
     const { disk, jobs, clock } = this.#context.host
-    const { mayCreate, ...settings } = this.#setup
+    const { mayCreate, telemetry: _, ...settings } = this.#setup
     const complete = (completion: JournalCompletion): void =>
       this.#context.self.tell({ kind: 'completed', completion })
     const notify = (outcome: JournalOutcome): void => this.#notify(outcome)
-    const options = { ...settings, disk, jobs, clock, notify, complete }
+    const observer: JournalObserver = {
+      writing: (bytes, requests) => this.#traces?.begin(bytes, requests),
+      synced: () => {},
+    }
+    const options = { ...settings, disk, jobs, clock, notify, complete, observer }
     const opened = openJournal(options, { position, mayCreate })
     if (opened.kind === 'damaged') {
       const damage = `${opened.path} is damaged at ${opened.offset}: ${opened.reason}`
@@ -129,6 +145,7 @@ class JournalActor {
   }
 
   #notify(outcome: JournalOutcome): void {
+    if (outcome.kind === 'persisted') this.#traces?.persisted(outcome.id)
     if (outcome.kind !== 'persisted') this.#logSpace(outcome.kind === 'diskFull')
     this.#consensus.tell(outcome)
   }

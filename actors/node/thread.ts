@@ -4,7 +4,9 @@
  * any of these ends the process (DESIGN.md D1): nothing of a node's log or state may go on alone.
  */
 import type { Router } from '../../runtime/router.ts'
+import type { ThreadStart } from '../../runtime/thread-task.ts'
 import type { System } from '../../runtime/system.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { consensusActor } from '../consensus/consensus-actor.ts'
 import { directory } from '../directory.ts'
 import { etcdGateway } from '../gateways/etcd.ts'
@@ -17,12 +19,21 @@ import { watchesActor } from '../watches/watches-actor.ts'
 import type { ActorName } from './config-schema.ts'
 import type { NodeSetup } from './node-setup.ts'
 import * as setups from './node-setup.ts'
+import { createTelemetry } from './telemetry.ts'
 
-/** What the threads of a process import. */
-export function startThread(system: System, setup: unknown): void {
+/** What the threads of a process import. At once where nothing is traced: the simulator relies on it. */
+export function startThread(system: System, setup: unknown): ThreadStart | Promise<ThreadStart> {
   const node = setup as NodeSetup
+  if (node.config.tracing.exporter === 'none') return startActors(system, node, telemetryOff)
+  return createTelemetry(system.thread, node.config).then(telemetry =>
+    startActors(system, node, telemetry),
+  )
+}
+
+function startActors(system: System, node: NodeSetup, telemetry: Telemetry): ThreadStart {
   const here = system.placement[system.thread] ?? []
-  for (const name of startOrder) if (here.includes(name)) starters[name](system, node)
+  for (const name of startOrder) if (here.includes(name)) starters[name](system, node, telemetry)
+  return { stopped: () => telemetry.tracing.stop() }
 }
 
 export const protocols = Object.values(directory).map(
@@ -40,15 +51,17 @@ const startOrder: readonly ActorName[] = [
   'state',
 ]
 
-const starters: Record<ActorName, (system: System, node: NodeSetup) => void> = {
-  zookeeper: (system, node) => {
-    system.spawn(zookeeperGateway, 'zookeeper', setups.zookeeperSetup(node))
+type Starter = (system: System, node: NodeSetup, telemetry: Telemetry) => void
+
+const starters: Record<ActorName, Starter> = {
+  zookeeper: (system, node, telemetry) => {
+    system.spawn(zookeeperGateway, 'zookeeper', { ...setups.zookeeperSetup(node), telemetry })
   },
-  etcd: (system, node) => {
-    system.spawn(etcdGateway, 'etcd', setups.etcdSetup(node))
+  etcd: (system, node, telemetry) => {
+    system.spawn(etcdGateway, 'etcd', { ...setups.etcdSetup(node), telemetry })
   },
-  watches: (system, node) => {
-    system.spawn(watchesActor, 'watches', setups.watchesSetup(node))
+  watches: (system, node, telemetry) => {
+    system.spawn(watchesActor, 'watches', { ...setups.watchesSetup(node), telemetry })
   },
   sessions: (system, node) => {
     system.spawn(sessionsActor, 'sessions', setups.sessionsSetup(node))
@@ -57,13 +70,13 @@ const starters: Record<ActorName, (system: System, node: NodeSetup) => void> = {
     const gate = system.remote as Router
     system.spawn(peersActor, 'peers', setups.peersSetup(node, gate, system.host))
   },
-  journal: (system, node) => {
-    system.spawn(journalActor, 'journal', setups.journalSetup(node))
+  journal: (system, node, telemetry) => {
+    system.spawn(journalActor, 'journal', { ...setups.journalSetup(node), telemetry })
   },
-  consensus: (system, node) => {
-    system.spawn(consensusActor, 'consensus', setups.consensusSetup(node))
+  consensus: (system, node, telemetry) => {
+    system.spawn(consensusActor, 'consensus', { ...setups.consensusSetup(node), telemetry })
   },
-  state: (system, node) => {
-    system.spawn(stateActor, 'state', setups.stateSetup(node))
+  state: (system, node, telemetry) => {
+    system.spawn(stateActor, 'state', { ...setups.stateSetup(node), telemetry })
   },
 }

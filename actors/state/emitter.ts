@@ -1,6 +1,7 @@
 /** The state machine's one ordered stream to the watch actor, and the arena its answers are built in. */
 import type { Ref } from '../../runtime/actor.ts'
 import { CodecError } from '../../runtime/codec.ts'
+import type { TraceContext } from '../../runtime/tracing.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import type { SessionsMessage } from '../sessions/messages.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
@@ -15,6 +16,7 @@ export class StreamEmitter implements Emitter {
   znodesWatched = false
   keysWatched = false
   #registrations = 0
+  #hasCause = false
   readonly #watches: Ref<WatchesMessage>
   readonly #sessions: Ref<SessionsMessage>
   readonly #arena: Arena
@@ -35,6 +37,18 @@ export class StreamEmitter implements Emitter {
       this.#registrations += 1
     }
     this.#watches.tell(message)
+  }
+
+  /** The changes from here on belong to this span; undefined: to none. */
+  cause(span: TraceContext | undefined): void {
+    if (span === undefined) {
+      if (this.#hasCause) this.#watches.tell({ kind: 'cause', trace: nothing })
+      this.#hasCause = false
+    } else if (this.znodesWatched || this.keysWatched) {
+      const trace = new Uint8Array([...span.traceId, ...span.spanId])
+      this.#watches.tell({ kind: 'cause', trace })
+      this.#hasCause = true
+    }
   }
 
   reply(

@@ -5,6 +5,7 @@
  * `full`, its owner takes no more from its clients.
  */
 import { invariant } from '../../runtime/invariant.ts'
+import type { TraceContext } from '../../runtime/tracing.ts'
 import { entryFormat, entryHeaderBytes, offset, writeUint64 } from '../consensus/entry.ts'
 import type { ConsensusMessage } from '../consensus/messages.ts'
 
@@ -17,11 +18,8 @@ export interface ProposalsSetup {
   /** All waiting entries are handed in again after this long without any applied. */
   readonly resendMillis: number
   readonly tell: (message: ConsensusMessage) => void
-}
-
-export interface TraceContext {
-  readonly traceId: Uint8Array
-  readonly spanId: Uint8Array
+  /** Only where tracing is on: whom the command that is made now belongs to, if it is sampled. */
+  readonly trace?: () => TraceContext | undefined
 }
 
 interface Chunk {
@@ -83,7 +81,7 @@ export class Proposals {
   }
 
   /** Completes what was reserved; returns the sequence that the reply will carry. */
-  commit(kind: number, bodyBytes: number, trace?: TraceContext): number {
+  commit(kind: number, bodyBytes: number): number {
     const chunk = this.#chunks.at(-1)
     const length = entryHeaderBytes + bodyBytes
     invariant(
@@ -101,6 +99,7 @@ export class Proposals {
     view.setUint32(at + offset.stream, this.#setup.stream, true)
     writeUint64(view, at + offset.incarnation, this.#setup.incarnation)
     writeUint64(view, at + offset.sequence, sequence)
+    const trace = this.#setup.trace?.()
     if (trace !== undefined) {
       view.setUint8(at + offset.flags, 1)
       chunk.bytes.set(trace.traceId, at + offset.traceId)

@@ -5,9 +5,13 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { invariant } from '../../runtime/invariant.ts'
-import { entryKind, offset, readUint64 } from '../consensus/entry.ts'
+import { spanNames } from '../../runtime/span-names.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
+import type { Tracing } from '../../runtime/tracing.ts'
+import { entryHeaderBytes, entryKind, offset, readUint64 } from '../consensus/entry.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
+import { isTraced, traceAt } from '../entry-traces.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
 import { lifetime } from '../sessions/messages.ts'
 import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
@@ -25,6 +29,7 @@ export interface StateSetup {
   readonly incarnation: number
   readonly nodes: readonly number[]
   readonly checkpoints: CheckpointSetup
+  readonly telemetry?: Telemetry
 }
 
 const tickMillis = 20
@@ -50,12 +55,14 @@ class StateMachine {
   readonly #hashes: HashComparison
   readonly #peers: Ref<StateMessage>[]
   readonly #checkpoints: CheckpointDriver
+  readonly #tracing: Tracing
   /** A peer's checkpoint that waits until our own is written. */
   #arrived: Extract<StateMessage, { kind: 'checkpointArrived' }> | undefined
 
   constructor(context: Context<StateMessage>, setup: StateSetup) {
     this.#context = context
     this.#setup = setup
+    this.#tracing = (setup.telemetry ?? telemetryOff).tracing
     this.#replica = new Replica(context.host.random.uint32())
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints)
     this.#checkpoints.restore()
@@ -180,6 +187,29 @@ class StateMachine {
   #applyCommand(command: Command, incarnation: number): void {
     const { node, sequence } = command
     if (!this.#replica.origins.accept(node, incarnation, command.stream, sequence)) return
+    if (this.#tracing.enabled) this.#executeTraced(command)
+    else this.#execute(command)
+    if (!command.local) return
+    if (command.stream === stream.sessions) {
+      this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence })
+    } else {
+      this.#runAll(this.#waiting.takeSequence(command.stream, sequence))
+    }
+  }
+
+  #executeTraced(command: Command): void {
+    const { bytes, start, position } = command
+    const entry = start - entryHeaderBytes
+    if (!isTraced(bytes, entry)) return this.#execute(command)
+    const span = this.#tracing.startSpan(spanNames.apply, traceAt(bytes, entry))
+    span.set('position', position)
+    this.#emitter.cause(span.context)
+    this.#execute(command)
+    this.#emitter.cause(undefined)
+    span.end()
+  }
+
+  #execute(command: Command): void {
     switch (command.kind) {
       case entryKind.register:
         break
@@ -201,12 +231,6 @@ class StateMachine {
       default:
         // A later version wrote it, and its level should have kept this node from seeing it.
         throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
-    }
-    if (!command.local) return
-    if (command.stream === stream.sessions) {
-      this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence })
-    } else {
-      this.#runAll(this.#waiting.takeSequence(command.stream, sequence))
     }
   }
 

@@ -42,6 +42,8 @@ export class KeyWatches {
   readonly #paused = new Set<WatchStream>()
   readonly #matched: KeyWatchOf[] = []
   #dirty: KeyWatchOf[] = []
+  /** Events given to watches so far. */
+  eventCount = 0
   #count = 0
   #liveCount = 0
   /** All changes up to here have been seen. */
@@ -326,6 +328,7 @@ export class KeyWatches {
       watch.pendingFirst = revision
       watch.pendingBytes = 0
     }
+    this.eventCount += 1
     watch.pending.push(bytes)
     watch.pendingBytes += bytes.length
     watch.pendingRevision = revision

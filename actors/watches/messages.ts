@@ -11,9 +11,16 @@ export type WatchesMessage =
   | KeyWatch
   | KeyHistory
   | KeyStream
+  | Cause
   | { readonly kind: 'connectionClosed'; readonly stream: number; readonly connection: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }
+
+/** Changes from here on belong to this span: 16 bytes of trace id, 8 of span id. Empty: to none. */
+export interface Cause {
+  readonly kind: 'cause'
+  readonly trace: Uint8Array
+}
 
 /** Passed on to the gateway as it is. `sequence` is that of the command answered, 0 for a read. */
 export interface ReplyMessage {

@@ -41,6 +41,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
     changes: { array: { record: 'KeysChanged', fields: keysChanged } },
   },
   keyStream: { connection: 'long', tag: 'long', change: 'string' },
+  cause: { trace: 'bytes' },
   connectionClosed: { stream: 'int', connection: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},

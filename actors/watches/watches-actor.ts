@@ -5,13 +5,21 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
 import { encodeHistoryRequest } from '../state/etcd-commands.ts'
 import { stream } from '../state/messages.ts'
+import { EventTraces } from './event-traces.ts'
 import { KeyWatches } from './key-watches.ts'
-import type { KeyStream, ReplyMessage, WatchesMessage } from './messages.ts'
+import type {
+  KeysChanged,
+  KeyStream,
+  ReplyMessage,
+  WatchesMessage,
+  ZnodeChanged,
+} from './messages.ts'
 import { ZnodeWatches } from './znode-watches.ts'
 
 export interface WatchesSetup {
@@ -20,6 +28,7 @@ export interface WatchesSetup {
   readonly memberId: Uint8Array
   /** A key watch that asked for progress and had no events hears of it this often. */
   readonly progressMillis: number
+  readonly telemetry?: Telemetry
 }
 
 const tickMillis = 100
@@ -40,6 +49,9 @@ class Watches {
   readonly #etcd: Ref<GatewayMessage>
   readonly #znodes: ZnodeWatches
   readonly #keys: KeyWatches
+  readonly #traces: EventTraces | undefined
+  /** Sent to ZooKeeper's clients so far. */
+  #znodeEvents = 0
   #registrations = 0
   /** Whether the state machine has been told that nobody watches. */
   #znodesIdle = true
@@ -50,9 +62,13 @@ class Watches {
     this.#zookeeper = context.find<GatewayMessage>(directory.zookeeper)
     this.#etcd = context.find<GatewayMessage>(directory.etcd)
     this.#znodes = new ZnodeWatches({
-      event: (connection, body) =>
-        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body }),
+      event: (connection, body) => {
+        this.#znodeEvents += 1
+        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
+      },
     })
+    const { tracing } = setup.telemetry ?? telemetryOff
+    this.#traces = tracing.enabled ? new EventTraces(tracing) : undefined
     const state = context.find(directory.state)
     this.#keys = new KeyWatches({
       ...setup,
@@ -70,8 +86,7 @@ class Watches {
       case 'reply':
         return this.#passOn(message)
       case 'znodeChanged':
-        this.#znodes.changed(message)
-        return
+        return this.#znodeChanged(message)
       case 'znodeWatch':
         this.#registrations += 1
         this.#znodesIdle = false
@@ -79,7 +94,7 @@ class Watches {
       case 'znodeIdentities':
         return this.#znodes.identify(message.connection, message.identities)
       case 'keysChanged':
-        return this.#keys.changed(message)
+        return this.#keysChanged(message)
       case 'keyWatch':
         this.#registrations += 1
         this.#keysIdle = false
@@ -88,6 +103,9 @@ class Watches {
         return this.#keys.history(message)
       case 'keyStream':
         return this.#keyStream(message)
+      case 'cause':
+        this.#traces?.cause(message.trace)
+        return
       case 'connectionClosed':
         if (message.stream === stream.zookeeper) this.#znodes.close(message.connection)
         else this.#keys.connectionClosed(message.connection)
@@ -103,8 +121,24 @@ class Watches {
 
   flush(): void {
     this.#keys.flush()
+    this.#traces?.flushed()
     if (!this.#znodesIdle && this.#znodes.count === 0) this.#znodesIdle = this.#tellIdle(false)
     if (!this.#keysIdle && this.#keys.count === 0) this.#keysIdle = this.#tellIdle(true)
+  }
+
+  #znodeChanged(change: ZnodeChanged): void {
+    const span = this.#traces?.begin()
+    const before = this.#znodeEvents
+    this.#znodes.changed(change)
+    if (span !== undefined) this.#traces?.told(span, change.path, this.#znodeEvents - before)
+  }
+
+  #keysChanged(change: KeysChanged): void {
+    const span = this.#traces?.begin()
+    const before = this.#keys.eventCount
+    this.#keys.changed(change)
+    const told = this.#keys.eventCount - before
+    if (span !== undefined) this.#traces?.told(span, `revision ${change.revision}`, told)
   }
 
   #passOn(reply: ReplyMessage): void {
