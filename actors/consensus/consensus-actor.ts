@@ -4,6 +4,7 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { PeersMessage } from '../peers/messages.ts'
@@ -19,6 +20,7 @@ import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
 import { Raft } from './raft/raft.ts'
+import { LogTraces } from './shell/log-traces.ts'
 
 export interface ConsensusSetup {
   readonly node: number
@@ -32,6 +34,7 @@ export interface ConsensusSetup {
   readonly readRetryMillis?: number
   readonly readTimeoutMillis?: number
   readonly limits?: Partial<ConsensusLimits>
+  readonly telemetry?: Telemetry
 }
 
 export const tickMillis = 10
@@ -66,6 +69,7 @@ class Shell {
   readonly #proposals: ProposalInbox
   readonly #reads: LinearReads
   readonly #members: MemberLinks
+  readonly #traces: LogTraces | undefined
   /** Undefined until the state machine and the journal have said where they stand. */
   #machine: StepMachine<RaftMessage> | undefined
   #checkpoint: CheckpointMark | undefined
@@ -91,6 +95,8 @@ class Shell {
     this.#proposals = new ProposalInbox(setup.node, ref => context.hasRoom(ref))
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
     this.#reads = this.#newReads()
+    const { tracing } = setup.telemetry ?? telemetryOff
+    this.#traces = tracing.enabled ? new LogTraces(tracing) : undefined
   }
 
   handle(message: ConsensusMessage): void {
@@ -99,6 +105,8 @@ class Shell {
       case 'forward':
         return this.#proposals.add(message)
       case 'append':
+        this.#traces?.received(message.entries)
+        return this.#step({ kind: 'received', message })
       case 'appendReply':
       case 'voteRequest':
       case 'voteReply':
@@ -171,8 +179,10 @@ class Shell {
       case 'send':
         return this.#peer(effect.to).tell(effect.message)
       case 'persist':
+        this.#traces?.persisting(effect.id, effect.entries, this.#role === 'leader')
         return this.#journal.persist(effect)
       case 'committedTo':
+        this.#traces?.committedTo(effect.position)
         return this.#feed.committedTo(effect.position)
       case 'readReady':
         return this.#reads.ready(effect.id, effect.position)
@@ -245,6 +255,7 @@ class Shell {
 
   #persisted(id: number): void {
     for (const { to, message } of this.#journal.persisted(id)) this.#peer(to).tell(message)
+    this.#traces?.persisted(id)
     this.#step({ kind: 'persisted', id })
   }
 
@@ -267,6 +278,7 @@ class Shell {
 
   #roleChanged(role: Role, epoch: number, leader: number): void {
     const moved = leader !== this.#leader || (leader !== 0 && epoch !== this.#epoch)
+    if (this.#role === 'leader' && role !== 'leader') this.#traces?.leadershipLost()
     this.#role = role
     this.#epoch = epoch
     this.#leader = leader
