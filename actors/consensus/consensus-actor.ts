@@ -17,6 +17,7 @@ import { LinearReads } from './linear-reads.ts'
 import { MemberLinks } from './member-links.ts'
 import { decodeChange } from './membership-change.ts'
 import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
+import { Pacing, pacing } from './pacing.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
 import { Raft } from './raft/raft.ts'
@@ -67,6 +68,8 @@ class Shell {
   readonly #peers = new Map<number, Ref<ConsensusMessage>>()
   readonly #linked = new Set<number>()
   readonly #proposals: ProposalInbox
+  readonly #pacing = new Pacing()
+  #isWaking = false
   readonly #reads: LinearReads
   readonly #members: MemberLinks
   readonly #traces: LogTraces | undefined
@@ -113,6 +116,9 @@ class Shell {
       case 'timeoutNow':
       case 'formation':
         return this.#step({ kind: 'received', message })
+      case 'proposeNow':
+        this.#isWaking = false
+        return
       case 'persisted':
         return this.#persisted(message.id)
       case 'applied':
@@ -179,9 +185,11 @@ class Shell {
       case 'send':
         return this.#peer(effect.to).tell(effect.message)
       case 'persist':
+        this.#noteAppended(effect.entries)
         this.#traces?.persisting(effect.id, effect.entries, this.#role === 'leader')
         return this.#journal.persist(effect)
       case 'committedTo':
+        this.#pacing.committed(effect.position)
         this.#traces?.committedTo(effect.position)
         return this.#feed.committedTo(effect.position)
       case 'readReady':
@@ -270,10 +278,30 @@ class Shell {
     if (this.#proposals.isEmpty) return
     if (this.#leader === 0 || this.#diskFull) this.#proposals.drop()
     else if (this.#role !== 'leader') this.#proposals.forward(this.#peer(this.#leader))
+    else if (this.#mustWait()) this.#wakeLater()
     else {
       const now = this.#context.host.clock.wallMillis()
       this.#step({ kind: 'proposed', batches: this.#proposals.takeSound(), now })
     }
+  }
+
+  #mustWait(): boolean {
+    const now = this.#context.host.clock.monotonicMillis()
+    return this.#pacing.mustWait(this.#proposals.bytes, now)
+  }
+
+  /** Commits end the wait as a rule; should none come, this does. */
+  #wakeLater(): void {
+    if (this.#isWaking) return
+    this.#isWaking = true
+    this.#context.after(pacing.waitMillisMax, { kind: 'proposeNow' })
+  }
+
+  #noteAppended(batches: readonly Batch[]): void {
+    const last = batches.at(-1)
+    if (last === undefined || this.#role !== 'leader') return
+    const now = this.#context.host.clock.monotonicMillis()
+    this.#pacing.appended(last.first + last.count - 1, now)
   }
 
   #roleChanged(role: Role, epoch: number, leader: number): void {

@@ -32,6 +32,8 @@ export type ConsensusRequest =
       readonly membership: Uint8Array
     }
   | { readonly kind: 'tick' }
+  /** To itself: proposals that waited for earlier ones have waited long enough. */
+  | { readonly kind: 'proposeNow' }
   /** Answered by `done` to the named actor. */
   | {
       readonly kind: 'transfer'

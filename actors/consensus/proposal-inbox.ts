@@ -15,6 +15,7 @@ export class ProposalInbox {
   readonly #node: number
   readonly #hasRoom: (ref: Ref<ConsensusMessage>) => boolean
   #waiting: ProposedBatch[] = []
+  #bytes = 0
   #refused = 0
 
   constructor(node: number, hasRoom: (ref: Ref<ConsensusMessage>) => boolean) {
@@ -31,8 +32,13 @@ export class ProposalInbox {
     return this.#waiting.length === 0
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   add(batch: ProposedBatch): void {
     this.#waiting.push(batch)
+    this.#bytes += batch.entries.length
   }
 
   refuse(count: number): void {
@@ -65,6 +71,7 @@ export class ProposalInbox {
   #take(): ProposedBatch[] {
     const taken = this.#waiting
     this.#waiting = []
+    this.#bytes = 0
     return taken
   }
 }

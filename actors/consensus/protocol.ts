@@ -12,6 +12,7 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
     checkpointed: { position: 'long', epoch: 'long' },
     checkpointInstalled: { position: 'long', epoch: 'long', time: 'long', membership: 'bytes' },
     tick: {},
+    proposeNow: {},
     transfer: { replyTo: 'string', id: 'long', target: 'int' },
     changeMembership: { replyTo: 'string', id: 'long', change: 'bytes' },
     status: { replyTo: 'string', id: 'long' },
