@@ -95,7 +95,11 @@ class Shell {
     this.#noticed = [directory.state, directory.sessions, directory.zookeeper, directory.etcd].map(
       actor => context.find<LeaderNotice>(actor),
     )
-    this.#proposals = new ProposalInbox(setup.node, ref => context.hasRoom(ref))
+    this.#proposals = new ProposalInbox(
+      setup.node,
+      ref => context.hasRoom(ref),
+      bytes => context.recycle(bytes),
+    )
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
     this.#reads = this.#newReads()
     const { tracing } = setup.telemetry ?? telemetryOff
@@ -278,11 +282,12 @@ class Shell {
     if (this.#proposals.isEmpty) return
     if (this.#leader === 0 || this.#diskFull) this.#proposals.drop()
     else if (this.#role !== 'leader') this.#proposals.forward(this.#peer(this.#leader))
-    else if (this.#mustWait()) this.#wakeLater()
+    else if (this.#mustWait()) return this.#wakeLater()
     else {
       const now = this.#context.host.clock.wallMillis()
       this.#step({ kind: 'proposed', batches: this.#proposals.takeSound(), now })
     }
+    this.#proposals.release()
   }
 
   #mustWait(): boolean {

@@ -14,13 +14,20 @@ const forwardBytesMax = 4 * 1024 * 1024
 export class ProposalInbox {
   readonly #node: number
   readonly #hasRoom: (ref: Ref<ConsensusMessage>) => boolean
+  readonly #recycle: (bytes: Uint8Array) => void
+  #taken: readonly ProposedBatch[] = []
   #waiting: ProposedBatch[] = []
   #bytes = 0
   #refused = 0
 
-  constructor(node: number, hasRoom: (ref: Ref<ConsensusMessage>) => boolean) {
+  constructor(
+    node: number,
+    hasRoom: (ref: Ref<ConsensusMessage>) => boolean,
+    recycle: (bytes: Uint8Array) => void,
+  ) {
     this.#node = node
     this.#hasRoom = hasRoom
+    this.#recycle = recycle
   }
 
   /** Entries dropped so far. */
@@ -68,8 +75,15 @@ export class ProposalInbox {
     for (const { count } of this.#take()) this.#refused += count
   }
 
+  /** What was taken has been copied, into the log or a frame, or dropped: its memory is free again. */
+  release(): void {
+    for (const { entries } of this.#taken) this.#recycle(entries)
+    this.#taken = []
+  }
+
   #take(): ProposedBatch[] {
     const taken = this.#waiting
+    this.#taken = taken
     this.#waiting = []
     this.#bytes = 0
     return taken

@@ -156,6 +156,8 @@ class StateMachine {
       .find(directory.consensus)
       .tell({ kind: 'applied', position: this.#replica.position })
     this.#checkpoints.applied(entries.length)
+    // Whatever apply keeps it has copied.
+    this.#context.recycle(entries)
   }
 
   #applyOne(at: number, length: number, position: number): void {
