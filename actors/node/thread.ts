@@ -8,7 +8,6 @@ import type { ThreadStart } from '../../runtime/thread-task.ts'
 import type { System } from '../../runtime/system.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { consensusActor } from '../consensus/consensus-actor.ts'
-import { directory } from '../directory.ts'
 import { etcdGateway } from '../gateways/etcd.ts'
 import { zookeeperGateway } from '../gateways/zookeeper.ts'
 import { journalActor } from '../journal/journal-actor.ts'
@@ -20,6 +19,8 @@ import type { ActorName } from './config-schema.ts'
 import type { NodeSetup } from './node-setup.ts'
 import * as setups from './node-setup.ts'
 import { createTelemetry } from './telemetry.ts'
+
+export { protocols } from './protocols.ts'
 
 /** What the threads of a process import. At once where nothing is traced: the simulator relies on it. */
 export function startThread(system: System, setup: unknown): ThreadStart | Promise<ThreadStart> {
@@ -35,10 +36,6 @@ function startActors(system: System, node: NodeSetup, telemetry: Telemetry): Thr
   for (const name of startOrder) if (here.includes(name)) starters[name](system, node, telemetry)
   return { stopped: () => telemetry.tracing.stop() }
 }
-
-export const protocols = Object.values(directory).map(
-  ({ name, protocol }) => [name, protocol] as const,
-)
 
 const startOrder: readonly ActorName[] = [
   'zookeeper',

@@ -20,6 +20,8 @@ export interface CheckpointSetup {
   readonly fsync: 'always' | 'never'
 }
 
+/** A slice takes 1 ms: a third of the time is the most that listing takes. */
+const sliceGapMillis = 2
 /** After a full disk. */
 const retryMillis = 5000
 
@@ -75,12 +77,23 @@ export class CheckpointDriver {
   }
 
   tick(): void {
+    if (this.#running === undefined) this.#beginIfDue()
+  }
+
+  /** One slice; the next follows soon, so that the log that piles up meanwhile stays short. */
+  slice(): void {
     const running = this.#running
-    if (running === undefined) return this.#beginIfDue()
-    if (running.writing) return
+    if (running === undefined || running.writing) return
     const list = running.lister.step(sliceEntries)
     if (list === undefined) this.#write(running)
-    else running.lists.push(list)
+    else {
+      running.lists.push(list)
+      this.#sliceSoon()
+    }
+  }
+
+  #sliceSoon(): void {
+    this.#context.after(sliceGapMillis, { kind: 'checkpointSlice' })
   }
 
   /** The pool has finished (message `checkpointWritten`). */
@@ -111,6 +124,7 @@ export class CheckpointDriver {
     const lister = new CheckpointLister(tree, keyspace, kind)
     const head = this.#replica.encodeHead()
     this.#running = { lister, kind, position, epoch, head, lists: [], writing: false }
+    this.#sliceSoon()
   }
 
   #write(running: Running): void {

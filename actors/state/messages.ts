@@ -28,7 +28,8 @@ export type StateMessage =
       readonly position: number
       readonly epoch: number
     }
-  /** From the pool, by way of this actor's own checkpoint driver. */
+  /** From this actor's own checkpoint driver: time for a slice; the pool has finished. */
+  | { readonly kind: 'checkpointSlice' }
   | { readonly kind: 'checkpointWritten' }
   /** Answered to the named actor by `barrierReached` once this position has applied. */
   | {

@@ -15,6 +15,7 @@ export const stateProtocol = defineProtocol<StateMessage>('state', {
     request: 'bytes',
   },
   checkpointArrived: { directory: 'string', position: 'long', epoch: 'long' },
+  checkpointSlice: {},
   checkpointWritten: {},
   barrier: { replyTo: 'string', id: 'long', position: 'long' },
   hash: { node: 'int', position: 'long', low: 'int', high: 'int' },

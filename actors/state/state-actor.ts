@@ -105,6 +105,8 @@ class StateMachine {
         return this.#answerStatus(message.replyTo, message.id)
       case 'tick':
         return this.#tick()
+      case 'checkpointSlice':
+        return this.#checkpoints.slice()
       case 'checkpointWritten':
         return this.#checkpointWritten()
       case 'readReady':

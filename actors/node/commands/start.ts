@@ -18,15 +18,23 @@ import type { Config } from '../config-schema.ts'
 import { type Control, type ControlSetup, controlActor } from '../control-actor.ts'
 import { CommandError } from '../errors.ts'
 import { nodeSetup } from '../node-setup.ts'
+import { ThreadLives } from '../thread-lives.ts'
 import { placementOf } from '../placement.ts'
 import { checkPorts } from '../ports.ts'
-import { protocols } from '../thread.ts'
+import { protocols } from '../protocols.ts'
 
 const jobThreadsMax = 2
 const readyPollMillis = 20
+/** Of the time to stop, the part in which clients get their last answers. */
+const drainPart = 0.25
+const threadModule = new URL('../thread.ts', import.meta.url)
 
 export async function start(options: { config: string }): Promise<void> {
-  const config = loadConfig(options.config)
+  await startNode(loadConfig(options.config))
+}
+
+/** `module` is what its threads import; tests have their own. */
+export async function startNode(config: Config, module = threadModule): Promise<void> {
   await checkPorts(config)
   const log = createLogger({
     ...config.logging,
@@ -36,6 +44,10 @@ export async function start(options: { config: string }): Promise<void> {
   const jobs = createJobPool(jobThreadsMax)
   const host = mainHost(jobs)
   const directory = await ownDirectory(config, host)
+  if (directory.data.damage !== '') {
+    const what = { damage: directory.data.damage, help: `quorate member replace ${config.node}` }
+    log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
+  }
   const setup = nodeSetup(config, directory.data)
   const placement = placementOf(config)
   const common = {
@@ -53,30 +65,40 @@ export async function start(options: { config: string }): Promise<void> {
     protocols,
   })
   const router = new Router(system, common.router)
+  const lives = new ThreadLives(placement, () => host.clock.monotonicMillis())
   const controlSetup: ControlSetup = {}
   system.spawn(controlActor, 'control', controlSetup)
   const control = controlSetup.control as Control
   const threads = await startThreads({
     common,
-    module: new URL('../thread.ts', import.meta.url),
-    setup: () => setup,
+    module,
+    setup: thread => ({ ...setup, generation: lives.begin(thread) }),
     router,
     log,
     jobs,
-    // Consensus, log and state live on them: what is left must not go on alone (DESIGN.md D1).
-    onThreadLost: () => 'stop',
-    onLost: (thread, error) => fatal(log, `thread ${thread} was lost`, error),
+    onThreadLost: thread => lives.end(thread),
+    onLost: (thread, error) => {
+      if (lives.hasEnded(thread)) fatal(log, `thread ${thread} was lost`, error)
+    },
   }).catch((error: Error) => fatal(log, 'the node could not start', error))
   router.open()
-  const admin = await startAdmin(config, control)
+  const admin = await startAdmin(config, control).catch((error: Error) =>
+    fatal(log, 'the admin port could not be opened', error),
+  )
   const stop = async (): Promise<void> => {
-    log.info('stopping')
-    const hardStop = setTimeout(() => process.exit(0), config.timings.shutdownMillis)
-    await control.handOver()
-    await threads.stop()
+    const { shutdownMillis } = config.timings
+    log.info('Stopping')
+    setTimeout(() => {
+      log.warn('Stopped before all was handed over', { shutdownMillis })
+      process.exit(0)
+    }, shutdownMillis)
     admin.close()
+    await control.drain(shutdownMillis * drainPart)
+    await control.handOver()
+    system.stop()
+    await threads.stop()
     directory.release()
-    clearTimeout(hardStop)
+    log.info('Stopped')
     process.exit(0)
   }
   let stopping = false
@@ -87,7 +109,7 @@ export async function start(options: { config: string }): Promise<void> {
       stop().catch((error: Error) => fatal(log, 'the node could not stop', error))
     })
   }
-  announceReady(control, log, config)
+  announceReady(control, log, config, () => directory.data.markFormed())
 }
 
 interface OwnedDirectory {
@@ -120,10 +142,12 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
 }
 
 /** Ready is a linearizable read answered; asked until it is. */
-function announceReady(control: Control, log: Logger, config: Config): void {
+function announceReady(control: Control, log: Logger, config: Config, formed: () => void): void {
   control.ready(error => {
-    if (error !== undefined) setTimeout(() => announceReady(control, log, config), readyPollMillis)
-    else {
+    if (error !== undefined) {
+      setTimeout(() => announceReady(control, log, config, formed), readyPollMillis)
+    } else {
+      formed()
       const { zookeeper, etcd, admin } = config.listeners
       const ports = { zookeeper: zookeeper.port, etcd: etcd.port, admin: admin.port }
       log.info('ready to serve client requests', ports)
