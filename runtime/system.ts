@@ -61,6 +61,8 @@ export class System {
   readonly supervisor: Supervisor
   readonly root: Cell
   deadLetters = 0
+  /** From `stop` on: what is told to those who have stopped already is no news. */
+  stopping = false
   remote: Remote | undefined = undefined
   readonly #cells = new Map<string, Cell>()
   readonly #cellsByHash = new Map<number, Cell>()
@@ -186,12 +188,14 @@ export class System {
 
   /** Stops all actors in reverse order of their start. */
   stop(): void {
+    this.stopping = true
     for (const cell of [...this.root.children].reverse()) this.supervisor.stop(cell)
   }
 
   /** A message that reaches nobody is counted, and logged once in a while for each address. */
   lost(actor: string, kind: string, reason: string, count = 1): void {
     this.deadLetters += count
+    if (this.stopping) return
     let tally = this.#deadLetters.get(actor)
     if (tally === undefined) {
       tally = { count: 0, logged: 0, loggedMillis: Number.NEGATIVE_INFINITY }

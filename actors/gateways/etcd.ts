@@ -51,6 +51,7 @@ export const etcdGateway: Definition<EtcdMessage, EtcdSetup> = {
 const tickMillis = 100
 const retryMillis = 500
 const closeMillis = 500
+const drainMillisMax = 10_000
 
 class Gateway {
   readonly #context: Context<EtcdMessage>
@@ -66,6 +67,8 @@ class Gateway {
   readonly #traces: EtcdTraces | undefined
   #leaderLostMillis: number
   #leaderFoundMillis = 0
+  /** Whom to tell when no write waits any more: the node stops. */
+  #draining: number | undefined
 
   constructor(context: Context<EtcdMessage>, setup: EtcdSetup) {
     this.#context = context
@@ -98,7 +101,9 @@ class Gateway {
     }
     context.every(tickMillis, { kind: 'tick' })
     context.onRoundEnd(() => this.#endRound())
-    context.onStop(() => this.#door.server.close(closeMillis, () => {}))
+    context.onStop(() => {
+      if (this.#draining === undefined) this.#door.server.close(closeMillis, () => {})
+    })
   }
 
   handle(message: EtcdMessage): void {
@@ -121,6 +126,8 @@ class Gateway {
         return this.#unary.unanswered(message.through)
       case 'tick':
         return this.#tick()
+      case 'drain':
+        return this.#drain(message.id)
       case 'status':
         return this.#answerStatus(message.id)
       case 'listening':
@@ -205,6 +212,16 @@ class Gateway {
     this.#leases.flush()
     this.#proposals.flush()
     this.#door.server.flush()
+    if (this.#draining !== undefined && this.#proposals.waitingCount === 0) {
+      const control = this.#context.find(directory.control)
+      control.tell({ kind: 'done', id: this.#draining, error: '' })
+    }
+  }
+
+  /** Clients are told to go elsewhere; what they have called is answered. */
+  #drain(id: number): void {
+    this.#draining = id
+    this.#door.server.close(drainMillisMax, () => {})
   }
 
   #takeInputs(): void {

@@ -19,5 +19,7 @@ export type GatewayMessage =
   | { readonly kind: 'unanswered'; readonly through: number }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
+  /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */
+  | { readonly kind: 'drain'; readonly id: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }

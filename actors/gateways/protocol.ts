@@ -18,6 +18,7 @@ const gateway = {
   event: { connection: 'long', tag: 'long', body: 'bytes' },
   unanswered: { through: 'long' },
   closeConnection: { connection: 'long' },
+  drain: { id: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},
 } as const

@@ -90,6 +90,8 @@ class Gateway {
   #outputs: Connection[] = []
   #woken = false
   #outstanding = 0
+  /** Whom to tell when nothing is outstanding any more: the node stops. */
+  #draining: number | undefined
   #leader = 0
   #now: number
   #tickedMillis: number
@@ -170,6 +172,9 @@ class Gateway {
         return
       case 'statusAnswer':
         this.#words.answered(message)
+        return
+      case 'drain':
+        this.#drain(message.id)
         return
       case 'status':
         this.#answerStatus(message.id)
@@ -297,6 +302,7 @@ class Gateway {
 
   #mustWait(connection: Connection): boolean {
     return (
+      this.#draining !== undefined ||
       connection.syncing ||
       connection.state === 'handshake' ||
       connection.state === 'leaving' ||
@@ -411,6 +417,7 @@ class Gateway {
     this.#syncs.flush(this.#now)
     this.#proposals.flush()
     if (this.#outputs.length > 0) this.#flushOutputs()
+    if (this.#draining !== undefined) this.#tellDrained(this.#draining)
     this.#traces?.requests.flushed()
   }
 
@@ -526,8 +533,19 @@ class Gateway {
       .tell({ kind: 'statusAnswer', from: 'zookeeper', id, json })
   }
 
-  #stop(): void {
+  /** What clients have sent stays in their sockets; they ask another node. */
+  #drain(id: number): void {
+    this.#draining = id
     this.#listener?.close()
+  }
+
+  #tellDrained(id: number): void {
+    if (this.#outstanding > 0) return
+    this.#context.find(directory.control).tell({ kind: 'done', id, error: '' })
+  }
+
+  #stop(): void {
+    if (this.#draining === undefined) this.#listener?.close()
     for (const connection of this.#connections.values()) this.#end(connection)
   }
 }

@@ -59,15 +59,25 @@ export class Control {
     this.#context.find(directory.consensus).tell({ kind: 'readRequest', replyTo: 'control', id })
   }
 
+  /** The doors take nothing more; resolves when what they had taken is answered, or after `millis`. */
+  async drain(millis: number): Promise<void> {
+    const doors = [directory.zookeeper, directory.etcd]
+    await Promise.all(
+      doors.map(
+        door =>
+          new Promise<void>(resolve => {
+            const id = this.#ask(() => resolve(), millis)
+            this.#context.find<{ kind: 'drain'; id: number }>(door).tell({ kind: 'drain', id })
+          }),
+      ),
+    )
+  }
+
   /** Gives leadership to the follower that is furthest, if this node has it. */
   handOver(): Promise<void> {
     return new Promise(resolve => {
       this.status(['consensus'], ({ consensus }) => {
-        const { role, peers } = consensus as {
-          role: string
-          peers: { node: number; match: number }[]
-        }
-        const [furthest] = role === 'leader' ? peers.toSorted((a, b) => b.match - a.match) : []
+        const [furthest] = successors(consensus as ConsensusStatus | undefined)
         if (furthest === undefined) resolve()
         else this.transfer(furthest.node, () => resolve())
       })
@@ -105,13 +115,11 @@ export class Control {
     }
   }
 
-  #ask(answer: Answer): number {
+  #ask(answer: Answer, millis = questionMillis): number {
     this.#lastId += 1
     const id = this.#lastId
     this.#pending.set(id, answer)
-    this.#context.host.timers.after(questionMillis, () =>
-      this.#answer(id, 'no answer in time', undefined),
-    )
+    this.#context.host.timers.after(millis, () => this.#answer(id, 'no answer in time', undefined))
     return id
   }
 
@@ -120,6 +128,23 @@ export class Control {
     this.#pending.delete(id)
     answer?.(error, value)
   }
+}
+
+interface ConsensusStatus {
+  readonly role: string
+  readonly membership?: { readonly voters: readonly { readonly node: number }[] }
+  readonly peers?: readonly { readonly node: number; readonly match: number }[]
+  readonly links: readonly number[]
+}
+
+/** Who could lead instead of this node, the furthest first; none where this node does not lead. */
+function successors(status: ConsensusStatus | undefined): readonly { node: number }[] {
+  if (status?.role !== 'leader') return []
+  const { membership, peers = [], links } = status
+  const voters = new Set(membership?.voters.map(voter => voter.node))
+  return peers
+    .filter(({ node }) => voters.has(node) && links.includes(node))
+    .toSorted((one, other) => other.match - one.match)
 }
 
 export type StatusActor =

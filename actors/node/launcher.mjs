@@ -31,17 +31,21 @@ function findNode() {
   process.exit(1)
 }
 
-const main = join(dirname(fileURLToPath(import.meta.url)), 'main.ts')
+const folder = dirname(fileURLToPath(import.meta.url))
+const main = join(folder, 'main.ts')
 const given = process.argv.slice(2)
 const [script, ...args] =
   given[0] === '--script' ? [resolve(given[1] ?? ''), ...given.slice(2)] : [main, ...given]
 const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', script, ...args], {
   stdio: 'inherit',
+  // Compiled code is kept from start to start: half of what a start takes is reading TypeScript.
+  env: { NODE_COMPILE_CACHE: join(folder, '../../node_modules/.cache/quorate'), ...process.env },
 })
-// The terminal sends Ctrl-C to the whole group; only a signal sent to this process is passed on.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+// A terminal sends Ctrl-C to the whole group. Our commands take a second one calmly; a script may not.
+const isCommand = script === main
 process.on('SIGINT', () => {
-  if (!process.stdin.isTTY) child.kill('SIGINT')
+  if (isCommand || !process.stdin.isTTY) child.kill('SIGINT')
 })
 child.on('error', error => {
   console.error(`quorate: cannot start ${findNode()}: ${error.message}`)

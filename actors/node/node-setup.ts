@@ -28,6 +28,8 @@ export interface NodeSetup {
   readonly dataDirectory: string
   readonly journalDirectory: string
   readonly checkpointDirectory: string
+  /** How often this thread of the process was started before. */
+  readonly generation: number
 }
 
 type ConfigMember = Config['cluster']['members'][number]
@@ -49,6 +51,7 @@ export function nodeSetup(config: Config, directory: DataDirectory): NodeSetup {
     dataDirectory: directory.path,
     journalDirectory: directory.journalPath,
     checkpointDirectory: directory.checkpointPath,
+    generation: 0,
   }
 }
 

@@ -62,6 +62,7 @@ class Peers {
   readonly #consensus: Ref<PeersNotice>
   readonly #listener: Listener
   #greetings = 0
+  #stopping = false
 
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
     this.#context = context
@@ -106,6 +107,7 @@ class Peers {
   }
 
   stop(): void {
+    this.#stopping = true
     this.#listener.close()
     this.#transfers.stop()
     for (const [node, link] of this.#links) this.#removeLink(node, link)
@@ -157,6 +159,8 @@ class Peers {
   }
 
   #linkDown(node: number, closed: boolean, end: ConnectionEnd): void {
+    // It is we who leave: the others hear of it, and our own consensus has stopped.
+    if (this.#stopping) return
     this.#context.log.warn('Lost the link to a node', { peer: node, closed, reason: end.why })
     this.#carrier.down(node)
     this.#consensus.tell({ kind: 'linkDown', node, closed })
