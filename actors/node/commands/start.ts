@@ -21,7 +21,7 @@ import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
 import { placementOf } from '../placement.ts'
 import { checkPorts } from '../ports.ts'
-import { protocols } from '../thread.ts'
+import { protocols } from '../protocols.ts'
 
 const jobThreadsMax = 2
 const readyPollMillis = 20
