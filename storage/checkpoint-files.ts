@@ -136,6 +136,9 @@ export class CheckpointFiles {
    */
   load(begin: () => CheckpointConsumer): Loaded | undefined {
     const { disk, directory } = this.#options
+    // A process that was killed may have left names that only the system's cache knows; the journal
+    // below what is loaded will go, so from here on they must stay.
+    syncDirectory(disk, directory)
     const passedOver: string[] = []
     for (const chain of this.#manifest.chains) {
       try {

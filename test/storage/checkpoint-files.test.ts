@@ -77,6 +77,23 @@ test('a crash at any operation of a checkpoint leaves the one before, or the new
   }
 })
 
+test('what was loaded stays, although the process that wrote it was killed at any operation', () => {
+  for (let steps = 1; ; steps++) {
+    const node = twoFiles()
+    put(node, 'more', 'm')
+    let left = steps
+    node.disk.fault = operation => (operation !== 'read' && --left === 0 ? 'EIO' : undefined)
+    const outcome = checkpoint(node, 'delta')
+    node.disk.fault = () => undefined
+    // Nothing is lost with a process; what it had not synced may go with the power later.
+    node.disk.killProcess()
+    const { position } = restart(node.disk).node
+    node.disk.crash()
+    expect(restart(node.disk).node.position, `killed at operation ${steps}`).toBe(position)
+    if (outcome === undefined) return
+  }
+})
+
 test('no space: nothing has changed, and it can be tried again', () => {
   const node = twoFiles()
   const names = node.disk.list(directory)
