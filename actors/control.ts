@@ -22,6 +22,14 @@ export type ControlMessage =
   | StatusAnswer
   | Extract<ConsensusNotice, { kind: 'readReady' | 'readFailed' }>
   | { readonly kind: 'barrierReached'; readonly id: number }
+  /** An operator asked node `from`; only the leader can do it. `asked` is an AskedChange as JSON. */
+  | {
+      readonly kind: 'memberChange'
+      readonly from: number
+      readonly id: number
+      readonly asked: string
+    }
+  | { readonly kind: 'memberChangeDone'; readonly id: number; readonly error: string }
   /** How a `transfer` or `changeMembership` ended; `error` is empty where it succeeded. */
   | { readonly kind: 'done'; readonly id: number; readonly error: string }
 
@@ -31,4 +39,6 @@ export const controlProtocol = defineProtocol<ControlMessage>('control', {
   barrierReached: { id: 'long' },
   statusAnswer: { from: 'string', id: 'long', json: 'string' },
   done: { id: 'long', error: 'string' },
+  memberChange: { from: 'int', id: 'long', asked: 'string' },
+  memberChangeDone: { id: 'long', error: 'string' },
 })

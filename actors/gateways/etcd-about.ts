@@ -15,6 +15,7 @@ import {
 import { etcdRead, stateNumbers } from '../state/etcd-commands.ts'
 import type { EtcdDoor } from './etcd-door.ts'
 import type { LinearReads } from './etcd-linear-reads.ts'
+import { etcdMembers } from './etcd-members.ts'
 import { method } from './etcd-methods.ts'
 import type { StateReads } from './etcd-state-reads.ts'
 
@@ -45,19 +46,25 @@ export class About {
   }
 
   #memberList(connection: number, call: number): undefined {
-    const ready = (): void => this.#answerMembers(connection, call)
+    const ready = (position: number): void => {
+      const tag = this.#reads.expect((membership, failed) => {
+        if (failed === undefined) this.#answerMembers(connection, call, membership)
+        else this.#door.fail(connection, call, failed)
+      })
+      this.#reads.ownAt(etcdRead.members, position, tag)
+    }
     if (decodeMemberList(this.#door.reader).linearizable) {
       const startMillis = this.#door.nowMillis
       this.#linear.add({ connection, call, startMillis, request: undefined, ready })
-    } else ready()
+    } else ready(0)
   }
 
-  #answerMembers(connection: number, call: number): void {
+  #answerMembers(connection: number, call: number, membership: Uint8Array): void {
     const { header, server, setup, epoch } = this.#door
     const writer = this.#door.writer.begin(1024)
     // The cluster's answers show no revision.
     header.write(writer, 0, epoch)
-    writeMembers(writer, setup.members)
+    writeMembers(writer, etcdMembers(setup, membership))
     server.reply(connection, call, writer.finish())
   }
 

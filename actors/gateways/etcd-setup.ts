@@ -11,7 +11,10 @@ export interface EtcdSetup {
   /** 8 bytes each, big-endian. */
   readonly clusterId: Uint8Array
   readonly memberId: Uint8Array
+  /** As configured: what a membership does not say of its members. */
   readonly members: readonly EtcdMember[]
+  /** One that is in no configuration here; reached by its peers at `peer`. */
+  readonly unknownMember: (node: number, peer: string) => EtcdMember
   readonly proposalsMax: number
   readonly proposalBytesMax: number
   readonly resendMillis: number

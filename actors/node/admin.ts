@@ -8,7 +8,6 @@ import {
   type AdminServer,
   startAdminServer,
 } from '../../transport/admin/admin-server.ts'
-import type { MembershipChange } from '../consensus/interface.ts'
 import type { Config } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
 
@@ -82,36 +81,18 @@ class Routes {
   #changeMembers(request: AdminRequest, answer: Answer): void {
     const asked = parseChange(request.body)
     if (typeof asked === 'string') return json(answer, 400, { error: asked })
+    const { change, peer, store = '' } = asked
     const node = this.#idOf(asked.node)
-    if (node === undefined) return json(answer, 400, { error: `"${asked.node}" is no node` })
-    // A node that is to be bound has said at its link which store it has.
-    this.#control.status(['peers'], ({ peers }) => {
-      const { stores = {} } = peers as { stores?: Record<string, string> }
-      const change = this.#changeOf({ store: stores[node] ?? '', ...asked }, node)
-      if (typeof change === 'string') return json(answer, 400, { error: change })
-      this.#control.changeMembership(Buffer.from(JSON.stringify(change)), error => {
-        if (error === undefined) this.#members(answer)
-        else json(answer, 409, { error })
-      })
-    })
-  }
-
-  #changeOf({ change, peer, store }: AskedChange, node: number): MembershipChange | string {
-    const known = this.#config.cluster.members.find(member => member.id === node)
-    const member = { node, store: store ?? '', address: peer ?? known?.peer ?? '' }
-    switch (change) {
-      case 'promote':
-      case 'remove':
-        return { kind: change, node }
-      case 'add':
-      case 'replace':
-        if (member.address === '') return `where the others reach ${node} is missing (--peer)`
-        if (member.store === '')
-          return `${node} is not linked to this node: start it, or ask the leader`
-        return { kind: change === 'add' ? 'addLearner' : 'replace', member }
-      default:
-        return `"${change}" is no change; add, promote, replace or remove`
+    if (node === undefined) {
+      const error = `"${asked.node}" is not in the configuration of ${this.#config.node}: give its id`
+      return json(answer, 400, { error })
     }
+    const known = this.#config.cluster.members.find(member => member.id === node)
+    const full = { change, node, peer: peer ?? known?.peer ?? '', store }
+    this.#control.changeMembers(full, error => {
+      if (error === undefined) this.#members(answer)
+      else json(answer, 409, { error })
+    })
   }
 
   #transfer(request: AdminRequest, answer: Answer): void {
@@ -132,7 +113,7 @@ class Routes {
   }
 
   #nameOf(node: number): string {
-    return this.#config.cluster.members.find(member => member.id === node)?.name ?? `node ${node}`
+    return this.#config.cluster.members.find(member => member.id === node)?.name ?? `node${node}`
   }
 }
 
@@ -142,16 +123,16 @@ interface StatusMember {
   readonly store: string
 }
 
-interface AskedChange {
+interface ChangeBody {
   readonly change: string
   readonly node: string
   readonly peer?: string
   readonly store?: string
 }
 
-function parseChange(body: string): AskedChange | string {
+function parseChange(body: string): ChangeBody | string {
   try {
-    const asked = JSON.parse(body) as AskedChange
+    const asked = JSON.parse(body) as ChangeBody
     return typeof asked.change === 'string' && typeof asked.node === 'string'
       ? asked
       : 'change and node are needed'

@@ -4,6 +4,12 @@ import { ConfigError } from './config.ts'
 import { localNodesMax } from './config-template.ts'
 import { CommandError } from './errors.ts'
 
+const endpoints = [
+  '--endpoints <list>',
+  'admin endpoints, comma separated; tried in order',
+  '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203',
+] as const
+
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   try {
     await program().parseAsync(args, { from: 'user' })
@@ -43,21 +49,13 @@ function program(): Command {
     .description(
       'print a table: role, epoch, applied position, revision, zxid, sessions, watches, lag',
     )
-    .option(
-      '--endpoints <list>',
-      'admin endpoints, comma separated',
-      '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203',
-    )
+    .option(...endpoints)
     .option('--json', 'print what the nodes answer', false)
     .action(async options => (await import('./commands/status.ts')).status(options))
-  const member = quorate.command('member').description('change the members of the cluster')
-  const endpoints = [
-    '--endpoints <list>',
-    'admin endpoints, comma separated',
-    '127.0.0.1:7201',
-  ] as const
+  const member = quorate.command('member').description('list and change the members of the cluster')
   member
     .command('list')
+    .description('print the members: voters, learners, and those that are leaving')
     .option(...endpoints)
     .action(async options => (await import('./commands/member.ts')).list(options))
   for (const [change, text] of [
@@ -68,6 +66,10 @@ function program(): Command {
   ] as const) {
     const command = member.command(change).description(text).argument('<node>', 'its name or id')
     if (change === 'add') command.requiredOption('--peer <host:port>', 'where the others reach it')
+    if (change === 'replace') command.option('--peer <host:port>', 'where the others reach it now')
+    if (change === 'add' || change === 'replace') {
+      command.option('--store <id>', 'its store, where it has not yet called the leader')
+    }
     command
       .option(...endpoints)
       .action(async (node, options) =>

@@ -5,17 +5,18 @@
 import type { Context, Definition } from '../../runtime/actor.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
+import { type AskedChange, inWords, membershipChange } from './member-changes.ts'
 
 type Answer = (error: string | undefined, value: unknown) => void
 
-export type ControlSetup = { control?: Control }
+export type ControlSetup = { readonly node: number; control?: Control }
 
 const questionMillis = 5000
 
 export const controlActor: Definition<ControlMessage, ControlSetup> = {
   ...directory.control,
   start(context, setup) {
-    const control = new Control(context)
+    const control = new Control(context, setup.node)
     setup.control = control
     return message => control.handle(message)
   },
@@ -24,11 +25,13 @@ export const controlActor: Definition<ControlMessage, ControlSetup> = {
 /** Called from the admin server on the same thread. Each answer comes once, later. */
 export class Control {
   readonly #context: Context<ControlMessage>
+  readonly #node: number
   readonly #pending = new Map<number, Answer>()
   #lastId = 0
 
-  constructor(context: Context<ControlMessage>) {
+  constructor(context: Context<ControlMessage>, node: number) {
     this.#context = context
+    this.#node = node
   }
 
   /** JSON values by actor name; an actor that does not answer is missing. */
@@ -91,11 +94,52 @@ export class Control {
       .tell({ kind: 'transfer', replyTo: 'control', id, target })
   }
 
-  changeMembership(change: Uint8Array, answer: (error: string | undefined) => void): void {
-    const id = this.#ask(answer)
-    this.#context
-      .find(directory.consensus)
-      .tell({ kind: 'changeMembership', replyTo: 'control', id, change })
+  /** Through whatever node it was asked: the leader's control actor carries it out. */
+  changeMembers(asked: AskedChange, answer: (error: string | undefined) => void): void {
+    this.status(['consensus'], ({ consensus }) => {
+      const { leader } = (consensus ?? { leader: 0 }) as { leader: number }
+      if (leader === 0) return answer('no leader is known; try again')
+      if (leader === this.#node) return this.#carryOut(asked, answer)
+      const id = this.#ask(answer)
+      const change = { kind: 'memberChange', from: this.#node, id, asked: JSON.stringify(asked) }
+      this.#context.find(directory.control, leader).tell(change as ControlMessage)
+    })
+  }
+
+  /** Whether the membership in force here names this node; undefined: nothing is known of it. */
+  isMember(answer: (isMember: boolean | undefined) => void): void {
+    this.status(['consensus'], ({ consensus }) => {
+      const { membership, role } = (consensus ?? {}) as Partial<ConsensusStatus>
+      if (membership === undefined || membership.voters.length === 0) return answer(undefined)
+      const { voters, learners = [], outgoing = [] } = membership
+      const all = [...voters, ...learners, ...outgoing]
+      answer(role !== 'waiting' || all.some(({ node }) => node === this.#node))
+    })
+  }
+
+  #carryOut(asked: AskedChange, answer: (error: string | undefined) => void): void {
+    // A node that is to be bound has said at its link which store it has.
+    this.status(['peers'], ({ peers }) => {
+      const { stores = {} } = (peers ?? {}) as { stores?: Record<string, string> }
+      const change = membershipChange(asked, stores)
+      if (typeof change === 'string') return answer(change)
+      const id = this.#ask(error =>
+        answer(error === undefined ? undefined : inWords(String(error))),
+      )
+      this.#context.find(directory.consensus).tell({
+        kind: 'changeMembership',
+        replyTo: 'control',
+        id,
+        change: Buffer.from(JSON.stringify(change)),
+      })
+    })
+  }
+
+  #carryOutFor(from: number, id: number, asked: string): void {
+    this.#carryOut(JSON.parse(asked) as AskedChange, error => {
+      const done = { kind: 'memberChangeDone', id, error: error ?? '' } as const
+      this.#context.find(directory.control, from).tell(done)
+    })
   }
 
   handle(message: ControlMessage): void {
@@ -108,6 +152,9 @@ export class Control {
         return this.#answer(message.id, 'no leader could confirm the read', undefined)
       case 'barrierReached':
         return this.#answer(message.id, undefined, undefined)
+      case 'memberChange':
+        return this.#carryOutFor(message.from, message.id, message.asked)
+      case 'memberChangeDone':
       case 'done':
         return this.#answer(message.id, message.error === '' ? undefined : message.error, undefined)
       default:
@@ -130,9 +177,17 @@ export class Control {
   }
 }
 
+interface ConsensusMember {
+  readonly node: number
+}
+
 interface ConsensusStatus {
   readonly role: string
-  readonly membership?: { readonly voters: readonly { readonly node: number }[] }
+  readonly membership?: {
+    readonly voters: readonly ConsensusMember[]
+    readonly learners?: readonly ConsensusMember[]
+    readonly outgoing?: readonly ConsensusMember[]
+  }
   readonly peers?: readonly { readonly node: number; readonly match: number }[]
   readonly links: readonly number[]
 }

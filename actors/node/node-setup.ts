@@ -84,6 +84,7 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     listen: listenOptions(config.listeners.etcd, ['h2', 'http/1.1']),
     ...etcdIds(node),
     members: config.cluster.members.map(member => etcdMember(config, member)),
+    unknownMember: (id, peer) => etcdMember(config, { id, name: `node${id}`, peer }),
     proposalsMax: limits.proposalsInFlightMax,
     proposalBytesMax: limits.proposalBytesInFlightMax,
     resendMillis: 2 * timings.electionMillis,

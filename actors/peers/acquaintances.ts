@@ -23,10 +23,14 @@ export interface Identity {
   readonly schemas: readonly SchemaLine[]
 }
 
+/** Nodes that are no members and whose stores are kept, for an operator who adds one. */
+const strangersMax = 16
+
 export class Acquaintances implements Greeter {
   readonly #own: Identity
   #members = new Map<number, PeerMember>()
   readonly #met = new Map<number, Acquaintance>()
+  readonly #strangers = new Map<number, string>()
 
   constructor(own: Identity, members: readonly PeerMember[]) {
     this.#own = own
@@ -66,19 +70,32 @@ export class Acquaintances implements Greeter {
     const refusal = judgeHello(this.hello(0, hello.purpose), hello, from, this.#met.get(hello.from))
     if (refusal !== undefined) return refusal
     if (this.#members.has(hello.from)) return undefined
+    this.#noteStranger(hello)
     const text = `node ${hello.from} is not a member of cluster "${hello.cluster}" as node ${this.#own.node} knows it`
     return { code: 'unknownNode', text }
   }
 
-  /** Store ids of the nodes that were met, by node. */
+  /** Store ids of the nodes that were met or turned away, by node. */
   stores(): Record<string, string> {
     const own = [String(this.#own.node), this.#own.storeId] as const
     const met = [...this.#met].map(([node, { storeId }]) => [String(node), storeId] as const)
-    return Object.fromEntries([own, ...met])
+    const strangers = [...this.#strangers].map(([node, store]) => [String(node), store] as const)
+    return Object.fromEntries([own, ...strangers, ...met])
   }
 
   /** The greeting succeeded: from now on an older process of that node is refused. */
   meet({ from, storeId, incarnation, process }: Hello): void {
     this.#met.set(from, { storeId, incarnation, process })
+    this.#strangers.delete(from)
+  }
+
+  #noteStranger({ from, storeId }: Hello): void {
+    // What it was as a member, before it was removed, says nothing about it now.
+    this.#met.delete(from)
+    this.#strangers.delete(from)
+    this.#strangers.set(from, storeId)
+    if (this.#strangers.size <= strangersMax) return
+    const [oldest] = this.#strangers.keys()
+    if (oldest !== undefined) this.#strangers.delete(oldest)
   }
 }

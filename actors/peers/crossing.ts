@@ -24,6 +24,7 @@ export function crossingKinds(): KindCodec[] {
       'leaseAnswer',
     ]),
     ...kindsOf(directory.state.protocol, ['hash']),
+    ...kindsOf(directory.control.protocol, ['memberChange', 'memberChangeDone']),
   ]
 }
 

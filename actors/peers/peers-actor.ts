@@ -58,6 +58,8 @@ class Peers {
   readonly #carrier: LinkCarrier
   /** Code of the last failed dial by node: only news is logged. */
   readonly #failures = new Map<number, string>()
+  /** The same of callers that were refused. */
+  readonly #refused = new Map<number, string>()
   readonly #links = new Map<number, PeerLink>()
   readonly #consensus: Ref<PeersNotice>
   readonly #listener: Listener
@@ -154,6 +156,7 @@ class Peers {
     this.#acquaintances.meet(hello)
     this.#carrier.up(from, link, schemas)
     this.#failures.delete(from)
+    this.#refused.delete(from)
     this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId })
     this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
   }
@@ -188,6 +191,9 @@ class Peers {
   #greeted(result: GreetingResult, address: string): void {
     if (result.kind === 'failed') {
       const { from, end } = result
+      if (from !== 0 && this.#refused.get(from) === end.code) return
+      if (this.#refused.size >= limits.greetingsMax) this.#refused.clear()
+      this.#refused.set(from, end.code)
       this.#context.log.warn('Refused a peer', { from, address, code: end.code, reason: end.why })
       return
     }

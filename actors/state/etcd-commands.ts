@@ -49,6 +49,8 @@ export const etcdRead = {
   /** The call that this read names holds no watch any more; nor does its whole connection. */
   streamClosed: 9,
   connectionClosed: 10,
+  /** Answered by the body of the last membership entry, as it is. */
+  members: 11,
 } as const
 
 export const timesBytes = 16

@@ -75,6 +75,8 @@ export class EtcdReads {
           return this.#streamClosed(read)
         case etcdRead.connectionClosed:
           return this.#connectionClosed(read)
+        case etcdRead.members:
+          return this.#members(read)
         default:
           return failure.malformed
       }
@@ -156,6 +158,10 @@ export class EtcdReads {
 
   #connectionClosed({ stream, connection }: Read): undefined {
     this.#world.emitter.emit({ kind: 'connectionClosed', stream, connection })
+  }
+
+  #members(read: Read): undefined {
+    this.#reply(read, 0, this.#world.applied.membership ?? nothing)
   }
 
   #headerOnly(read: Read): undefined {

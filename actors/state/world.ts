@@ -17,8 +17,8 @@ export interface World {
   /** Not replicated: who this node is; only for what goes into answers. */
   readonly identity: Identity
   readonly emitter: Emitter
-  /** The log position of the last entry applied; for answers about status. */
-  readonly applied: { readonly position: number }
+  /** The log position of the last entry applied, and the last membership; for answers about them. */
+  readonly applied: { readonly position: number; readonly membership?: Uint8Array }
 }
 
 export interface Numbers {

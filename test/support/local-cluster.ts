@@ -13,6 +13,8 @@ import type { Endpoint } from './zookeeper-session.ts'
 
 export interface ClusterOptions {
   readonly nodeCount?: number
+  /** Nodes that join later: their configuration names all, that of the first ones only themselves. */
+  readonly laterNodes?: number
   /** Node i listens on portBase + i (ZooKeeper), + 10 + i (etcd), + 20 + i (admin), + 30 + i (peers). */
   readonly portBase: number
   /** Merged into every node's configuration. */
@@ -31,7 +33,10 @@ export class LocalCluster {
   constructor(options: ClusterOptions) {
     this.#options = options
     this.nodes = Array.from({ length: options.nodeCount ?? 3 }, (_, at) => at + 1)
-    for (const node of this.nodes) this.#writeConfig(node)
+    for (const node of this.nodes) this.#writeConfig(node, this.nodes.length)
+    for (let later = 1; later <= (options.laterNodes ?? 0); later += 1) {
+      this.#writeConfig(this.nodes.length + later, this.nodes.length + later)
+    }
   }
 
   zookeeper(node: number): Endpoint {
@@ -44,6 +49,10 @@ export class LocalCluster {
 
   admin(node: number): string {
     return `127.0.0.1:${this.#options.portBase + 20 + node}`
+  }
+
+  peer(node: number): string {
+    return `127.0.0.1:${this.#options.portBase + 30 + node}`
   }
 
   configFile(node: number): string {
@@ -134,6 +143,13 @@ export class LocalCluster {
     return await ended
   }
 
+  /** Waits for the end of its process; returns the exit code. */
+  async ended(node: number): Promise<number | null> {
+    const child = this.#processes.get(node)
+    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null
+    return await new Promise<number | null>(resolve => child.on('exit', resolve))
+  }
+
   /** All nodes at one applied position, and their state hashes there. */
   async settledHashes(): Promise<string[]> {
     for (;;) {
@@ -146,7 +162,7 @@ export class LocalCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map(node => this.signal(node, 'SIGKILL')))
+    await Promise.all([...this.#processes.keys()].map(node => this.signal(node, 'SIGKILL')))
     rmSync(this.directory, { recursive: true, force: true })
   }
 
@@ -154,13 +170,13 @@ export class LocalCluster {
     return join(this.directory, `node${node}.log`)
   }
 
-  #writeConfig(node: number): void {
+  #writeConfig(node: number, memberCount: number): void {
     const { portBase, config } = this.#options
     const host = '127.0.0.1'
-    const members = this.nodes.map(id => ({
+    const members = Array.from({ length: memberCount }, (_, at) => at + 1).map(id => ({
       name: `node${id}`,
       id,
-      peer: `${host}:${portBase + 30 + id}`,
+      peer: this.peer(id),
     }))
     const listeners = {
       zookeeper: { host, port: portBase + node },

@@ -22,13 +22,18 @@ export type Change = 'add' | 'promote' | 'replace' | 'remove'
 export async function change(
   kind: Change,
   node: string,
-  options: { endpoints: string; peer?: string },
+  options: { endpoints: string; peer?: string; store?: string },
 ): Promise<void> {
-  await ask(options.endpoints, 'POST', '/members', { change: kind, node, peer: options.peer })
+  await ask(options.endpoints, 'POST', '/members', {
+    change: kind,
+    node,
+    peer: options.peer,
+    store: options.store,
+  })
   await list(options)
 }
 
-/** The first endpoint that can carry it out answers. */
+/** The endpoints are tried in order; any node that has a leader carries it out. */
 async function ask(
   endpoints: string,
   method: 'GET' | 'POST',
@@ -40,12 +45,21 @@ async function ask(
     try {
       const { status, text } = await requestAdmin(endpoint, method, path, body)
       if (status === 200) return JSON.parse(text)
-      faults.push(`${endpoint}: ${text.trim()}`)
+      faults.push(`${endpoint}: ${errorOf(text)}`)
       // What the cluster refused, another node would refuse as well.
-      if (status === 409 || status === 400) break
+      if (status === 409) break
     } catch (error) {
       faults.push(`${endpoint}: ${(error as Error).message}`)
     }
   }
   throw new CommandError(faults.join('\n'))
+}
+
+function errorOf(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown }
+    return typeof error === 'string' ? error : text.trim()
+  } catch {
+    return text.trim()
+  }
 }

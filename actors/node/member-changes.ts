@@ -1,0 +1,55 @@
+/** Changes of the membership in the words of operators: what they ask, and why it is refused. */
+import type { MembershipChange, MembershipRefusal } from '../consensus/interface.ts'
+
+export interface AskedChange {
+  readonly change: string
+  readonly node: number
+  /** Where the others reach it, `host:port`. */
+  readonly peer: string
+  /** Empty: the store that the node itself has named to the leader. */
+  readonly store: string
+}
+
+/** `stores` by node, as the leader has heard them; a sentence says what is missing. */
+export function membershipChange(
+  { change, node, peer, store }: AskedChange,
+  stores: Readonly<Record<string, string>>,
+): MembershipChange | string {
+  const member = { node, address: peer, store: store === '' ? (stores[node] ?? '') : store }
+  switch (change) {
+    case 'promote':
+    case 'remove':
+      return { kind: change, node }
+    case 'add':
+    case 'replace':
+      if (peer === '') return `where the others reach node ${node} is missing (--peer)`
+      if (member.store === '') return storeMissing(node)
+      return { kind: change === 'add' ? 'addLearner' : 'replace', member }
+    default:
+      return `"${change}" is no change; add, promote, replace or remove`
+  }
+}
+
+/** An error of the consensus actor as a sentence. */
+export function inWords(error: string): string {
+  const reason = error.replace(/^refused: /, '') as MembershipRefusal
+  return sentences[reason] ?? error
+}
+
+const sentences: Readonly<Record<MembershipRefusal, string>> = {
+  notLeader: 'the leader has changed; try again',
+  changePending: 'another change is under way; try again',
+  leadershipLost: 'the leader has changed, and this change may have come about: list the members',
+  unknownNode: 'that node is no member',
+  alreadyMember: 'that node, with the store it has now, is a member already',
+  notLearner: 'that node is no learner',
+  notCaughtUp: 'that node has not caught up yet; try again in a while',
+  lastVoter: 'that node is the last voter',
+}
+
+function storeMissing(node: number): string {
+  return (
+    `node ${node} has not been heard of: start it, with all members in its configuration, ` +
+    'or name its store (--store; its log shows it)'
+  )
+}
