@@ -104,7 +104,7 @@ export const configSchema = z
         fsync: z.enum(['always', 'never']).default('always'),
         segmentBytes: bytes.default(16 * 1024 * 1024),
         /** Log kept in memory and on disk behind the newest checkpoint, for followers that were away. */
-        retainedBytes: bytes.default(32 * 1024 * 1024),
+        retainedBytes: bytes.default(16 * 1024 * 1024),
       })
       .prefault({}),
     checkpoints: z

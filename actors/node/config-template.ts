@@ -93,7 +93,7 @@ journal:
   fsync: always
   segmentBytes: 16777216
   # Log kept behind the newest checkpoint for followers that were away for a while.
-  retainedBytes: 33554432
+  retainedBytes: 16777216
 
 checkpoints:
   # The state is written to disk, beside the running service, after this much log.

@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { systemClock } from '../../../runtime/clock.ts'
 import type { Host } from '../../../runtime/host.ts'
 import { createLogger, type Logger } from '../../../runtime/log.ts'
+import { collectGarbage } from '../../../runtime/memory.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads } from '../../../runtime/threads.ts'
@@ -176,6 +177,8 @@ function announceReady(control: Control, log: Logger, config: Config, formed: ()
       formed()
       const { zookeeper, etcd, admin } = config.listeners
       const ports = { zookeeper: zookeeper.port, etcd: etcd.port, admin: admin.port }
+      // Starting read the journal and compiled the program; from here on this thread idles.
+      collectGarbage()
       log.info('ready to serve client requests', ports)
     }
   })
