@@ -160,6 +160,8 @@ class Shell {
         return this.#transfer(message.replyTo, message.id, message.target)
       case 'changeMembership':
         return this.#changeMembership(message.replyTo, message.id, message.change)
+      case 'leaderQuestion':
+        return this.#answerLeader(message.replyTo)
       case 'status':
         return this.#answerStatus(message.replyTo, message.id)
       default:
@@ -381,6 +383,13 @@ class Shell {
 
   #done({ replyTo, id }: Asker, error: string): void {
     this.#context.find<ControlMessage>({ name: replyTo }).tell({ kind: 'done', id, error })
+  }
+
+  #answerLeader(replyTo: string): void {
+    const [leader, epoch, self] = [this.#leader, this.#epoch, this.#leader === this.#setup.node]
+    this.#context
+      .find<LeaderNotice>({ name: replyTo })
+      .tell({ kind: 'leader', epoch, leader, self })
   }
 
   #answerStatus(replyTo: string, id: number): void {

@@ -48,6 +48,8 @@ export type ConsensusRequest =
       readonly id: number
       readonly change: Uint8Array
     }
+  /** Answered to the named actor by `leader`: it started late and missed the last one. */
+  | { readonly kind: 'leaderQuestion'; readonly replyTo: string }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
 
 /** What consensus actors say to each other whatever the protocol: work that only a leader can do. */

@@ -15,6 +15,7 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
     proposeNow: {},
     transfer: { replyTo: 'string', id: 'long', target: 'int' },
     changeMembership: { replyTo: 'string', id: 'long', change: 'bytes' },
+    leaderQuestion: { replyTo: 'string' },
     status: { replyTo: 'string', id: 'long' },
 
     persisted: { id: 'long' },

@@ -28,6 +28,8 @@ export interface EtcdSetup {
   readonly serverLimits?: Partial<EtcdServerLimits>
   /** Prometheus text for /metrics, now or later. */
   readonly metrics: (answer: (text: string) => void) => void
+  /** How often this gateway was started before in this process; default 0. */
+  readonly generation?: number
   readonly telemetry?: Telemetry
 }
 

@@ -5,7 +5,7 @@
 import type { Ref } from '../../runtime/actor.ts'
 import type { Failure } from '../../transport/etcd/messages/failures.ts'
 import type { Rooms } from '../../transport/etcd/messages/writer.ts'
-import { type StateMessage, stream } from '../state/messages.ts'
+import type { StateMessage } from '../state/messages.ts'
 
 export const ownConnection = 0
 
@@ -16,16 +16,18 @@ const nothing = new Uint8Array(0)
 export class StateReads {
   readonly #state: Ref<StateMessage>
   readonly #rooms: Rooms
+  readonly #stream: number
   readonly #own = new Map<number, OwnAnswer>()
   #ownCount = 0
 
-  constructor(state: Ref<StateMessage>, rooms: Rooms) {
+  constructor(state: Ref<StateMessage>, rooms: Rooms, stream: number) {
     this.#state = state
+    this.#stream = stream
     this.#rooms = rooms
   }
 
   tell(connection: number, tag: number, position: number, request: Uint8Array): void {
-    const read = { stream: stream.etcd, connection, tag, after: 0, position, request }
+    const read = { stream: this.#stream, connection, tag, after: 0, position, request }
     this.#state.tell({ kind: 'read', ...read })
   }
 

@@ -13,7 +13,7 @@ import { startEtcdServer } from '../../transport/etcd/server.ts'
 import { directory } from '../directory.ts'
 import type { LeaseAnswer } from '../sessions/messages.ts'
 import { etcdRead, timesBytes } from '../state/etcd-commands.ts'
-import { stream } from '../state/messages.ts'
+import { stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { About } from './etcd-about.ts'
 import { EtcdDoor } from './etcd-door.ts'
@@ -57,6 +57,8 @@ class Gateway {
   readonly #context: Context<EtcdMessage>
   readonly #door: EtcdDoor
   readonly #inputs: EtcdInputs
+  /** Its own among those of all generations. */
+  readonly #stream: number
   readonly #proposals: Proposals
   readonly #reads: StateReads
   readonly #linear: LinearReads
@@ -77,8 +79,10 @@ class Gateway {
     this.#inputs = new EtcdInputs(() => context.self.tell({ kind: 'input' }))
     this.#door = this.#openDoor(setup)
     this.#leaderLostMillis = this.#door.nowMillis
+    this.#stream = streamOf(stream.etcd, setup.generation ?? 0)
     this.#proposals = this.#openProposals(setup)
-    this.#reads = new StateReads(context.find(directory.state), this.#door.rooms)
+    this.#reads = new StateReads(context.find(directory.state), this.#door.rooms, this.#stream)
+    if (this.#stream !== stream.etcd) this.#takeOver()
     this.#linear = this.#openLinearReads(setup)
     this.#leases = this.#openLeases()
     this.#unary = new Unary(this.#door, {
@@ -109,7 +113,8 @@ class Gateway {
   handle(message: EtcdMessage): void {
     switch (message.kind) {
       case 'reply':
-        return this.#unary.replied(message)
+        // What an earlier generation asked has nobody left to answer to.
+        return message.stream === this.#stream ? this.#unary.replied(message) : undefined
       case 'event':
         return this.#streams.event(message.connection, message.tag, message.body)
       case 'input':
@@ -123,7 +128,7 @@ class Gateway {
       case 'leader':
         return this.#leaderChanged(message.leader, message.epoch)
       case 'unanswered':
-        return this.#unary.unanswered(message.through)
+        return message.stream === this.#stream ? this.#unary.unanswered(message.through) : undefined
       case 'tick':
         return this.#tick()
       case 'drain':
@@ -140,6 +145,12 @@ class Gateway {
     }
   }
 
+  /** From a predecessor whose thread died. */
+  #takeOver(): void {
+    this.#context.find(directory.state).tell({ kind: 'gatewayStarted', stream: this.#stream })
+    this.#context.find(directory.consensus).tell({ kind: 'leaderQuestion', replyTo: 'etcd' })
+  }
+
   #openDoor(setup: EtcdSetup): EtcdDoor {
     const { host, self } = this.#context
     const server = startEtcdServer({
@@ -148,6 +159,10 @@ class Gateway {
       methods,
       handler: this.#inputs,
       ...(setup.serverLimits === undefined ? {} : { limits: setup.serverLimits }),
+      // Numbers of an earlier life may still stand in answers under way.
+      ...(setup.generation === undefined || setup.generation === 0
+        ? {}
+        : { firstConnection: host.random.uint32() >>> 1 }),
       onListening: error => self.tell({ kind: 'listening', error: error ?? null }),
     })
     const traces = this.#traces
@@ -161,7 +176,7 @@ class Gateway {
     return new Proposals({
       node,
       incarnation,
-      stream: stream.etcd,
+      stream: this.#stream,
       entriesMax: proposalsMax,
       bytesMax: proposalBytesMax,
       resendMillis,

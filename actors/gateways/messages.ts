@@ -13,10 +13,10 @@ export type GatewayMessage =
       readonly body: Uint8Array
     }
   /**
-   * Own commands up to this sequence have applied, but as part of a checkpoint that a peer sent:
+   * Own commands of this stream up to this sequence have applied, but as part of a checkpoint that a peer sent:
    * no answer to those still open will come. Drop them from the stream and close what waits for them.
    */
-  | { readonly kind: 'unanswered'; readonly through: number }
+  | { readonly kind: 'unanswered'; readonly stream: number; readonly through: number }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
   /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */

@@ -16,7 +16,7 @@ const gateway = {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   event: { connection: 'long', tag: 'long', body: 'bytes' },
-  unanswered: { through: 'long' },
+  unanswered: { stream: 'int', through: 'long' },
   closeConnection: { connection: 'long' },
   drain: { id: 'long' },
   status: { replyTo: 'string', id: 'long' },

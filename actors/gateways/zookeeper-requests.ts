@@ -13,7 +13,7 @@ import { limits } from '../../transport/zookeeper/limits.ts'
 import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
 import { checkRequest, decodeAuth } from '../../transport/zookeeper/requests.ts'
 import { entryKind } from '../consensus/entry.ts'
-import { type StateMessage, stream } from '../state/messages.ts'
+import type { StateMessage } from '../state/messages.ts'
 import type { Proposals } from '../state/proposals.ts'
 import { ownOperation, writeCommandHeader } from '../state/zookeeper-commands.ts'
 import { authenticate } from './zookeeper-auth.ts'
@@ -23,6 +23,7 @@ import type { Syncs } from './zookeeper-syncs.ts'
 export interface RequestsSetup {
   readonly proposals: Proposals
   readonly state: Ref<StateMessage>
+  readonly stream: number
   readonly syncs: Syncs
   /** `user:hash` of the one who may do everything, or ''. */
   readonly superDigest: string
@@ -31,6 +32,7 @@ export interface RequestsSetup {
 export class Requests {
   readonly #proposals: Proposals
   readonly #state: Ref<StateMessage>
+  readonly #stream: number
   readonly #syncs: Syncs
   readonly #superDigest: string
   readonly #reader = new JuteReader()
@@ -39,6 +41,7 @@ export class Requests {
   constructor(setup: RequestsSetup) {
     this.#proposals = setup.proposals
     this.#state = setup.state
+    this.#stream = setup.stream
     this.#syncs = setup.syncs
     this.#superDigest = setup.superDigest
   }
@@ -193,7 +196,7 @@ export class Requests {
     const { number, position, outstanding } = connection
     this.#state.tell({
       kind: 'read',
-      stream: stream.zookeeper,
+      stream: this.#stream,
       connection: number,
       tag: 0,
       after: outstanding.lastWrite,

@@ -12,7 +12,7 @@ import type { ServerReport, StateReport } from '../../transport/zookeeper/four-l
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
-import { type StateMessage, stream } from '../state/messages.ts'
+import { type StateMessage, stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { replyStatus } from '../state/zookeeper-commands.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
@@ -45,6 +45,8 @@ export interface ZookeeperSetup {
   readonly superDigest: string
   /** For four-letter words: `3.9.5-quorate-…, built on …`. */
   readonly version: string
+  /** How often this gateway was started before in this process; default 0. */
+  readonly generation?: number
   readonly telemetry?: Telemetry
 }
 
@@ -72,6 +74,8 @@ class Gateway {
   readonly #context: Context<ZookeeperMessage>
   readonly #setup: ZookeeperSetup
   readonly #state: Ref<StateMessage>
+  /** Its own among those of all generations. */
+  readonly #stream: number
   readonly #proposals: Proposals
   readonly #handshakes: Handshakes
   readonly #syncs: Syncs
@@ -108,10 +112,16 @@ class Gateway {
     const { tracing } = setup.telemetry ?? telemetryOff
     this.#traces = tracing.enabled ? new ZookeeperTraces(tracing) : undefined
     const consensus = context.find(directory.consensus)
+    const { generation = 0 } = setup
+    this.#stream = streamOf(stream.zookeeper, generation)
+    if (generation > 0) {
+      this.#state.tell({ kind: 'gatewayStarted', stream: this.#stream })
+      consensus.tell({ kind: 'leaderQuestion', replyTo: 'zookeeper' })
+    }
     this.#proposals = new Proposals({
       node: setup.node,
       incarnation: setup.incarnation,
-      stream: stream.zookeeper,
+      stream: this.#stream,
       entriesMax: setup.proposalsMax,
       bytesMax: setup.proposalBytesMax,
       resendMillis: setup.resendMillis,
@@ -127,6 +137,7 @@ class Gateway {
     this.#requests = new Requests({
       proposals: this.#proposals,
       state: this.#state,
+      stream: this.#stream,
       syncs: this.#syncs,
       superDigest: setup.superDigest,
     })
@@ -165,7 +176,7 @@ class Gateway {
         this.#syncs.failed(message.id)
         return
       case 'unanswered':
-        this.#unanswered(message.through)
+        if (message.stream === this.#stream) this.#unanswered(message.through)
         return
       case 'closeConnection':
         this.#drop(this.#connections.get(message.connection))
@@ -329,6 +340,8 @@ class Gateway {
   }
 
   #reply(message: ReplyMessage): void {
+    // What an earlier generation proposed has nobody left to answer to.
+    if (message.sequence > 0 && message.stream !== this.#stream) return
     if (message.sequence > 0) this.#proposals.applied(message.sequence, this.#now)
     const connection = this.#connections.get(message.connection)
     if (connection === undefined) return

@@ -55,7 +55,8 @@ export function nodeSetup(config: Config, directory: DataDirectory): NodeSetup {
   }
 }
 
-export function zookeeperSetup({ config, nodeId, incarnation }: NodeSetup): ZookeeperSetup {
+export function zookeeperSetup(node: NodeSetup): ZookeeperSetup {
+  const { config, nodeId, incarnation, generation } = node
   const { timings, limits } = config
   return {
     node: nodeId,
@@ -70,17 +71,19 @@ export function zookeeperSetup({ config, nodeId, incarnation }: NodeSetup): Zook
     proposalBytesMax: limits.proposalBytesInFlightMax,
     resendMillis: 2 * timings.electionMillis,
     touchMillis,
+    generation,
     superDigest: '',
     version: `${zookeeperVersion}-quorate, built on 2026-11-23 00:00 UTC`,
   }
 }
 
 export function etcdSetup(node: NodeSetup): EtcdSetup {
-  const { config, nodeId, incarnation } = node
+  const { config, nodeId, incarnation, generation } = node
   const { timings, limits } = config
   return {
     node: nodeId,
     incarnation,
+    generation,
     listen: listenOptions(config.listeners.etcd, ['h2', 'http/1.1']),
     ...etcdIds(node),
     members: config.cluster.members.map(member => etcdMember(config, member)),

@@ -6,7 +6,7 @@ import { failure } from '../../transport/etcd/messages/failures.ts'
 import type { SessionsMessage } from '../sessions/messages.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
-import { stream as streams } from './messages.ts'
+import { doorOf, stream as streams } from './messages.ts'
 import type { Arena, Emitter } from './world.ts'
 
 const arenaBytes = 128 * 1024
@@ -64,7 +64,7 @@ export class StreamEmitter implements Emitter {
       this.#watches.tell(reply)
     } catch (error) {
       // Between threads an envelope has a limit; the caller hears of it instead of the node ending.
-      if (!(error instanceof CodecError) || stream !== streams.etcd) throw error
+      if (!(error instanceof CodecError) || doorOf(stream) !== streams.etcd) throw error
       this.#watches.tell({ ...reply, status: failure.responseTooLarge.status, body: nothing })
     }
   }

@@ -3,6 +3,21 @@ import type { ConsensusNotice } from '../consensus/messages.ts'
 /** Who proposes: each is an ordered stream of commands of this node (DESIGN.md D6). */
 export const stream = { zookeeper: 1, etcd: 2, sessions: 3 } as const
 
+const doorsMax = 8
+
+/**
+ * A gateway that was started again counts from 1 in a stream of its own: what its predecessor
+ * proposed may still apply, and is remembered in all checkpoints.
+ */
+export function streamOf(door: number, generation: number): number {
+  return door + doorsMax * generation
+}
+
+/** Which of the three a stream belongs to, in whatever generation. */
+export function doorOf(ofStream: number): number {
+  return ofStream % doorsMax
+}
+
 /**
  * What the state machine accepts. Requests are the protocol's own bytes, checked by the gateway:
  * ZooKeeper: actors/state/zookeeper-commands.ts; etcd: actors/state/etcd-commands.ts.
@@ -46,6 +61,8 @@ export type StateMessage =
       readonly low: number
       readonly high: number
     }
+  /** The gateway of this stream has taken the place of one that is gone with all its connections. */
+  | { readonly kind: 'gatewayStarted'; readonly stream: number }
   /** The watch actor has handled this many registrations and holds none of this kind any more. */
   | { readonly kind: 'unwatched'; readonly keys: boolean; readonly registrations: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }

@@ -33,6 +33,12 @@ export class Origins {
     return origin?.incarnation === incarnation ? (origin.last[stream] ?? 0) : 0
   }
 
+  /** Streams of this incarnation are numbered below this; 0: none of it has applied. */
+  streamCount(node: number, incarnation: number): number {
+    const origin = this.#origins.get(node)
+    return origin?.incarnation === incarnation ? origin.last.length : 0
+  }
+
   clear(): void {
     this.#origins.clear()
   }

@@ -19,6 +19,7 @@ export const stateProtocol = defineProtocol<StateMessage>('state', {
   checkpointWritten: {},
   barrier: { replyTo: 'string', id: 'long', position: 'long' },
   hash: { node: 'int', position: 'long', low: 'int', high: 'int' },
+  gatewayStarted: { stream: 'int' },
   unwatched: { keys: 'boolean', registrations: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},

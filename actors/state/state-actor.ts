@@ -18,7 +18,7 @@ import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
 import { StreamEmitter } from './emitter.ts'
 import { etcdFace } from './etcd-face.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
-import { type StateMessage, stream } from './messages.ts'
+import { doorOf, type StateMessage, stream } from './messages.ts'
 import { Replica } from './replica.ts'
 import { WaitingReads, type WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, World } from './world.ts'
@@ -95,6 +95,9 @@ class StateMachine {
         return this.#releaseBarriers()
       case 'hash':
         return this.#compareHash(message.node, message.position, message)
+      case 'gatewayStarted':
+        this.#waiting.forgetOthers(message.stream)
+        return this.#emitter.emit(message)
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
       case 'checkpointArrived':
@@ -265,7 +268,7 @@ class StateMachine {
   }
 
   #run(read: WaitingRead): void {
-    if (read.stream === stream.zookeeper) zookeeperFace.read(this.#world, read)
+    if (doorOf(read.stream) === stream.zookeeper) zookeeperFace.read(this.#world, read)
     else etcdFace.read(this.#world, read)
   }
 
@@ -327,10 +330,16 @@ class StateMachine {
   #announceUnanswered(): void {
     const sessions = this.#ownSequence(stream.sessions)
     this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence: sessions })
-    for (const gateway of ['zookeeper', 'etcd'] as const) {
-      const through = this.#ownSequence(stream[gateway])
-      this.#context.find<GatewayMessage>(directory[gateway]).tell({ kind: 'unanswered', through })
-      this.#runAll(this.#waiting.takeThroughSequence(stream[gateway], through))
+    const { identity, incarnation } = this.#setup
+    const count = this.#replica.origins.streamCount(identity.node, incarnation)
+    for (let ofStream = 1; ofStream < count; ofStream += 1) {
+      const door = doorOf(ofStream)
+      if (door !== stream.zookeeper && door !== stream.etcd) continue
+      const gateway = door === stream.zookeeper ? directory.zookeeper : directory.etcd
+      const through = this.#ownSequence(ofStream)
+      const unanswered = { kind: 'unanswered', stream: ofStream, through } as const
+      this.#context.find<GatewayMessage>(gateway).tell(unanswered)
+      this.#runAll(this.#waiting.takeThroughSequence(ofStream, through))
     }
   }
 

@@ -2,7 +2,7 @@
  * Reads that may not run yet: behind an earlier write of their own session (by sequence of their
  * stream), or behind a log position that makes them linearizable.
  */
-import type { StateMessage } from './messages.ts'
+import { doorOf, type StateMessage } from './messages.ts'
 
 export type WaitingRead = Extract<StateMessage, { kind: 'read' }>
 
@@ -60,6 +60,16 @@ export class WaitingReads {
       table.delete(after)
     }
     return taken
+  }
+
+  /** Reads of the same door in other generations: who asked is gone. */
+  forgetOthers(stream: number): void {
+    const isOther = (other: number): boolean => other !== stream && doorOf(other) === doorOf(stream)
+    this.#bySequence.forEach((_, other) => {
+      if (isOther(other)) this.#bySequence[other] = undefined
+    })
+    this.#byPosition = this.#byPosition.filter(read => !isOther(read.stream))
+    this.nextPosition = this.#byPosition[0]?.position ?? Number.POSITIVE_INFINITY
   }
 
   takeThroughPosition(position: number): readonly WaitingRead[] {

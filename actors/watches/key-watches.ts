@@ -123,6 +123,10 @@ export class KeyWatches {
     this.#streams.delete(connection)
   }
 
+  closeAll(): void {
+    for (const connection of [...this.#streams.keys()]) this.connectionClosed(connection)
+  }
+
   /** Sends what gathered; to be called before anything that must not overtake events. */
   flush(): void {
     const dirty = this.#dirty

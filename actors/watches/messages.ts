@@ -13,6 +13,8 @@ export type WatchesMessage =
   | KeyStream
   | Cause
   | { readonly kind: 'connectionClosed'; readonly stream: number; readonly connection: number }
+  /** The gateway of this stream is new: nobody listens any more to what its predecessor registered. */
+  | { readonly kind: 'gatewayStarted'; readonly stream: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }
 

@@ -42,6 +42,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
   },
   keyStream: { connection: 'long', tag: 'long', change: 'string' },
   cause: { trace: 'bytes' },
+  gatewayStarted: { stream: 'int' },
   connectionClosed: { stream: 'int', connection: 'long' },
   status: { replyTo: 'string', id: 'long' },
   tick: {},

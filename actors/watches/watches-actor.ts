@@ -10,7 +10,7 @@ import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
 import { encodeHistoryRequest } from '../state/etcd-commands.ts'
-import { stream } from '../state/messages.ts'
+import { doorOf, stream } from '../state/messages.ts'
 import { EventTraces } from './event-traces.ts'
 import { KeyWatches } from './key-watches.ts'
 import type {
@@ -107,8 +107,12 @@ class Watches {
         this.#traces?.cause(message.trace)
         return
       case 'connectionClosed':
-        if (message.stream === stream.zookeeper) this.#znodes.close(message.connection)
+        if (doorOf(message.stream) === stream.zookeeper) this.#znodes.close(message.connection)
         else this.#keys.connectionClosed(message.connection)
+        return
+      case 'gatewayStarted':
+        if (doorOf(message.stream) === stream.zookeeper) this.#znodes.closeAll()
+        else this.#keys.closeAll()
         return
       case 'status':
         return this.#answerStatus(message.replyTo, message.id)
@@ -142,7 +146,7 @@ class Watches {
   }
 
   #passOn(reply: ReplyMessage): void {
-    if (reply.stream === stream.zookeeper) return this.#zookeeper.tell(reply)
+    if (doorOf(reply.stream) === stream.zookeeper) return this.#zookeeper.tell(reply)
     if (this.#keys.hasStreams(reply.connection)) this.#keys.flush()
     this.#etcd.tell(reply)
   }

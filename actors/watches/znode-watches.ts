@@ -93,6 +93,10 @@ export class ZnodeWatches {
     }
   }
 
+  closeAll(): void {
+    for (const connection of [...this.#watchers.keys()]) this.close(connection)
+  }
+
   /** A connection that watches data and children of a deleted node hears of it once. */
   #tellOwn(change: ZnodeChanged, own: Place | undefined): void {
     const { event, path } = change

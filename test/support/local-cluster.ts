@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly laterNodes?: number
   /** Node i listens on portBase + i (ZooKeeper), + 10 + i (etcd), + 20 + i (admin), + 30 + i (peers). */
   readonly portBase: number
+  /** Instead of the `quorate` command; gets the same arguments. */
+  readonly main?: string
   /** Merged into every node's configuration. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -74,7 +76,8 @@ export class LocalCluster {
   }
 
   start(node: number): ChildProcess {
-    const child = spawn(process.execPath, [main, 'start', '--config', this.configFile(node)], {
+    const command = this.#options.main ?? main
+    const child = spawn(process.execPath, [command, 'start', '--config', this.configFile(node)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout, child.stderr]) {

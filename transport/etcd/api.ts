@@ -14,6 +14,8 @@ export interface EtcdServerOptions {
   readonly methods: readonly Method[]
   readonly limits?: Partial<EtcdServerLimits>
   readonly handler: EtcdHandler
+  /** Connections are numbered from here; default 1. */
+  readonly firstConnection?: number
   onListening(error?: Error): void
 }
 

@@ -37,7 +37,7 @@ class Port implements EtcdServer {
   readonly #connections = new Map<number, Connection>()
   readonly #refusals: Record<string, number> = {}
   #dirty: Connection[] = []
-  #connectionsSeen = 0
+  #lastConnection: number
   #receivedBytes = 0
   #sentBytes = 0
   #isClosing = false
@@ -46,6 +46,7 @@ class Port implements EtcdServer {
 
   constructor(options: EtcdServerOptions) {
     this.#options = options
+    this.#lastConnection = (options.firstConnection ?? 1) - 1
     const { host, listen, handler } = options
     const limits: EtcdServerLimits = { ...defaultLimits, ...options.limits }
     this.#limits = limits
@@ -195,7 +196,7 @@ class Port implements EtcdServer {
 
   #connect(socket: Socket): Connection {
     const clock = this.#options.host.clock
-    const number = ++this.#connectionsSeen
+    const number = ++this.#lastConnection
     const connection = new Connection(number, socket, clock, this.#limits, this.#calls, bytes => {
       this.#sentBytes += bytes
     })

@@ -140,7 +140,7 @@ export class EtcdNode {
   /** A checkpoint took the place of what was proposed: applied, but never answered. */
   replaceByCheckpoint(through: number): void {
     this.#proposed.length = 0
-    this.system.find(directory.etcd).tell({ kind: 'unanswered', through })
+    this.system.find(directory.etcd).tell({ kind: 'unanswered', stream: 2, through })
   }
 
   get askedCount(): number {

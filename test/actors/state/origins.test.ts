@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { doorOf, stream, streamOf } from '../../../actors/state/messages.ts'
 import { Origins } from '../../../actors/state/origins.ts'
 
 describe('origins of commands', () => {
@@ -25,6 +26,16 @@ describe('origins of commands', () => {
     expect(origins.accept(1, 5, 1, 2)).toBe(false)
     expect(origins.lastSequence(1, 5, 1)).toBe(0)
     expect(origins.lastSequence(1, 6, 1)).toBe(1)
+  })
+
+  it('let a gateway that was started again count from 1 in a stream of its own', () => {
+    const origins = new Origins()
+    expect(origins.accept(1, 5, streamOf(stream.etcd, 0), 1)).toBe(true)
+    expect(origins.accept(1, 5, streamOf(stream.etcd, 1), 1)).toBe(true)
+    expect(origins.accept(1, 5, streamOf(stream.etcd, 0), 2)).toBe(true)
+    expect(doorOf(streamOf(stream.etcd, 7))).toBe(stream.etcd)
+    expect(origins.streamCount(1, 5)).toBe(streamOf(stream.etcd, 1) + 1)
+    expect(origins.streamCount(1, 4)).toBe(0)
   })
 
   it('survive a checkpoint, in one byte order', () => {
