@@ -164,8 +164,10 @@ export class LocalCluster {
     }
   }
 
-  async stop(): Promise<void> {
+  /** `ended` runs when no process is left and the files are still there. */
+  async stop(ended = (): void => {}): Promise<void> {
     await Promise.all([...this.#processes.keys()].map(node => this.signal(node, 'SIGKILL')))
+    ended()
     rmSync(this.directory, { recursive: true, force: true })
   }
 

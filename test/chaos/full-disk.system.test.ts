@@ -1,0 +1,87 @@
+/**
+ * The disks of a running cluster fill up: real file systems of 16 MiB, one a node, for the journals.
+ * Mounting needs root.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { EtcdClient } from '../support/etcd-client.ts'
+import { LocalCluster, sleep } from '../support/local-cluster.ts'
+
+const config = {
+  timings: { requestTimeoutMillis: 1000 },
+  journal: { segmentBytes: 1_048_576 },
+  // No checkpoint makes space meanwhile.
+  checkpoints: { everyBytes: 64 * 1_048_576 },
+}
+const value = 'v'.repeat(32_768)
+let cluster: LocalCluster | undefined
+let mounts: string[] = []
+
+afterEach(async () => {
+  await cluster?.stop(() => mounts.forEach(mount => execFileSync('umount', [mount])))
+  mounts = []
+})
+
+test('nothing is taken or acknowledged while the disks are full; with space all goes on', async context => {
+  const on = new LocalCluster({ portBase: 20_400, config })
+  cluster = on
+  for (const node of on.nodes) {
+    const whyNot = giveSmallDisk(on, node)
+    if (whyNot !== '') context.skip(whyNot)
+  }
+  await on.startAll()
+  const client = new EtcdClient([on.etcd(1), on.etcd(2), on.etcd(3)], 0)
+  let acknowledged = 0
+  let key = 0
+  let putting = true
+  const puts = (async () => {
+    while (putting) {
+      await client.put(`full/${String(key++).padStart(4, '0')}`, value)
+      acknowledged += 1
+    }
+  })()
+  // "etcdserver: request timed out", at each of the nodes.
+  while (client.failures < 4) await sleep(100)
+  const whenFull = acknowledged
+  expect(whenFull).toBeGreaterThan(50)
+  const statuses = await Promise.all(on.nodes.map(node => on.status(node)))
+  expect(statuses.some(({ consensus }) => (consensus as { diskFull?: boolean }).diskFull)).toBe(true)
+  expect(on.nodes.some(node => /The disk is full: nothing is acknowledged/.test(on.output(node)))).toBe(true)
+  await sleep(1500)
+  expect(acknowledged).toBe(whenFull)
+
+  for (const mount of mounts) rmSync(join(mount, 'ballast'))
+  while (acknowledged < whenFull + 20) await sleep(50)
+  putting = false
+  await puts
+  client.close()
+  for (const node of on.nodes) {
+    await on.untilReady(node)
+    const own = new EtcdClient([on.etcd(node)], 0)
+    const found = new Set((await own.list('full/', false)).map(one => one.key))
+    own.close()
+    for (let at = 0; at < acknowledged; at += 1) {
+      expect(found.has(`full/${String(at).padStart(4, '0')}`)).toBe(true)
+    }
+  }
+  expect(new Set(await on.settledHashes()).size).toBe(1)
+}, 90_000)
+
+/** Half of it is taken by a file that can go later. '' or why there is none. */
+function giveSmallDisk(on: LocalCluster, node: number): string {
+  const mount = `${on.dataDirectory(node)}-log`
+  mkdirSync(mount)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', mount], { stdio: 'pipe' })
+  } catch (error) {
+    return `mounting is not permitted here: ${(error as Error).message.trim()}`
+  }
+  mounts.push(mount)
+  writeFileSync(join(mount, 'ballast'), Buffer.alloc(8 * 1_048_576, 1))
+  const file = on.configFile(node)
+  const own = JSON.parse(readFileSync(file, 'utf8')) as object
+  writeFileSync(file, JSON.stringify({ ...own, logDirectory: join(mount, 'journal') }))
+  return ''
+}
