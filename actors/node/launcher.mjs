@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nodeEnvironment } from './node-environment.mjs'
 
 const requiredMajor = 24
 
@@ -36,14 +37,13 @@ const main = join(folder, 'main.ts')
 const given = process.argv.slice(2)
 const [script, ...args] =
   given[0] === '--script' ? [resolve(given[1] ?? ''), ...given.slice(2)] : [main, ...given]
+const isCommand = script === main
 const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', script, ...args], {
   stdio: 'inherit',
-  // Compiled code is kept from start to start: half of what a start takes is reading TypeScript.
-  env: { NODE_COMPILE_CACHE: join(folder, '../../node_modules/.cache/quorate'), ...process.env },
+  env: isCommand ? { ...nodeEnvironment, ...process.env } : process.env,
 })
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 // A terminal sends Ctrl-C to the whole group. Our commands take a second one calmly; a script may not.
-const isCommand = script === main
 process.on('SIGINT', () => {
   if (isCommand || !process.stdin.isTTY) child.kill('SIGINT')
 })

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { localPorts } from '../../actors/node/config-template.ts'
 import { writeConfigs } from '../../actors/node/commands/init.ts'
+import { nodeEnvironment } from '../../actors/node/node-environment.mjs'
 import type { Endpoint } from './workload.ts'
 
 export type ServerName = 'quorate' | 'zookeeper' | 'etcd'
@@ -134,7 +135,11 @@ function startEtcd(directory: string): Started {
 }
 
 function start(command: string, args: readonly string[], directory: string): ChildProcess {
-  const child = spawn(command, args, { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(command, args, {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...nodeEnvironment, ...process.env },
+  })
   child.on('error', error => console.error(`${command}: ${error.message}`))
   return child
 }

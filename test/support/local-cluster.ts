@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { requestAdmin } from '../../actors/node/admin-client.ts'
+import { nodeEnvironment } from '../../actors/node/node-environment.mjs'
 import type { NodeStatus } from '../../actors/node/status.ts'
 import type { Endpoint } from './zookeeper-session.ts'
 
@@ -79,6 +80,7 @@ export class LocalCluster {
     const command = this.#options.main ?? main
     const child = spawn(process.execPath, [command, 'start', '--config', this.configFile(node)], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...nodeEnvironment, ...process.env },
     })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (text: Buffer) => appendFileSync(this.#logFile(node), text))

@@ -1,0 +1,1 @@
+export declare const nodeEnvironment: Readonly<Record<string, string>>
