@@ -10,7 +10,15 @@ import { directory } from '../directory.ts'
 import type { PeersMessage } from '../peers/messages.ts'
 import { CommittedFeed } from './committed-feed.ts'
 import type { InitialMember } from './formation.ts'
-import type { Batch, CheckpointMark, Effect, Event, Role, StepMachine } from './interface.ts'
+import type {
+  Batch,
+  CheckpointMark,
+  Effect,
+  Event,
+  Role,
+  StepMachine,
+  WaitingReason,
+} from './interface.ts'
 import { JournalLink } from './journal-link.ts'
 import { type ConsensusLimits, consensusLimits } from './limits.ts'
 import { LinearReads } from './linear-reads.ts'
@@ -22,6 +30,7 @@ import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
 import { Raft } from './raft/raft.ts'
 import { LogTraces } from './shell/log-traces.ts'
+import { waitingHelp } from './waiting-help.ts'
 
 export interface ConsensusSetup {
   readonly node: number
@@ -221,8 +230,7 @@ class Shell {
       case 'transferEnded':
         return this.#answerTransfer(effect.done ? '' : `node ${effect.target} did not take over`)
       case 'waiting':
-        this.#context.log.warn('This node neither votes nor counts', { reason: effect.reason })
-        return
+        return this.#waits(effect.reason)
       default:
         return unreachable(effect)
     }
@@ -383,6 +391,11 @@ class Shell {
 
   #done({ replyTo, id }: Asker, error: string): void {
     this.#context.find<ControlMessage>({ name: replyTo }).tell({ kind: 'done', id, error })
+  }
+
+  #waits(reason: WaitingReason): void {
+    const help = waitingHelp[reason]
+    this.#context.log.warn('This node neither votes nor counts', { reason, help })
   }
 
   #answerLeader(replyTo: string): void {

@@ -2,6 +2,7 @@
  * What the admin port answers: GET /ready (a linearizable read), /health, /status, /members,
  * /metrics; POST /members and /transfer. Errors are JSON with one sentence.
  */
+import { readFileSync } from 'node:fs'
 import {
   type AdminRequest,
   type AdminResponse,
@@ -14,11 +15,16 @@ import type { Control } from './control-actor.ts'
 type Answer = (response: AdminResponse) => void
 
 export function startAdmin(config: Config, control: Control): Promise<AdminServer> {
-  const { host, port } = config.listeners.admin
+  const { host, port, certificate, key } = config.listeners.admin
+  const tls =
+    certificate === undefined || key === undefined
+      ? {}
+      : { tls: { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') } }
   const routes = new Routes(config, control)
   return startAdminServer({
     host,
     port,
+    ...tls,
     handle: (request, answer) => routes.handle(request, answer),
   })
 }

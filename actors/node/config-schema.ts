@@ -12,19 +12,25 @@ const name = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
 const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be "host:port"')
 
-const listener = z
+const listenerKeys = {
+  host: z.string().min(1).default('127.0.0.1'),
+  port,
+  /** PEM files; both or neither. */
+  certificate: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+}
+const listener = z.strictObject(listenerKeys).refine(isWhole, 'certificate and key go together')
+const etcdListener = z
   .strictObject({
-    host: z.string().min(1).default('127.0.0.1'),
-    port,
+    ...listenerKeys,
     /** What clients are told to connect to; default host:port. */
     advertise: address.optional(),
-    /** PEM files; both or neither. */
-    certificate: z.string().min(1).optional(),
-    key: z.string().min(1).optional(),
   })
-  .refine(one => (one.certificate === undefined) === (one.key === undefined), {
-    message: 'certificate and key go together',
-  })
+  .refine(isWhole, 'certificate and key go together')
+
+function isWhole({ certificate, key }: { certificate?: unknown; key?: unknown }): boolean {
+  return (certificate === undefined) === (key === undefined)
+}
 
 const member = z.strictObject({
   name,
@@ -59,12 +65,11 @@ export const configSchema = z
     }),
     listeners: z.strictObject({
       zookeeper: listener,
-      etcd: listener,
+      etcd: etcdListener,
       admin: listener,
     }),
     timings: z
       .strictObject({
-        tickMillis: millis.default(10),
         heartbeatMillis: millis.default(100),
         electionMillis: millis.default(1000),
         requestTimeoutMillis: millis.default(7000),
@@ -83,7 +88,6 @@ export const configSchema = z
       .strictObject({
         zookeeperFrameBytesMax: bytes.default(1_048_575),
         etcdRequestBytesMax: bytes.default(1_572_864),
-        transactionOperationsMax: z.int().min(1).default(128),
         connectionsMax: z.int().min(1).default(10_000),
         proposalsInFlightMax: z.int().min(1).default(20_000),
         proposalBytesInFlightMax: bytes.default(16 * 1024 * 1024),
@@ -145,6 +149,16 @@ export const configSchema = z
         }
         seen.add(one[field])
       })
+    }
+    const ports = new Map<string, string>()
+    for (const door of ['zookeeper', 'etcd', 'admin'] as const) {
+      const { host, port: taken } = config.listeners[door]
+      const other = taken === 0 ? undefined : ports.get(`${host}:${taken}`)
+      if (other !== undefined) {
+        const message = `port ${taken} is that of listeners.${other} too`
+        context.addIssue({ code: 'custom', path: ['listeners', door, 'port'], message })
+      }
+      ports.set(`${host}:${taken}`, door)
     }
     if (!members.some(one => one.name === config.node)) {
       const known = members.map(one => one.name).join(', ')

@@ -52,8 +52,8 @@ cluster:
   members:
 ${members}
 
-# Where clients connect. certificate and key (PEM files) turn TLS on; advertise is what clients are
-# told to connect to where it differs from host and port.
+# Where clients connect. certificate and key (PEM files) turn TLS on; advertise, of etcd alone, is what
+# clients are told to connect to where it differs from host and port.
 listeners:
   zookeeper: { host: 127.0.0.1, port: ${ports.zookeeper} }
   etcd: { host: 127.0.0.1, port: ${ports.etcd} }
@@ -76,7 +76,6 @@ timings:
 limits:
   zookeeperFrameBytesMax: 1048575
   etcdRequestBytesMax: 1572864
-  transactionOperationsMax: 128
   connectionsMax: 10000
   # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
   # and etcd requests are refused with "etcdserver: too many requests".

@@ -94,6 +94,7 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     electionMillis: timings.electionMillis,
     requestTimeoutMillis: timings.requestTimeoutMillis,
     requestBytesMax: limits.etcdRequestBytesMax,
+    serverLimits: { connectionsMax: limits.connectionsMax },
     // As etcd: time for an election and a half.
     leaseTtlSecondsMin: Math.ceil((1.5 * timings.electionMillis) / 1000),
     metrics: answer => answer(''),
@@ -192,7 +193,7 @@ function id64(text: string): Uint8Array {
 }
 
 function listenOptions(
-  listener: Config['listeners']['etcd'],
+  listener: Config['listeners']['zookeeper'],
   protocols: readonly string[] = [],
 ): ListenOptions {
   const { host, port, certificate, key } = listener

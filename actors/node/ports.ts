@@ -1,4 +1,5 @@
 /** Whether the ports of a configuration are free, asked before anything is started (DESIGN.md D21). */
+import { accessSync, constants } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Config } from './config-schema.ts'
 import { CommandError } from './errors.ts'
@@ -18,6 +19,22 @@ export async function checkPorts(config: Config): Promise<void> {
       throw new CommandError(
         `port ${port} on ${host} (${use}, ${config.node}) is taken by another process`,
       )
+    }
+  }
+}
+
+/** @throws CommandError that names the first certificate or key that cannot be read. */
+export function checkCertificates({ listeners }: Config): void {
+  for (const door of ['zookeeper', 'etcd', 'admin'] as const) {
+    for (const part of ['certificate', 'key'] as const) {
+      const file = listeners[door][part]
+      if (file === undefined) continue
+      try {
+        accessSync(file, constants.R_OK)
+      } catch (error) {
+        const why = (error as Error).message
+        throw new CommandError(`listeners.${door}.${part}: ${file} cannot be read: ${why}`)
+      }
     }
   }
 }

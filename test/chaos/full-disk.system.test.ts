@@ -20,7 +20,9 @@ let cluster: LocalCluster | undefined
 let mounts: string[] = []
 
 afterEach(async () => {
-  await cluster?.stop(() => mounts.forEach(mount => execFileSync('umount', [mount])))
+  await cluster?.stop(() => {
+    for (const mount of mounts) execFileSync('umount', [mount])
+  })
   mounts = []
 })
 
@@ -47,8 +49,12 @@ test('nothing is taken or acknowledged while the disks are full; with space all 
   const whenFull = acknowledged
   expect(whenFull).toBeGreaterThan(50)
   const statuses = await Promise.all(on.nodes.map(node => on.status(node)))
-  expect(statuses.some(({ consensus }) => (consensus as { diskFull?: boolean }).diskFull)).toBe(true)
-  expect(on.nodes.some(node => /The disk is full: nothing is acknowledged/.test(on.output(node)))).toBe(true)
+  expect(statuses.some(({ consensus }) => (consensus as { diskFull?: boolean }).diskFull)).toBe(
+    true,
+  )
+  expect(
+    on.nodes.some(node => /The disk is full: nothing is acknowledged/.test(on.output(node))),
+  ).toBe(true)
   await sleep(1500)
   expect(acknowledged).toBe(whenFull)
 

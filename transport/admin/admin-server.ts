@@ -3,6 +3,7 @@
  * command line. What the paths mean is the caller's.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 
 export interface AdminRequest {
   readonly method: string
@@ -21,6 +22,8 @@ export interface AdminResponse {
 export interface AdminServerOptions {
   readonly host: string
   readonly port: number
+  /** PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string }
   readonly handle: (request: AdminRequest, answer: (response: AdminResponse) => void) => void
 }
 
@@ -32,9 +35,14 @@ const bodyBytesMax = 64 * 1024
 const requestMillisMax = 10_000
 
 export function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const server = createServer({ requestTimeout: requestMillisMax }, (request, response) =>
-    take(request, response, options.handle),
-  )
+  const requestTimeout = requestMillisMax
+  const { tls } = options
+  const listener = (request: IncomingMessage, response: ServerResponse): void =>
+    take(request, response, options.handle)
+  const server =
+    tls === undefined
+      ? createServer({ requestTimeout }, listener)
+      : createSecureServer({ requestTimeout, ...tls }, listener)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.host, port: options.port, exclusive: true }, () =>

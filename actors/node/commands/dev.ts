@@ -96,7 +96,7 @@ async function untilEnd(node: Node, stopping: () => boolean): Promise<number> {
   if (!stopping()) {
     const how = typeof code === 'number' ? `exit code ${code}` : code
     console.log(
-      `\n${node.config.node} has ended (${how}). Start it again with:\n  ${startCommand(node)}\n`,
+      `\n${node.config.node} has ended (${how}). Its last line:\n  ${node.lastLine}\nStart it again with:\n  ${startCommand(node)}\n`,
     )
   }
   return typeof code === 'number' ? code : 1

@@ -16,12 +16,13 @@ import { lockDirectory } from '../../../storage/directory-lock.ts'
 import { startAdmin } from '../admin.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
+import { checkOwner } from '../directory-owner.ts'
 import { type Control, type ControlSetup, controlActor } from '../control-actor.ts'
 import { CommandError } from '../errors.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
 import { placementOf } from '../placement.ts'
-import { checkPorts } from '../ports.ts'
+import { checkCertificates, checkPorts, ownMember } from '../ports.ts'
 import { protocols } from '../protocols.ts'
 
 const jobThreadsMax = 2
@@ -38,6 +39,7 @@ export async function start(options: { config: string }): Promise<void> {
 
 /** `module` is what its threads import; tests have their own. */
 export async function startNode(config: Config, module = threadModule): Promise<void> {
+  checkCertificates(config)
   await checkPorts(config)
   const log = createLogger({
     ...config.logging,
@@ -151,6 +153,7 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
   try {
     mkdirSync(path, { recursive: true })
     const lock = await lockDirectory(path)
+    checkOwner(path, config.cluster.name, ownMember(config).id)
     const { disk, random, clock } = host
     const incarnationMin = Math.floor(clock.wallMillis() / 1000)
     const { segmentBytes } = config.journal

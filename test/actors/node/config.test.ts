@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ConfigError, parseConfig } from '../../../actors/node/config.ts'
+import { checkCertificates } from '../../../actors/node/ports.ts'
 import { configTemplate } from '../../../actors/node/config-template.ts'
 
 const text = configTemplate({
@@ -118,6 +119,26 @@ describe('a wrong configuration is one clear line', () => {
   it('for timings that cannot work together', () => {
     const wrong = text.replace('electionMillis: 1000', 'electionMillis: 400')
     expect(faultOf(wrong)).toContain('electionMillis must be at least 5 times heartbeatMillis')
+  })
+
+  it('for a port that two listeners want', () => {
+    const wrong = text.replace('port: 22379', 'port: 2182')
+    expect(faultOf(wrong)).toBe(
+      `node.yaml:${lineOf('port: 22379')}: listeners.etcd.port: port 2182 is that of listeners.zookeeper too`,
+    )
+  })
+
+  it('for a certificate without its key', () => {
+    const wrong = text.replace('port: 2182', 'port: 2182, certificate: a.pem')
+    expect(faultOf(wrong)).toContain('certificate and key go together')
+  })
+
+  it('for a certificate that cannot be read', () => {
+    const both = 'port: 2182, certificate: /none/a.pem, key: /none/a.key'
+    const config = parseConfig(text.replace('port: 2182', both), 'node.yaml')
+    expect(() => checkCertificates(config)).toThrow(
+      "listeners.zookeeper.certificate: /none/a.pem cannot be read: ENOENT: no such file or directory, access '/none/a.pem'",
+    )
   })
 
   it('for a placement that forgets an actor', () => {

@@ -1,0 +1,109 @@
+/** Starts that cannot be: each ends with one line that names what is wrong, and exit code 1. */
+import { execFile, execFileSync } from 'node:child_process'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { LocalCluster } from '../../support/local-cluster.ts'
+
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../../actors/node/main.ts', import.meta.url))
+let cluster: LocalCluster
+
+beforeEach(() => {
+  cluster = new LocalCluster({ portBase: 20_500, nodeCount: 1 })
+})
+afterEach(() => cluster.stop())
+
+async function faultOf(...args: string[]): Promise<string> {
+  try {
+    const { stdout } = await run(process.execPath, [main, ...args])
+    return `no fault: ${stdout}`
+  } catch (error) {
+    const { code, stderr } = error as { code: number; stderr: string }
+    expect(code).toBe(1)
+    return stderr.trim()
+  }
+}
+
+function startFault(): Promise<string> {
+  return faultOf('start', '--config', cluster.configFile(1))
+}
+
+test.each([
+  [20_501, 'zookeeper'],
+  [20_511, 'etcd'],
+  [20_521, 'admin'],
+  [20_531, 'peers'],
+] as const)('port %i that another process has', async (port, use) => {
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(port, '127.0.0.1', resolve))
+  expect(await startFault()).toBe(
+    `quorate: port ${port} on 127.0.0.1 (${use}, node1) is taken by another process`,
+  )
+  await new Promise(resolve => other.close(resolve))
+})
+
+test('a configuration that is not there', async () => {
+  rmSync(cluster.configFile(1))
+  expect(await startFault()).toContain(`${cluster.configFile(1)}: cannot be read: ENOENT`)
+})
+
+test('a data directory in use, of another node, or damaged', async () => {
+  const directory = cluster.dataDirectory(1)
+  cluster.start(1)
+  await cluster.untilReady(1)
+  const config = JSON.parse(readFileSync(cluster.configFile(1), 'utf8')) as Record<string, unknown>
+  const other = join(cluster.directory, 'other.yaml')
+  const listeners = { zookeeper: { port: 0 }, etcd: { port: 0 }, admin: { port: 0 } }
+  const member = { name: 'node1', id: 1, peer: '127.0.0.1:20599' }
+  const clusterKeys = { name: 'other', members: [member] }
+  writeFileSync(other, JSON.stringify({ ...config, listeners, cluster: clusterKeys }))
+  expect(await faultOf('start', '--config', other)).toMatch(
+    new RegExp(`^quorate: the data directory ${directory} is in use by process \\d+$`),
+  )
+  await cluster.signal(1, 'SIGTERM')
+  expect(await faultOf('start', '--config', other)).toBe(
+    `quorate: ${directory} is the data directory of node 1 of cluster test-20500, not of node 1 of cluster other`,
+  )
+
+  const identity = join(directory, 'identity')
+  const bytes = readFileSync(identity)
+  writeFileSync(identity, Buffer.concat([bytes.subarray(0, 10), Buffer.from('?')]))
+  expect(await startFault()).toMatch(/^quorate: .*identity/)
+  writeFileSync(identity, bytes)
+
+  const aside = `${directory}-journal`
+  cpSync(join(directory, 'journal'), aside, { recursive: true })
+  for (const name of readdirSync(join(directory, 'journal')))
+    rmSync(join(directory, 'journal', name))
+  expect(await startFault()).toMatch(/holds no journal: is its disk mounted\?$/)
+})
+
+test('a journal that was damaged is set aside, and the node says what it waits for', async () => {
+  cluster.start(1)
+  await cluster.untilReady(1)
+  await cluster.signal(1, 'SIGTERM')
+  const journal = join(cluster.dataDirectory(1), 'journal')
+  const [segment = ''] = readdirSync(journal).sort()
+  // Within the records, after the header of the segment.
+  execFileSync(
+    'dd',
+    [
+      'if=/dev/urandom',
+      `of=${join(journal, segment)}`,
+      'bs=1',
+      'count=64',
+      'seek=600',
+      'conv=notrunc',
+    ],
+    { stdio: 'pipe' },
+  )
+  cluster.start(1)
+  await cluster.untilAnswers(1)
+  expect(cluster.output(1)).toMatch(
+    /error This store was damaged: the node begins as a new one and waits to be bound .*quorate member replace node1/,
+  )
+})
