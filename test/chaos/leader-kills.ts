@@ -13,6 +13,8 @@ export interface LeaderKillsOptions {
   readonly writes: number
   readonly portBase: number
   readonly print: (line: string) => void
+  /** Merged into every node's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>
 }
 
 export interface LeaderKillsReport {
@@ -26,7 +28,7 @@ const watchMillis = 3000
 const restartMillis = 1500
 
 export async function runLeaderKills(options: LeaderKillsOptions): Promise<LeaderKillsReport> {
-  const cluster = new LocalCluster({ portBase: options.portBase })
+  const cluster = new LocalCluster({ portBase: options.portBase, config: options.config ?? {} })
   try {
     await cluster.startAll()
     options.print(`three nodes serve (${cluster.directory})`)
