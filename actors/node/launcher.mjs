@@ -47,6 +47,15 @@ for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(
 process.on('SIGINT', () => {
   if (isCommand || !process.stdin.isTTY) child.kill('SIGINT')
 })
+// npx stands two processes above and passes SIGTERM to its shell alone, which ends and leaves us here.
+if (process.env.npm_command === 'exec') {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, 200)
+}
 child.on('error', error => {
   console.error(`quorate: cannot start ${findNode()}: ${error.message}`)
   process.exit(1)
