@@ -25,7 +25,7 @@ interface Node {
 const readyMillisMax = 60_000
 
 export async function dev(options: { nodes: number; dir: string; fresh: boolean }): Promise<void> {
-  checkDirectory(options.dir, options.nodes, options.fresh)
+  await checkDirectory(options.dir, options.nodes, options.fresh)
   const files = writeConfigs(options.dir, options.nodes)
   const configs = files.map(file => loadConfig(file))
   // Before any node starts, so that a second `dev` says one clear thing.
@@ -46,7 +46,7 @@ export async function dev(options: { nodes: number; dir: string; fresh: boolean 
   process.exit(stopping ? 0 : Math.max(1, ...codes))
 }
 
-function checkDirectory(directory: string, nodeCount: number, fresh: boolean): void {
+async function checkDirectory(directory: string, nodeCount: number, fresh: boolean): Promise<void> {
   if (!existsSync(directory)) return
   const names = readdirSync(directory)
   const foreign = names.find(name => !/^node\d(\.yaml)?$/.test(name))
@@ -57,11 +57,28 @@ function checkDirectory(directory: string, nodeCount: number, fresh: boolean): v
   }
   const configs = names.filter(name => name.endsWith('.yaml')).length
   if (fresh) {
+    await checkNotRunning(
+      names.filter(name => name.endsWith('.yaml')).map(name => join(directory, name)),
+    )
     for (const name of names) rmSync(join(directory, name), { recursive: true })
   } else if (configs > 0 && configs !== nodeCount) {
     throw new CommandError(
       `${directory} holds a cluster of ${configs} nodes, not ${nodeCount}; use --fresh to throw it away, or another --dir`,
     )
+  }
+}
+
+/** What a running cluster stands on is not thrown away under its feet. */
+async function checkNotRunning(files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    let config: Config
+    try {
+      config = loadConfig(file)
+    } catch {
+      // Nothing runs from a configuration that cannot be read.
+      continue
+    }
+    await checkPorts(config)
   }
 }
 

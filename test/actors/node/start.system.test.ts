@@ -46,6 +46,20 @@ test.each([
   await new Promise(resolve => other.close(resolve))
 })
 
+test('--fresh while the cluster of that directory runs throws nothing away', async () => {
+  const directory = join(cluster.directory, 'dev')
+  await run(process.execPath, [main, 'init', '--nodes', '1', '--dir', directory])
+  const file = join(directory, 'node1.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('port: 2181', 'port: 20501'))
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(20_501, '127.0.0.1', resolve))
+  expect(await faultOf('dev', '--nodes', '1', '--dir', directory, '--fresh')).toBe(
+    'quorate: port 20501 on 127.0.0.1 (zookeeper, node1) is taken by another process',
+  )
+  expect(readFileSync(file, 'utf8')).toContain('port: 20501')
+  await new Promise(resolve => other.close(resolve))
+})
+
 test('a configuration that is not there', async () => {
   rmSync(cluster.configFile(1))
   expect(await startFault()).toContain(`${cluster.configFile(1)}: cannot be read: ENOENT`)
