@@ -450,7 +450,9 @@ describe('ends', () => {
     node.held = true
     waiting.request(operation.create, createRecord('/a'))
     settle()
-    node.system.find({ name: 'zookeeper' }).tell({ kind: 'unanswered', stream: 1, through: 3 } as never)
+    node.system
+      .find({ name: 'zookeeper' })
+      .tell({ kind: 'unanswered', stream: 1, through: 3 } as never)
     settle()
     expect([waiting.socket.isClosed, idle.socket.isClosed]).toEqual([true, false])
     expect(node.watches.connectionCount).toBe(0)
