@@ -22,6 +22,8 @@ export type ControlMessage =
   | StatusAnswer
   | Extract<ConsensusNotice, { kind: 'readReady' | 'readFailed' }>
   | { readonly kind: 'barrierReached'; readonly id: number }
+  /** Answered to the etcd gateway by `metricsText`. */
+  | { readonly kind: 'metricsQuestion'; readonly id: number }
   /** An operator asked node `from`; only the leader can do it. `asked` is an AskedChange as JSON. */
   | {
       readonly kind: 'memberChange'
@@ -37,6 +39,7 @@ export const controlProtocol = defineProtocol<ControlMessage>('control', {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   barrierReached: { id: 'long' },
+  metricsQuestion: { id: 'long' },
   statusAnswer: { from: 'string', id: 'long', json: 'string' },
   done: { id: 'long', error: 'string' },
   memberChange: { from: 'int', id: 'long', asked: 'string' },

@@ -26,8 +26,6 @@ export interface EtcdSetup {
   /** A lease lives at least this long. */
   readonly leaseTtlSecondsMin: number
   readonly serverLimits?: Partial<EtcdServerLimits>
-  /** Prometheus text for /metrics, now or later. */
-  readonly metrics: (answer: (text: string) => void) => void
   /** How often this gateway was started before in this process; default 0. */
   readonly generation?: number
   readonly telemetry?: Telemetry

@@ -28,7 +28,7 @@ import { EtcdTraces, TracedServer } from './etcd-traces.ts'
 import { ownConnection, StateReads } from './etcd-state-reads.ts'
 import { StreamCalls } from './etcd-stream-calls.ts'
 import { Unary } from './etcd-unary.ts'
-import type { GatewayMessage } from './messages.ts'
+import type { GatewayMessage, MetricsText } from './messages.ts'
 
 export type { EtcdMember, EtcdSetup } from './etcd-setup.ts'
 
@@ -37,7 +37,7 @@ type OwnMessage =
   | { readonly kind: 'input' }
   | { readonly kind: 'listening'; readonly error: Error | null }
 
-export type EtcdMessage = GatewayMessage | LeaseAnswer | OwnMessage
+export type EtcdMessage = GatewayMessage | LeaseAnswer | MetricsText | OwnMessage
 
 export const etcdGateway: Definition<EtcdMessage, EtcdSetup> = {
   ...directory.etcd,
@@ -66,6 +66,8 @@ class Gateway {
   readonly #unary: Unary
   readonly #streams: StreamCalls
   readonly #http: HttpSetup
+  readonly #metricsAsked = new Map<number, (text: string) => void>()
+  #metricsId = 0
   readonly #traces: EtcdTraces | undefined
   #leaderLostMillis: number
   #leaderFoundMillis = 0
@@ -101,7 +103,7 @@ class Gateway {
     this.#http = {
       hasLeader: () => this.#door.leader !== 0,
       probe: (serializable, done) => this.#probe(serializable, done),
-      metrics: setup.metrics,
+      metrics: answer => this.#askMetrics(answer),
     }
     context.every(tickMillis, { kind: 'tick' })
     context.onRoundEnd(() => this.#endRound())
@@ -137,12 +139,22 @@ class Gateway {
         return this.#answerStatus(message.id)
       case 'listening':
         return this.#listening(message.error)
+      case 'metricsText':
+        this.#metricsAsked.get(message.id)?.(message.text)
+        this.#metricsAsked.delete(message.id)
+        return
       case 'closeConnection':
         // Sessions of ZooKeeper end with their connections; leases do not.
         return
       default:
         return unreachable(message)
     }
+  }
+
+  #askMetrics(answer: (text: string) => void): void {
+    this.#metricsId += 1
+    this.#metricsAsked.set(this.#metricsId, answer)
+    this.#context.find(directory.control).tell({ kind: 'metricsQuestion', id: this.#metricsId })
   }
 
   /** From a predecessor whose thread died. */

@@ -23,3 +23,10 @@ export type GatewayMessage =
   | { readonly kind: 'drain'; readonly id: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }
+
+/** Prometheus text, for a `metricsQuestion` of the etcd gateway. */
+export interface MetricsText {
+  readonly kind: 'metricsText'
+  readonly id: number
+  readonly text: string
+}

@@ -1,7 +1,7 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { StatusAnswer } from '../control.ts'
 import type { LeaseAnswer } from '../sessions/messages.ts'
-import type { GatewayMessage } from './messages.ts'
+import type { GatewayMessage, MetricsText } from './messages.ts'
 
 const gateway = {
   reply: {
@@ -29,8 +29,9 @@ export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>('
   statusAnswer: { from: 'string', id: 'long', json: 'string' },
 })
 
-export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer>('etcd', {
+export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer | MetricsText>('etcd', {
   ...gateway,
+  metricsText: { id: 'long', text: 'string' },
   leaseAnswer: {
     connection: 'long',
     tag: 'long',

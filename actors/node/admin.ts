@@ -11,16 +11,21 @@ import {
 } from '../../transport/admin/admin-server.ts'
 import type { Config } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
+import type { NodeMetrics } from './node-metrics.ts'
 
 type Answer = (response: AdminResponse) => void
 
-export function startAdmin(config: Config, control: Control): Promise<AdminServer> {
+export function startAdmin(
+  config: Config,
+  control: Control,
+  metrics: NodeMetrics | undefined,
+): Promise<AdminServer> {
   const { host, port, certificate, key } = config.listeners.admin
   const tls =
     certificate === undefined || key === undefined
       ? {}
       : { tls: { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') } }
-  const routes = new Routes(config, control)
+  const routes = new Routes(config, control, metrics)
   return startAdminServer({
     host,
     port,
@@ -29,13 +34,17 @@ export function startAdmin(config: Config, control: Control): Promise<AdminServe
   })
 }
 
+const prometheus = 'text/plain; version=0.0.4; charset=utf-8'
+
 class Routes {
   readonly #config: Config
   readonly #control: Control
+  readonly #metrics: NodeMetrics | undefined
 
-  constructor(config: Config, control: Control) {
+  constructor(config: Config, control: Control, metrics: NodeMetrics | undefined) {
     this.#config = config
     this.#control = control
+    this.#metrics = metrics
   }
 
   handle(request: AdminRequest, answer: Answer): void {
@@ -48,9 +57,12 @@ class Routes {
         })
       case 'GET /status':
         return this.#control.status(
-          ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper'],
+          ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper', 'etcd'],
           values => json(answer, 200, { node: this.#config.node, ...values }),
         )
+      case 'GET /metrics':
+        if (this.#metrics === undefined) return json(answer, 404, { error: 'metrics are off' })
+        return this.#metrics.text(body => answer({ status: 200, body, contentType: prometheus }))
       case 'GET /members':
         return this.#members(answer)
       case 'POST /members':

@@ -5,6 +5,7 @@
 import type { Context, Definition } from '../../runtime/actor.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
+import type { NodeMetrics } from './node-metrics.ts'
 import { type AskedChange, inWords, membershipChange } from './member-changes.ts'
 
 type Answer = (error: string | undefined, value: unknown) => void
@@ -28,6 +29,7 @@ export class Control {
   readonly #node: number
   readonly #pending = new Map<number, Answer>()
   #lastId = 0
+  metrics: NodeMetrics | undefined
 
   constructor(context: Context<ControlMessage>, node: number) {
     this.#context = context
@@ -135,6 +137,14 @@ export class Control {
     })
   }
 
+  /** The etcd port has them too. */
+  #answerMetrics(id: number): void {
+    const tell = (text: string): void =>
+      this.#context.find(directory.etcd).tell({ kind: 'metricsText', id, text })
+    if (this.metrics === undefined) tell('')
+    else this.metrics.text(tell)
+  }
+
   #carryOutFor(from: number, id: number, asked: string): void {
     this.#carryOut(JSON.parse(asked) as AskedChange, error => {
       const done = { kind: 'memberChangeDone', id, error: error ?? '' } as const
@@ -146,6 +156,8 @@ export class Control {
     switch (message.kind) {
       case 'statusAnswer':
         return this.#answer(message.id, undefined, JSON.parse(message.json))
+      case 'metricsQuestion':
+        return this.#answerMetrics(message.id)
       case 'readReady':
         return this.#answer(message.id, undefined, message.position)
       case 'readFailed':

@@ -97,7 +97,6 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     serverLimits: { connectionsMax: limits.connectionsMax },
     // As etcd: time for an election and a half.
     leaseTtlSecondsMin: Math.ceil((1.5 * timings.electionMillis) / 1000),
-    metrics: answer => answer(''),
   }
 }
 

@@ -19,6 +19,7 @@ import type { Config } from '../config-schema.ts'
 import { checkOwner } from '../directory-owner.ts'
 import { type Control, type ControlSetup, controlActor } from '../control-actor.ts'
 import { CommandError } from '../errors.ts'
+import { NodeMetrics } from '../node-metrics.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
 import { placementOf } from '../placement.ts'
@@ -87,7 +88,9 @@ export async function startNode(config: Config, module = threadModule): Promise<
     },
   }).catch((error: Error) => fatal(log, 'the node could not start', error))
   router.open()
-  const admin = await startAdmin(config, control).catch((error: Error) =>
+  const metrics = config.metrics.enabled ? new NodeMetrics(control) : undefined
+  control.metrics = metrics
+  const admin = await startAdmin(config, control, metrics).catch((error: Error) =>
     fatal(log, 'the admin port could not be opened', error),
   )
   const stop = async (): Promise<void> => {

@@ -83,7 +83,6 @@ export class EtcdNode {
       requestTimeoutMillis: 1000,
       requestBytesMax: 1_572_864,
       leaseTtlSecondsMin: 1,
-      metrics: answer => answer('# HELP up\n'),
       ...changed,
     })
     system.spawn(watchesActor, 'watches', { ...ids, progressMillis: 200 })
@@ -163,6 +162,11 @@ export class EtcdNode {
   }
 
   #control(message: ControlMessage): void {
+    if (message.kind === 'metricsQuestion') {
+      const { id } = message
+      this.system.find(directory.etcd).tell({ kind: 'metricsText', id, text: '# HELP up\n' })
+      return
+    }
     if (message.kind !== 'statusAnswer') return
     for (const resolve of this.#port.splice(0)) resolve(JSON.parse(message.json).port)
   }
