@@ -2,7 +2,7 @@
  * What runs inside a worker thread: the endless host task of its actors. Piscina calls `hostThread`
  * once; it ends when the control port says so. A failure beyond supervision ends the thread.
  */
-import type { MessagePort } from 'node:worker_threads'
+import { type MessagePort, workerData } from 'node:worker_threads'
 import { systemClock, systemTimers } from './clock.ts'
 import type { Jobs } from './host.ts'
 import { nodeHost } from './host-node.ts'
@@ -70,6 +70,11 @@ export type ThreadReport =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly actor: string; readonly error: Error }
   | { readonly kind: 'job'; readonly id: number; readonly module: string; readonly input: unknown }
+
+/** Loading the actors takes longest of a start: it begins with the thread, before the task comes. */
+const { preload } = (workerData ?? {}) as { preload?: string }
+// What is wrong with the module shows when the task imports it.
+if (preload !== undefined) import(preload).catch(() => {})
 
 export async function hostThread(task: ThreadTask): Promise<void> {
   const module = (await import(task.module)) as ThreadModule

@@ -13,6 +13,7 @@ import { limits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { createCarrierEnds, ringCarrier } from './ring-carrier.ts'
 import type { Router } from './router.ts'
+import type { Placement } from './system.ts'
 import type {
   ThreadCommon,
   ThreadOrder,
@@ -26,6 +27,8 @@ export interface ThreadsOptions {
   readonly common: ThreadCommon
   /** Exports `startThread(system, setup)`, see ThreadModule. */
   readonly module: URL
+  /** Made before with the same placement and module. */
+  readonly warm?: WarmThreads
   readonly setup: (thread: string) => unknown
   /** The router of this thread: it is linked with all others. */
   readonly router: Router
@@ -44,9 +47,35 @@ export interface Threads {
   stop(): Promise<void>
 }
 
+/** Threads that load their module while the caller still prepares what to start on them. */
+export interface WarmThreads {
+  readonly pool: Piscina
+}
+
+export function warmThreads(placement: Placement, module: URL): WarmThreads {
+  const count = threadNames(placement).length
+  const pool = new Piscina({
+    filename: taskFile('thread-task'),
+    name: 'hostThread',
+    workerData: { preload: module.href },
+    minThreads: count,
+    maxThreads: count,
+    concurrentTasksPerWorker: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    atomics: 'disabled',
+    recordTiming: false,
+    closeTimeout: limits.threadStopMillis,
+  })
+  return { pool }
+}
+
+function threadNames(placement: Placement): string[] {
+  return Object.keys(placement).filter(name => name !== 'main')
+}
+
 /** Resolves when the actors of all threads have started; rejects when one cannot. */
 export async function startThreads(options: ThreadsOptions): Promise<Threads> {
-  const names = Object.keys(options.common.placement).filter(name => name !== 'main')
+  const names = threadNames(options.common.placement)
   const threads = new HostedThreads(options, names)
   try {
     await threads.start()
@@ -68,17 +97,8 @@ class HostedThreads implements Threads {
   constructor(options: ThreadsOptions, names: readonly string[]) {
     this.#options = options
     this.#names = names
-    this.#pool = new Piscina({
-      filename: taskFile('thread-task'),
-      name: 'hostThread',
-      minThreads: names.length,
-      maxThreads: names.length,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      atomics: 'disabled',
-      recordTiming: false,
-      closeTimeout: limits.threadStopMillis,
-    })
+    const { warm, common, module } = options
+    this.#pool = (warm ?? warmThreads(common.placement, module)).pool
     this.#pool.on('error', error => {
       // Errors of tasks arrive at their promises; these are about a pool that is ending.
       if (!this.#stopping) options.log.error('The thread pool failed', { error })

@@ -10,7 +10,7 @@ import { createLogger, type Logger } from '../../../runtime/log.ts'
 import { collectGarbage } from '../../../runtime/memory.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
-import { createJobPool, mainHost, startThreads } from '../../../runtime/threads.ts'
+import { createJobPool, mainHost, startThreads, warmThreads } from '../../../runtime/threads.ts'
 import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
 import { lockDirectory } from '../../../storage/directory-lock.ts'
 import { startAdmin } from '../admin.ts'
@@ -49,13 +49,14 @@ export async function startNode(config: Config, module = threadModule): Promise<
   })
   const jobs = createJobPool(jobThreadsMax)
   const host = mainHost(jobs)
+  const placement = placementOf(config)
+  const warm = warmThreads(placement, module)
   const directory = await ownDirectory(config, host)
   if (directory.data.damage !== '') {
     const what = { damage: directory.data.damage, help: `quorate member replace ${config.node}` }
     log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
   }
   const setup = nodeSetup(config, directory.data)
-  const placement = placementOf(config)
   const common = {
     placement,
     node: setup.nodeId,
@@ -78,6 +79,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
   const threads = await startThreads({
     common,
     module,
+    warm,
     setup: thread => ({ ...setup, generation: lives.begin(thread) }),
     router,
     log,
