@@ -80,6 +80,15 @@ export class ThreadLink {
     this.at = end
   }
 
+  /** Sent and not handled by the other side, and waiting for credit to be sent. */
+  get unhandledBytes(): number {
+    return this.#unhandledBytes
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
   /** Half of what may be under way is not: producers need not pause. */
   get hasRoom(): boolean {
     const pendingBytes = this.#unhandledBytes + this.#heldBytes + this.at

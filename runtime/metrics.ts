@@ -1,5 +1,5 @@
 /**
- * Metrics through OpenTelemetry, one collector a thread. What is counted in hot paths stays a plain
+ * Metrics through OpenTelemetry, one collector a thread, loaded by the first collection. What is counted in hot paths stays a plain
  * number there and is observed here when someone collects. The main thread merges the threads'
  * snapshots (metrics-snapshot.ts), which also writes them out.
  */
@@ -43,7 +43,74 @@ export const metricsOff: Metrics = {
   collect: async () => ({ families: [] }),
 }
 
-/** Once a thread. The SDK is loaded here, so that a thread without metrics does without it. */
+/** Values that a histogram keeps until the SDK is there; later ones are lost until then. */
+const earlyValuesMax = 4_096
+
+/**
+ * Once a thread. The SDK is loaded when somebody collects for the first time, so that a node whose
+ * metrics nobody wants starts without it: until then the instruments are only noted down.
+ */
+export function createLazyMetrics(): Metrics {
+  let loading: Promise<Metrics> | undefined
+  let loaded: Metrics | undefined
+  const noted: ((metrics: Metrics) => void)[] = []
+  const make = (instrument: (metrics: Metrics) => void): void => {
+    if (loaded === undefined) noted.push(instrument)
+    else instrument(loaded)
+  }
+  const load = async (): Promise<Metrics> => {
+    const metrics = await createMetrics()
+    loaded = metrics
+    for (const instrument of noted.splice(0)) instrument(metrics)
+    return metrics
+  }
+  return {
+    counter(name, help) {
+      const early = new EarlyInstrument()
+      make(metrics => {
+        const counter = metrics.counter(name, help)
+        early.become((value, labels) => counter.add(value, labels))
+      })
+      return { add: (value, labels) => early.take(value, labels) }
+    },
+    histogram(name, help, buckets) {
+      const early = new EarlyInstrument()
+      make(metrics => {
+        const histogram = metrics.histogram(name, help, buckets)
+        early.become((value, labels) => histogram.record(value, labels))
+      })
+      return { record: (value, labels) => early.take(value, labels) }
+    },
+    observeCounter(name, help, observe) {
+      make(metrics => metrics.observeCounter(name, help, observe))
+    },
+    observeGauge(name, help, observe) {
+      make(metrics => metrics.observeGauge(name, help, observe))
+    },
+    async collect() {
+      loading ??= load()
+      return await (await loading).collect()
+    },
+  }
+}
+
+class EarlyInstrument {
+  #values: { value: number; labels: MetricLabels | undefined }[] = []
+  #take: ((value: number, labels?: MetricLabels) => void) | undefined
+
+  take(value: number, labels?: MetricLabels): void {
+    if (this.#take !== undefined) this.#take(value, labels)
+    else if (this.#values.length < earlyValuesMax) this.#values.push({ value, labels })
+  }
+
+  become(take: (value: number, labels?: MetricLabels) => void): void {
+    this.#take = take
+    for (const { value, labels } of this.#values) take(value, labels)
+    this.#values = []
+  }
+}
+
+/** Once a thread, with the SDK. */
 export async function createMetrics(): Promise<Metrics> {
   const sdk = await import('@opentelemetry/sdk-metrics')
   /** Collects on demand, and nothing else. */

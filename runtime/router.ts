@@ -16,7 +16,7 @@ import {
 } from './envelope.ts'
 import { invariant } from './invariant.ts'
 import { limits } from './limits.ts'
-import type { LinkLimits } from './link.ts'
+import type { LinkLimits, ThreadLink } from './link.ts'
 import { type KindCodec, nameHash, type PeerDecoder, type Protocol, withKind } from './protocol.ts'
 import type { Remote, System } from './system.ts'
 import {
@@ -94,6 +94,13 @@ export class Router implements Remote, NodeGate {
 
   close(): void {
     for (const peer of this.#peerOrder) peer.link?.close()
+  }
+
+  /** This thread's ends of its links, by the thread at the other end: for metrics. */
+  links(): readonly { readonly thread: string; readonly link: ThreadLink }[] {
+    return [...this.#peers].flatMap(([thread, { link }]) =>
+      link === undefined ? [] : [{ thread, link }],
+    )
   }
 
   /** Called when the event loop has nothing else to flush with: end of the process. */

@@ -29,6 +29,7 @@ import { Pacing, pacing } from './pacing.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
 import { Raft } from './raft/raft.ts'
+import { observeLog } from './shell/log-metrics.ts'
 import { LogTraces } from './shell/log-traces.ts'
 import { waitingHelp } from './waiting-help.ts'
 
@@ -90,6 +91,7 @@ class Shell {
   #role: Role = 'waiting'
   #leader = 0
   #epoch = 0
+  #leaderChanges = 0
   #diskFull = false
   #transferAsked: Asker | undefined
   #changeAsked: Asker | undefined
@@ -111,7 +113,13 @@ class Shell {
     )
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
     this.#reads = this.#newReads()
-    const { tracing } = setup.telemetry ?? telemetryOff
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
+    observeLog(metrics, {
+      status: () => this.#machine?.status(),
+      leader: () => this.#leader,
+      leaderChanges: () => this.#leaderChanges,
+      refused: () => this.#proposals.refused,
+    })
     this.#traces = tracing.enabled ? new LogTraces(tracing) : undefined
   }
 
@@ -322,6 +330,7 @@ class Shell {
   #roleChanged(role: Role, epoch: number, leader: number): void {
     const moved = leader !== this.#leader || (leader !== 0 && epoch !== this.#epoch)
     if (this.#role === 'leader' && role !== 'leader') this.#traces?.leadershipLost()
+    if (leader !== 0 && leader !== this.#leader) this.#leaderChanges += 1
     this.#role = role
     this.#epoch = epoch
     this.#leader = leader

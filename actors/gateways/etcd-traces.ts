@@ -3,7 +3,12 @@
  * gateway and the port. A `traceparent` of the client is continued.
  */
 import { parseTraceparent, type Tracing } from '../../runtime/tracing.ts'
-import type { CallHead, EtcdServer, EtcdServerStatus } from '../../transport/etcd/api.ts'
+import type {
+  CallHead,
+  EtcdServer,
+  EtcdServerStatus,
+  HandledCalls,
+} from '../../transport/etcd/api.ts'
 import { type RequestTrace, RequestTraces } from './request-traces.ts'
 
 export class EtcdTraces {
@@ -98,6 +103,10 @@ export class TracedServer implements EtcdServer {
   flush(): void {
     this.#server.flush()
     this.#traces.requests.flushed()
+  }
+
+  handled(): HandledCalls[] {
+    return this.#server.handled()
   }
 
   status(): EtcdServerStatus {

@@ -15,6 +15,7 @@ import type { LeaseAnswer } from '../sessions/messages.ts'
 import { etcdRead, timesBytes } from '../state/etcd-commands.ts'
 import { stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
+import { observeDoor } from './door-metrics.ts'
 import { About } from './etcd-about.ts'
 import { EtcdDoor } from './etcd-door.ts'
 import { answerHttp, type HttpSetup } from './etcd-http.ts'
@@ -23,6 +24,7 @@ import { Leases, type TimeToLive } from './etcd-leases.ts'
 import { limits } from './etcd-limits.ts'
 import { LinearReads } from './etcd-linear-reads.ts'
 import { methods } from './etcd-methods.ts'
+import { CallTally } from './etcd-metrics.ts'
 import type { EtcdSetup } from './etcd-setup.ts'
 import { EtcdTraces, TracedServer } from './etcd-traces.ts'
 import { ownConnection, StateReads } from './etcd-state-reads.ts'
@@ -69,6 +71,7 @@ class Gateway {
   readonly #metricsAsked = new Map<number, (text: string) => void>()
   #metricsId = 0
   readonly #traces: EtcdTraces | undefined
+  readonly #calls = new CallTally()
   #leaderLostMillis: number
   #leaderFoundMillis = 0
   /** Whom to tell when no write waits any more: the node stops. */
@@ -76,7 +79,7 @@ class Gateway {
 
   constructor(context: Context<EtcdMessage>, setup: EtcdSetup) {
     this.#context = context
-    const { tracing } = setup.telemetry ?? telemetryOff
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#traces = tracing.enabled ? new EtcdTraces(tracing) : undefined
     this.#inputs = new EtcdInputs(() => context.self.tell({ kind: 'input' }))
     this.#door = this.#openDoor(setup)
@@ -105,6 +108,12 @@ class Gateway {
       probe: (serializable, done) => this.#probe(serializable, done),
       metrics: answer => this.#askMetrics(answer),
     }
+    const { server } = this.#door
+    this.#calls.observe(metrics, server)
+    observeDoor(metrics, 'etcd', {
+      connections: () => server.status().connections,
+      proposalsWaiting: () => this.#proposals.waitingCount,
+    })
     context.every(tickMillis, { kind: 'tick' })
     context.onRoundEnd(() => this.#endRound())
     context.onStop(() => {
@@ -260,8 +269,10 @@ class Gateway {
     const { connection, call } = input
     switch (input.kind) {
       case 'call':
+        this.#calls.started(input.head.method)
         return this.#call(connection, call, input.head, input.message)
       case 'opened':
+        this.#calls.started(input.head.method)
         return this.#streams.opened(connection, call, input.head)
       case 'message':
         return this.#streams.message(connection, call, input.message)

@@ -6,6 +6,8 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, ListenOptions, Socket } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import type { Metrics } from '../../runtime/metrics.ts'
+import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
@@ -16,6 +18,7 @@ import { type StateMessage, stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { replyStatus } from '../state/zookeeper-commands.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
+import { observeDoor } from './door-metrics.ts'
 import type { GatewayMessage } from './messages.ts'
 import { Connection } from './zookeeper-connection.ts'
 import { Handshakes } from './zookeeper-handshake.ts'
@@ -109,7 +112,8 @@ class Gateway {
     this.#tally = new Tally(this.#now)
     // Numbers of an earlier life may still stand in the store; they are not used again soon.
     this.#lastNumber = context.host.random.uint32() >>> 1
-    const { tracing } = setup.telemetry ?? telemetryOff
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
+    this.#observe(metrics)
     this.#traces = tracing.enabled ? new ZookeeperTraces(tracing) : undefined
     const consensus = context.find(directory.consensus)
     const { generation = 0 } = setup
@@ -151,6 +155,32 @@ class Gateway {
     context.onRoundEnd(() => this.#endRound())
     context.onStop(() => this.#stop())
     this.#listen()
+  }
+
+  #observe(metrics: Metrics): void {
+    observeDoor(metrics, 'zookeeper', {
+      connections: () => this.#connections.size,
+      proposalsWaiting: () => this.#proposals.waitingCount,
+    })
+    observeCounters(metrics, [
+      [
+        'quorate_zookeeper_packets_received_total',
+        'Packets of ZooKeeper clients.',
+        () => this.#tally.received,
+      ],
+      [
+        'quorate_zookeeper_packets_sent_total',
+        'Packets to ZooKeeper clients.',
+        () => this.#tally.sent,
+      ],
+    ])
+    observeGauges(metrics, [
+      [
+        'quorate_zookeeper_requests_outstanding',
+        'Requests of ZooKeeper clients that are not answered yet.',
+        () => this.#outstanding,
+      ],
+    ])
   }
 
   handle(message: ZookeeperMessage): void {

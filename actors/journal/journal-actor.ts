@@ -17,6 +17,7 @@ import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { JournalMessage, JournalNotice } from './messages.ts'
 import { journalProtocol } from './protocol.ts'
+import { WriteMetrics } from './write-metrics.ts'
 import { WriteTraces } from './write-traces.ts'
 
 export interface JournalSetup {
@@ -53,6 +54,7 @@ class JournalActor {
   readonly #setup: JournalSetup
   readonly #consensus: Ref<JournalNotice>
   readonly #traces: WriteTraces | undefined
+  readonly #metrics: WriteMetrics
   #journal: Journal | undefined
   #isRetrying = false
   #isFull = false
@@ -61,7 +63,8 @@ class JournalActor {
     this.#context = context
     this.#setup = setup
     this.#consensus = context.find<JournalNotice>(directory.consensus)
-    const { tracing } = setup.telemetry ?? telemetryOff
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
+    this.#metrics = new WriteMetrics(metrics, () => this.#journal?.status())
     this.#traces = tracing.enabled ? new WriteTraces(tracing) : undefined
   }
 
@@ -122,8 +125,11 @@ class JournalActor {
       this.#context.self.tell({ kind: 'completed', completion })
     const notify = (outcome: JournalOutcome): void => this.#notify(outcome)
     const observer: JournalObserver = {
-      writing: (bytes, requests) => this.#traces?.begin(bytes, requests),
-      synced: () => {},
+      writing: (bytes, requests) => {
+        this.#metrics.writing(bytes, requests)
+        this.#traces?.begin(bytes, requests)
+      },
+      synced: millis => this.#metrics.synced(millis),
     }
     const options = { ...settings, disk, jobs, clock, notify, complete, observer }
     const opened = openJournal(options, { position, mayCreate })

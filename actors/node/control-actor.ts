@@ -3,8 +3,10 @@
  * gathers their answers.
  */
 import type { Context, Definition } from '../../runtime/actor.ts'
+import type { MetricsSnapshot } from '../../runtime/metrics-snapshot.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
+import { collectorOf } from '../metrics-collector.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import { type AskedChange, inWords, membershipChange } from './member-changes.ts'
 
@@ -49,6 +51,21 @@ export class Control {
       this.#context
         .find<{ kind: 'status'; replyTo: string; id: number }>(directory[actor])
         .tell({ kind: 'status', replyTo: 'control', id })
+    }
+  }
+
+  /** What these threads have counted; one that does not answer in time is missing. */
+  collect(threads: readonly string[], answer: (snapshots: MetricsSnapshot[]) => void): void {
+    const snapshots: MetricsSnapshot[] = []
+    let missing = threads.length
+    if (missing === 0) answer(snapshots)
+    for (const thread of threads) {
+      const id = this.#ask((error, value) => {
+        if (error === undefined) snapshots.push(value as MetricsSnapshot)
+        missing -= 1
+        if (missing === 0) answer(snapshots)
+      })
+      this.#context.find(collectorOf(thread)).tell({ kind: 'collect', id })
     }
   }
 

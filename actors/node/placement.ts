@@ -1,5 +1,6 @@
 /** The placements that have a name (DESIGN.md D2). */
 import type { Placement } from '../../runtime/system.ts'
+import { collectorOf } from '../metrics-collector.ts'
 import type { Config } from './config-schema.ts'
 
 const named: Readonly<Record<'default' | 'single' | 'spread', Placement>> = {
@@ -18,6 +19,16 @@ const named: Readonly<Record<'default' | 'single' | 'spread', Placement>> = {
     watches: ['watches'],
     clients: ['zookeeper', 'etcd'],
   },
+}
+
+/** With an actor on each thread that collects its metrics; those of `main` are collected there. */
+export function withCollectors(placement: Placement): Placement {
+  return Object.fromEntries(
+    Object.entries(placement).map(([thread, actors]) => [
+      thread,
+      thread === 'main' ? actors : [...actors, collectorOf(thread).name],
+    ]),
+  )
 }
 
 /** `main` is the thread that the process began with. */

@@ -6,11 +6,13 @@
 import type { Router } from '../../runtime/router.ts'
 import type { ThreadStart } from '../../runtime/thread-task.ts'
 import type { System } from '../../runtime/system.ts'
-import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
+import type { Telemetry } from '../../runtime/telemetry.ts'
+import { observeThread } from '../../runtime/thread-metrics.ts'
 import { consensusActor } from '../consensus/consensus-actor.ts'
 import { etcdGateway } from '../gateways/etcd.ts'
 import { zookeeperGateway } from '../gateways/zookeeper.ts'
 import { journalActor } from '../journal/journal-actor.ts'
+import { collectorActor, collectorOf } from '../metrics-collector.ts'
 import { peersActor } from '../peers/peers-actor.ts'
 import { sessionsActor } from '../sessions/sessions-actor.ts'
 import { stateActor } from '../state/state-actor.ts'
@@ -22,19 +24,27 @@ import { createTelemetry } from './telemetry.ts'
 
 export { protocols } from './protocols.ts'
 
-/** What the threads of a process import. At once where nothing is traced: the simulator relies on it. */
+/** What the threads of a process import. */
 export function startThread(system: System, setup: unknown): ThreadStart | Promise<ThreadStart> {
   const node = setup as NodeSetup
-  if (node.config.tracing.exporter === 'none') return startActors(system, node, telemetryOff)
-  return createTelemetry(system.thread, node.config).then(telemetry =>
-    startActors(system, node, telemetry),
-  )
+  const telemetry = createTelemetry(system.thread, node.config)
+  if (!(telemetry instanceof Promise)) return startActors(system, node, telemetry)
+  return telemetry.then(made => startActors(system, node, made))
 }
 
 function startActors(system: System, node: NodeSetup, telemetry: Telemetry): ThreadStart {
   const here = system.placement[system.thread] ?? []
+  startCollector(system, telemetry)
   for (const name of startOrder) if (here.includes(name)) starters[name](system, node, telemetry)
   return { stopped: () => telemetry.tracing.stop() }
+}
+
+/** Where metrics are on, the placement has one for each thread. */
+function startCollector(system: System, { metrics }: Telemetry): void {
+  const { name } = collectorOf(system.thread)
+  if (!(system.placement[system.thread] ?? []).includes(name)) return
+  observeThread(metrics, system)
+  system.spawn(collectorActor, name, metrics)
 }
 
 const startOrder: readonly ActorName[] = [
@@ -55,7 +65,10 @@ const starters: Record<ActorName, Starter> = {
     system.spawn(zookeeperGateway, 'zookeeper', { ...setups.zookeeperSetup(node), telemetry })
   },
   etcd: (system, node, telemetry) => {
-    system.spawn(etcdGateway, 'etcd', { ...setups.etcdSetup(node), telemetry })
+    system.spawn(etcdGateway, 'etcd', {
+      ...setups.etcdSetup(node),
+      telemetry,
+    })
   },
   watches: (system, node, telemetry) => {
     system.spawn(watchesActor, 'watches', { ...setups.watchesSetup(node), telemetry })
@@ -63,9 +76,12 @@ const starters: Record<ActorName, Starter> = {
   sessions: (system, node) => {
     system.spawn(sessionsActor, 'sessions', setups.sessionsSetup(node))
   },
-  peers: (system, node) => {
+  peers: (system, node, telemetry) => {
     const gate = system.remote as Router
-    system.spawn(peersActor, 'peers', setups.peersSetup(node, gate, system.host))
+    system.spawn(peersActor, 'peers', {
+      ...setups.peersSetup(node, gate, system.host),
+      telemetry,
+    })
   },
   journal: (system, node, telemetry) => {
     system.spawn(journalActor, 'journal', { ...setups.journalSetup(node), telemetry })

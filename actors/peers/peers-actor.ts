@@ -6,6 +6,7 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, Socket } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { KindCodec } from '../../runtime/protocol.ts'
 import type { NodeGate } from '../../runtime/router.ts'
 import type { Connection, ConnectionEnd } from '../../transport/peers/connection.ts'
@@ -20,6 +21,7 @@ import { directory } from '../directory.ts'
 import { Acquaintances, type Identity } from './acquaintances.ts'
 import { type CheckpointStore, CheckpointTransfers } from './checkpoint-transfers.ts'
 import { crossingKinds } from './crossing.ts'
+import { observeLinks } from './link-metrics.ts'
 import type { PeerMember, PeersMessage, PeersNotice } from './messages.ts'
 import { LinkCarrier } from './node-carrier.ts'
 import { peersProtocol } from './protocol.ts'
@@ -37,6 +39,7 @@ export interface PeersSetup {
   /** What crosses nodes, and what earlier versions wrote instead, newest first; tests have their own. */
   readonly kinds?: readonly KindCodec[]
   readonly olderSchemas?: readonly OlderSchemas[]
+  readonly telemetry?: Telemetry
 }
 
 export const peersActor: Definition<PeersMessage, PeersSetup> = {
@@ -79,6 +82,8 @@ class Peers {
       socket => this.#greetCaller(socket),
       error => context.self.tell({ kind: 'listening', error: error?.message ?? '' }),
     )
+    const { metrics } = setup.telemetry ?? telemetryOff
+    observeLinks(metrics, () => [...this.#links.values()].map(link => link.status()))
     this.#updateLinks()
   }
 

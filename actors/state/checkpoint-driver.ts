@@ -32,6 +32,7 @@ interface Running {
   readonly epoch: number
   readonly head: Uint8Array
   readonly lists: EntryList[]
+  readonly beganMillis: number
   /** Listed, and in the pool's hands. */
   writing: boolean
 }
@@ -41,17 +42,25 @@ export class CheckpointDriver {
   readonly #replica: Replica
   readonly #setup: CheckpointSetup
   readonly #files: CheckpointFiles
+  readonly #took: (millis: number) => void
   #bytesSince = 0
   #running: Running | undefined
   #notBeforeMillis = 0
   /** What the pool's last job came to, until the message about it is handled. */
   #outcome: StorageError | undefined
 
-  constructor(context: Context<StateMessage>, replica: Replica, setup: CheckpointSetup) {
+  /** `took`: told of each that became durable. */
+  constructor(
+    context: Context<StateMessage>,
+    replica: Replica,
+    setup: CheckpointSetup,
+    took: (millis: number) => void = () => {},
+  ) {
     const { disk, jobs } = context.host
     this.#context = context
     this.#replica = replica
     this.#setup = setup
+    this.#took = took
     this.#files = new CheckpointFiles({ ...setup, disk, jobs })
   }
 
@@ -105,6 +114,7 @@ export class CheckpointDriver {
     running.lister.release(error === undefined)
     const { kind, position, epoch } = running
     if (error === undefined) {
+      this.#took(this.#context.host.clock.monotonicMillis() - running.beganMillis)
       this.#context.log.info('A checkpoint is durable', { checkpoint: kind, position })
       this.#context.find(directory.consensus).tell({ kind: 'checkpointed', position, epoch })
       return
@@ -123,7 +133,8 @@ export class CheckpointDriver {
     const kind = canListDelta(tree) ? this.#files.nextKind() : 'base'
     const lister = new CheckpointLister(tree, keyspace, kind)
     const head = this.#replica.encodeHead()
-    this.#running = { lister, kind, position, epoch, head, lists: [], writing: false }
+    const beganMillis = this.#context.host.clock.monotonicMillis()
+    this.#running = { lister, kind, position, epoch, head, lists: [], beganMillis, writing: false }
     this.#sliceSoon()
   }
 

@@ -20,6 +20,7 @@ import { etcdFace } from './etcd-face.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { Replica } from './replica.ts'
+import { StateMetrics } from './state-metrics.ts'
 import { WaitingReads, type WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, World } from './world.ts'
 import { zookeeperFace } from './zookeeper-face.ts'
@@ -56,15 +57,20 @@ class StateMachine {
   readonly #peers: Ref<StateMessage>[]
   readonly #checkpoints: CheckpointDriver
   readonly #tracing: Tracing
+  readonly #metrics: StateMetrics
   /** A peer's checkpoint that waits until our own is written. */
   #arrived: Extract<StateMessage, { kind: 'checkpointArrived' }> | undefined
 
   constructor(context: Context<StateMessage>, setup: StateSetup) {
     this.#context = context
     this.#setup = setup
-    this.#tracing = (setup.telemetry ?? telemetryOff).tracing
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
+    this.#tracing = tracing
     this.#replica = new Replica(context.host.random.uint32())
-    this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints)
+    this.#metrics = new StateMetrics(metrics, this.#replica, () => this.#waiting.count)
+    this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
+      this.#metrics.checkpointed(millis),
+    )
     this.#checkpoints.restore()
     this.#emitter = new StreamEmitter(
       context.find(directory.watches),
@@ -144,6 +150,8 @@ class StateMachine {
   }
 
   #applyAll(first: number, count: number, entries: Uint8Array): void {
+    const { clock } = this.#context.host
+    const began = clock.monotonicMillis()
     const command = this.#command
     command.bytes = entries
     command.view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
@@ -161,6 +169,7 @@ class StateMachine {
       .find(directory.consensus)
       .tell({ kind: 'applied', position: this.#replica.position })
     this.#checkpoints.applied(entries.length)
+    this.#metrics.applied(clock.monotonicMillis() - began)
     // Whatever apply keeps it has copied.
     this.#context.recycle(entries)
   }

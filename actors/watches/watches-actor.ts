@@ -5,6 +5,8 @@
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import type { Metrics } from '../../runtime/metrics.ts'
+import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
@@ -67,7 +69,7 @@ class Watches {
         this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
       },
     })
-    const { tracing } = setup.telemetry ?? telemetryOff
+    const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#traces = tracing.enabled ? new EventTraces(tracing) : undefined
     const state = context.find(directory.state)
     this.#keys = new KeyWatches({
@@ -79,6 +81,26 @@ class Watches {
         state.tell({ kind: 'read', ...read })
       },
     })
+    this.#observe(metrics)
+  }
+
+  #observe(metrics: Metrics): void {
+    observeGauges(metrics, [
+      ['etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => this.#keys.count],
+      ['quorate_znode_watches', 'Watches of znodes.', () => this.#znodes.count],
+    ])
+    observeCounters(metrics, [
+      [
+        'etcd_debugging_mvcc_events_total',
+        'Total number of events sent by this member.',
+        () => this.#keys.eventCount,
+      ],
+      [
+        'quorate_znode_events_total',
+        'Watch events sent to ZooKeeper clients.',
+        () => this.#znodeEvents,
+      ],
+    ])
   }
 
   handle(message: WatchesMessage): void {

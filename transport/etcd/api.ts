@@ -110,11 +110,19 @@ export interface EtcdServer {
   /** One socket write for each connection that has output. Call it at the end of a round. */
   flush(): void
   status(): EtcdServerStatus
+  /** Calls that have ended so far, by method and status; those that never did are left out. */
+  handled(): HandledCalls[]
   /**
    * Takes no new connections, tells clients to go away, lets calls finish for at most `graceMillis`,
    * then closes the rest; `done` comes once.
    */
   close(graceMillis: number, done: () => void): void
+}
+
+export interface HandledCalls {
+  readonly method: Method
+  readonly status: number
+  readonly count: number
 }
 
 export interface EtcdServerStatus {

@@ -194,6 +194,12 @@ export class Calls implements StreamOwner {
   }
 }
 
+/** Undefined for what is not a call of a known method. */
+export function methodOf(stream: Stream): Method | undefined {
+  const route = (stream.user as Call | undefined)?.route
+  return route?.kind === 'call' ? route.head.method : undefined
+}
+
 /** Ends a call with an error. */
 export function failCall(
   connection: Connection,

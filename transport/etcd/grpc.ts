@@ -20,6 +20,27 @@ export const grpcStatus = {
   unauthenticated: 16,
 } as const
 
+/** As metrics call them, by status. */
+export const statusNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+] as const
+
 /** Bytes before each message: a flag for compression and a 32-bit length. */
 export const messagePrefixBytes = 5
 

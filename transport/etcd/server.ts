@@ -1,7 +1,7 @@
 /** The etcd port: HTTP/2 with gRPC, and plain HTTP, on one listener. api.ts has its contract. */
 import type { Listener, Socket, Timer } from '../../runtime/host.ts'
-import type { EtcdServer, EtcdServerOptions, EtcdServerStatus } from './api.ts'
-import { Calls, failCall } from './calls.ts'
+import type { EtcdServer, EtcdServerOptions, EtcdServerStatus, HandledCalls } from './api.ts'
+import { Calls, failCall, methodOf } from './calls.ts'
 import { Http1 } from './http1.ts'
 import { Connection } from './http2/connection.ts'
 import { ConnectionError, errorCode, preface } from './http2/protocol.ts'
@@ -18,6 +18,8 @@ export function startEtcdServer(options: EtcdServerOptions): EtcdServer {
 }
 
 const tickMillis = 1000
+/** gRPC's, from 0 on. */
+const statusCount = 17
 
 /** A socket until it has shown which protocol it speaks. */
 interface Newcomer {
@@ -36,6 +38,8 @@ class Port implements EtcdServer {
   readonly #newcomers = new Set<Newcomer>()
   readonly #connections = new Map<number, Connection>()
   readonly #refusals: Record<string, number> = {}
+  /** By method and status. */
+  readonly #handled: Float64Array
   #dirty: Connection[] = []
   #lastConnection: number
   #receivedBytes = 0
@@ -50,6 +54,8 @@ class Port implements EtcdServer {
     const { host, listen, handler } = options
     const limits: EtcdServerLimits = { ...defaultLimits, ...options.limits }
     this.#limits = limits
+    const ids = options.methods.map(method => method.id)
+    this.#handled = new Float64Array((Math.max(0, ...ids) + 1) * statusCount)
     const methods = new Map(options.methods.map(method => [method.path, method]))
     this.#calls = new Calls(methods, handler, limits, (_, limit) => this.#count(limit))
     this.#http1 = new Http1(handler, host.clock, limits.messageBytesMax, limits.http1IdleMillisMax)
@@ -70,12 +76,18 @@ class Port implements EtcdServer {
 
   reply(connection: number, stream: number, body: Uint8Array): void {
     const at = this.#find(connection, stream)
-    if (at !== undefined) at.replyMessage(at.streams.get(stream)!, body)
+    if (at === undefined) return
+    const to = at.streams.get(stream)!
+    this.#countHandled(to, 0)
+    at.replyMessage(to, body)
   }
 
   fail(connection: number, stream: number, status: number, message: string): void {
     const at = this.#find(connection, stream)
-    if (at !== undefined) failCall(at, at.streams.get(stream)!, status, message)
+    if (at === undefined) return
+    const to = at.streams.get(stream)!
+    this.#countHandled(to, status)
+    failCall(at, to, status, message)
   }
 
   open(connection: number, stream: number): void {
@@ -94,7 +106,10 @@ class Port implements EtcdServer {
 
   finish(connection: number, stream: number): void {
     const at = this.#find(connection, stream)
-    if (at !== undefined) at.end(at.streams.get(stream)!, at.answers.okTrailers)
+    if (at === undefined) return
+    const to = at.streams.get(stream)!
+    this.#countHandled(to, 0)
+    at.end(to, at.answers.okTrailers)
   }
 
   bufferedBytes(connection: number, stream: number): number {
@@ -109,6 +124,15 @@ class Port implements EtcdServer {
       connection.dirty = false
       connection.flush()
     }
+  }
+
+  handled(): HandledCalls[] {
+    return this.#options.methods.flatMap(method =>
+      Array.from({ length: statusCount }, (_, status) => {
+        const count = this.#handled[method.id * statusCount + status]!
+        return { method, status, count }
+      }).filter(({ count }) => count > 0),
+    )
   }
 
   status(): EtcdServerStatus {
@@ -144,6 +168,11 @@ class Port implements EtcdServer {
       this.#dirty.push(connection)
     }
     return connection
+  }
+
+  #countHandled(stream: Stream, status: number): void {
+    const method = methodOf(stream)
+    if (method !== undefined) this.#handled[method.id * statusCount + status]! += 1
   }
 
   #accept(socket: Socket): void {

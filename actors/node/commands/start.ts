@@ -22,7 +22,7 @@ import { CommandError } from '../errors.ts'
 import { NodeMetrics } from '../node-metrics.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
-import { placementOf } from '../placement.ts'
+import { placementOf, withCollectors } from '../placement.ts'
 import { checkCertificates, checkPorts, ownMember } from '../ports.ts'
 import { protocols } from '../protocols.ts'
 
@@ -49,7 +49,8 @@ export async function startNode(config: Config, module = threadModule): Promise<
   })
   const jobs = createJobPool(jobThreadsMax)
   const host = mainHost(jobs)
-  const placement = placementOf(config)
+  const actors = placementOf(config)
+  const placement = config.metrics.enabled ? withCollectors(actors) : actors
   const warm = warmThreads(placement, module)
   const directory = await ownDirectory(config, host)
   if (directory.data.damage !== '') {
@@ -72,7 +73,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
     protocols,
   })
   const router = new Router(system, common.router)
-  const lives = new ThreadLives(placement, () => host.clock.monotonicMillis())
+  const lives = new ThreadLives(actors, () => host.clock.monotonicMillis())
   const controlSetup: ControlSetup = { node: setup.nodeId }
   system.spawn(controlActor, 'control', controlSetup)
   const control = controlSetup.control as Control
@@ -90,7 +91,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
     },
   }).catch((error: Error) => fatal(log, 'the node could not start', error))
   router.open()
-  const metrics = config.metrics.enabled ? new NodeMetrics(control) : undefined
+  const metrics = config.metrics.enabled ? new NodeMetrics(control, system) : undefined
   control.metrics = metrics
   const admin = await startAdmin(config, control, metrics).catch((error: Error) =>
     fatal(log, 'the admin port could not be opened', error),

@@ -1,51 +1,143 @@
-import { get } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+/** What a running node tells a scraper, on its admin port and on the port for etcd's clients. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { requestAdmin } from '../../../actors/node/admin-client.ts'
 import { EtcdClient } from '../../support/etcd-client.ts'
 import { LocalCluster } from '../../support/local-cluster.ts'
+import { ZookeeperSession } from '../../support/zookeeper-session.ts'
 
-describe('metrics of a node', () => {
-  const cluster = new LocalCluster({ nodeCount: 1, portBase: 19500 })
-  beforeAll(() => cluster.startAll())
-  afterAll(() => cluster.stop())
+let cluster: LocalCluster
+let leader = 0
 
-  async function values(): Promise<Map<string, number>> {
-    const { status, text } = await requestAdmin(cluster.admin(1), 'GET', '/metrics')
-    expect(status).toBe(200)
-    const lines = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))
-    return new Map(lines.map(line => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]))
-  }
-
-  it('are what the node is and has done, and grow with what it does', async () => {
-    const before = await values()
-    expect(before.get('etcd_server_has_leader')).toBe(1)
-    expect(before.get('etcd_server_is_leader')).toBe(1)
-    expect(before.get('process_resident_memory_bytes')).toBeGreaterThan(50e6)
-    const client = new EtcdClient([cluster.etcd(1)], 0)
-    for (let key = 0; key < 10; key += 1) await client.put(`key${key}`, 'value')
-    client.close()
-    const after = await values()
-    expect(after.get('etcd_debugging_mvcc_keys_total')).toBe(10)
-    const applied = 'etcd_server_proposals_applied_total'
-    expect(after.get(applied)).toBe((before.get(applied) ?? 0) + 10)
-    expect(after.get('quorate_journal_syncs_total')).toBeGreaterThan(
-      before.get('quorate_journal_syncs_total') ?? 0,
-    )
-  })
-
-  it('have one HELP and TYPE for each family, on the etcd port as on the admin port', async () => {
-    const { port } = cluster.etcd(1)
-    const text = await new Promise<string>((resolve, reject) => {
-      get({ host: '127.0.0.1', port, path: '/metrics' }, response => {
-        let body = ''
-        response.on('data', (part: Buffer) => (body += part.toString()))
-        response.on('end', () => resolve(body))
-      }).on('error', reject)
-    })
-    const helps = text.split('\n').filter(line => line.startsWith('# HELP '))
-    const types = text.split('\n').filter(line => line.startsWith('# TYPE '))
-    expect(helps.length).toBeGreaterThan(20)
-    expect(new Set(helps.map(line => line.split(' ')[2])).size).toBe(helps.length)
-    expect(types.length).toBe(helps.length)
-  })
+beforeAll(async () => {
+  cluster = new LocalCluster({ portBase: 19_100 })
+  await cluster.startAll()
+  leader = await cluster.leader()
 })
+
+afterAll(() => cluster.stop())
+
+test('each family stands once, with its help and type, whatever thread it comes from', async () => {
+  const text = await scrape(leader)
+  const named = [...text.matchAll(/^# TYPE (\S+) (counter|gauge|histogram)$/gm)].map(
+    ([, name]) => name,
+  )
+  expect(new Set(named).size).toBe(named.length)
+  expect([...text.matchAll(/^# HELP (\S+) \S/gm)].map(([, name]) => name)).toEqual(named)
+  const series = [...text.matchAll(/^([a-z_]+)(?:\{.*\})? \S+$/gm)].map(([, name]) => name!)
+  const families = new Set(named)
+  const strays = series.filter(
+    name => !families.has(name.replace(/_(bucket|sum|count)$/, '')) && !families.has(name),
+  )
+  expect(strays).toEqual([])
+  expect(families).toContain('quorate_dead_letters_total')
+  expect(
+    [...points(text, 'quorate_turns_total').keys()].map(
+      labels => /thread="(\w+)"/.exec(labels)?.[1],
+    ),
+  ).toEqual(expect.arrayContaining(['log', 'state', 'main']))
+})
+
+test('the names that dashboards of etcd use have true values', async () => {
+  for (const node of cluster.nodes) {
+    const text = await scrape(node)
+    expect(one(text, 'etcd_server_has_leader')).toBe(1)
+    expect(one(text, 'etcd_server_is_leader')).toBe(node === leader ? 1 : 0)
+    expect(one(text, 'etcd_server_leader_changes_seen_total')).toBeGreaterThanOrEqual(1)
+    expect(sum(text, 'etcd_network_active_peers')).toBe(2)
+    expect(one(text, 'process_resident_memory_bytes')).toBeGreaterThan(20_000_000)
+    expect(one(text, 'process_cpu_seconds_total')).toBeGreaterThan(0)
+    expect(one(text, 'process_open_fds')).toBeGreaterThan(10)
+  }
+})
+
+test('counters grow with traffic at both doors, and gauges follow it', async () => {
+  const before = await scrape(leader)
+  const etcd = new EtcdClient([cluster.etcd(leader)], 0)
+  const zookeeper = new ZookeeperSession([cluster.zookeeper(leader)], 0, 10_000)
+  for (let at = 0; at < 20; at += 1) await etcd.put(`key${at}`, 'value')
+  for (let at = 0; at < 10; at += 1) await zookeeper.create(`/node${at}`, Buffer.from('data'))
+  await zookeeper.get('/node0', true)
+  const after = await scrape(leader)
+  const grown = (name: string): number => sum(after, name) - sum(before, name)
+  const put = '{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}'
+  const putOk = put.replace('{', '{grpc_code="OK",')
+  expect(points(after, 'grpc_server_started_total').get(put)).toBe(20)
+  expect(points(after, 'grpc_server_handled_total').get(putOk)).toBe(20)
+  expect(grown('etcd_server_proposals_committed_total')).toBeGreaterThanOrEqual(31)
+  expect(grown('etcd_server_proposals_applied_total')).toBeGreaterThanOrEqual(31)
+  expect(grown('etcd_debugging_mvcc_keys_total')).toBe(20)
+  expect(grown('etcd_debugging_mvcc_current_revision')).toBe(20)
+  expect(grown('quorate_znodes')).toBe(10)
+  expect(grown('quorate_znode_watches')).toBe(1)
+  expect(grown('quorate_sessions')).toBe(1)
+  expect(grown('quorate_connections')).toBe(2)
+  expect(grown('etcd_disk_wal_write_bytes_total')).toBeGreaterThan(31 * 80)
+  expect(grown('etcd_network_peer_sent_bytes_total')).toBeGreaterThan(31 * 80)
+  etcd.close()
+  await zookeeper.close()
+})
+
+test('histograms are in seconds, cumulative, and count every sync', async () => {
+  const text = await scrape(leader)
+  const name = 'etcd_disk_wal_fsync_duration_seconds'
+  const buckets = [...points(text, `${name}_bucket`)].map(
+    ([labels, count]) =>
+      [Number(/le="([^"]+)"/.exec(labels)?.[1]?.replace('+Inf', 'Infinity')), count] as const,
+  )
+  const bounds = buckets.map(([bound]) => bound)
+  expect(bounds).toEqual(bounds.toSorted((left, right) => left - right))
+  expect(bounds[0]).toBe(0.0001)
+  expect(bounds.at(-1)).toBe(Number.POSITIVE_INFINITY)
+  const counts = buckets.map(([, count]) => count)
+  expect(counts).toEqual(counts.toSorted((left, right) => left - right))
+  expect(counts.at(-1)).toBe(one(text, `${name}_count`))
+  expect(one(text, `${name}_count`)).toBe(one(text, 'quorate_journal_syncs_total'))
+  expect(one(text, `${name}_sum`)).toBeLessThan(60)
+})
+
+test('the port for etcd clients serves the same families', async () => {
+  const { host, port } = cluster.etcd(leader)
+  const answer = await fetch(`http://${host}:${port}/metrics`)
+  expect(answer.status).toBe(200)
+  const families = (text: string): string[] =>
+    [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!)
+  const text = await answer.text()
+  expect(one(text, 'process_resident_memory_bytes')).toBeGreaterThan(20_000_000)
+  expect(families(text)).toEqual(families(await scrape(leader)))
+})
+
+test('metrics that are off are not there', async () => {
+  const off = new LocalCluster({
+    portBase: 19_200,
+    nodeCount: 1,
+    config: { metrics: { enabled: false } },
+  })
+  try {
+    await off.startAll()
+    expect((await requestAdmin(off.admin(1), 'GET', '/metrics')).status).toBe(404)
+  } finally {
+    await off.stop()
+  }
+})
+
+async function scrape(node: number): Promise<string> {
+  const { status, text } = await requestAdmin(cluster.admin(node), 'GET', '/metrics')
+  expect(status).toBe(200)
+  return text
+}
+
+/** By labels as they are written. */
+function points(text: string, name: string): Map<string, number> {
+  const found = text.matchAll(new RegExp(`^${name}(\\{.*\\})? (\\S+)$`, 'gm'))
+  return new Map([...found].map(([, labels = '', value]) => [labels, Number(value)]))
+}
+
+function one(text: string, name: string): number {
+  const found = [...points(text, name).values()]
+  expect(found, name).toHaveLength(1)
+  return found[0]!
+}
+
+function sum(text: string, name: string): number {
+  return [...points(text, name).values()].reduce((total, value) => total + value, 0)
+}

@@ -1,0 +1,76 @@
+/** What the state machine says of itself, under etcd's names where there are any. */
+import type { Histogram, Metrics } from '../../runtime/metrics.ts'
+import { observeCounters, observeGauges } from '../../runtime/observe.ts'
+import type { Replica } from './replica.ts'
+
+export class StateMetrics {
+  readonly #applySeconds: Histogram
+  readonly #checkpointSeconds: Histogram
+
+  constructor(metrics: Metrics, replica: Replica, waitingReads: () => number) {
+    this.#applySeconds = metrics.histogram(
+      'quorate_apply_seconds',
+      'Time to apply one batch of committed entries.',
+    )
+    this.#checkpointSeconds = metrics.histogram(
+      'quorate_checkpoint_seconds',
+      'From the start of a checkpoint until it was durable.',
+      [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+    )
+    observeCounters(metrics, [
+      [
+        'etcd_server_proposals_applied_total',
+        'The total number of consensus proposals applied.',
+        () => replica.position,
+      ],
+    ])
+    observeKeys(metrics, replica)
+    observeZnodes(metrics, replica)
+    observeGauges(metrics, [
+      ['quorate_waiting_reads', 'Reads that wait for a write to apply.', waitingReads],
+    ])
+  }
+
+  applied(millis: number): void {
+    this.#applySeconds.record(millis / 1000)
+  }
+
+  checkpointed(millis: number): void {
+    this.#checkpointSeconds.record(millis / 1000)
+  }
+}
+
+function observeKeys(metrics: Metrics, replica: Replica): void {
+  observeGauges(metrics, [
+    ['etcd_debugging_mvcc_keys_total', 'Total number of keys.', () => replica.keyspace.keyCount],
+    [
+      'etcd_debugging_mvcc_current_revision',
+      'The current revision of store.',
+      () => replica.keyspace.revision,
+    ],
+    [
+      'etcd_debugging_mvcc_compact_revision',
+      'The revision of the last compaction in store.',
+      () => replica.keyspace.compactRevision,
+    ],
+    [
+      'etcd_mvcc_db_total_size_in_bytes',
+      'Memory taken by keys, values and their history.',
+      () => replica.keyspace.bytesUsed,
+    ],
+    [
+      'etcd_mvcc_db_total_size_in_use_in_bytes',
+      'Of it, what is in use.',
+      () => replica.keyspace.bytesLive,
+    ],
+  ])
+}
+
+function observeZnodes(metrics: Metrics, replica: Replica): void {
+  observeGauges(metrics, [
+    ['quorate_znodes', 'Znodes.', () => replica.tree.nodeCount],
+    ['quorate_zxid', 'Last zxid.', () => replica.numbers.zxid],
+    ['quorate_sessions', 'Sessions of all nodes.', () => replica.lifetimes.sessionCount],
+    ['quorate_leases', 'Leases.', () => replica.lifetimes.leaseCount],
+  ])
+}
