@@ -150,7 +150,6 @@ export function stateSetup(node: NodeSetup): StateSetup {
   return {
     identity: { node: nodeId, ...etcdIds(node), epoch: 0, leader: 0 },
     incarnation,
-    nodes: config.cluster.members.map(member => member.id),
     checkpoints: {
       directory: checkpointDirectory,
       everyBytes: config.checkpoints.everyBytes,

@@ -8,6 +8,7 @@ import { invariant } from '../../runtime/invariant.ts'
 import { spanNames } from '../../runtime/span-names.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { Tracing } from '../../runtime/tracing.ts'
+import { decodeMembership, nodesOf } from '../consensus/membership.ts'
 import { entryHeaderBytes, entryKind, offset, readUint64 } from '../consensus/entry.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
@@ -28,7 +29,6 @@ import { zookeeperFace } from './zookeeper-face.ts'
 export interface StateSetup {
   readonly identity: Identity
   readonly incarnation: number
-  readonly nodes: readonly number[]
   readonly checkpoints: CheckpointSetup
   readonly telemetry?: Telemetry
 }
@@ -54,7 +54,8 @@ class StateMachine {
   readonly #barriers: { replyTo: string; id: number; position: number }[] = []
   readonly #command: Command = newCommand()
   readonly #hashes: HashComparison
-  readonly #peers: Ref<StateMessage>[]
+  #peers: Ref<StateMessage>[] = []
+  #memberCount = 0
   readonly #checkpoints: CheckpointDriver
   readonly #tracing: Tracing
   readonly #metrics: StateMetrics
@@ -77,10 +78,10 @@ class StateMachine {
       context.find(directory.sessions),
     )
     this.#world = this.#makeWorld()
-    this.#peers = setup.nodes
-      .filter(node => node !== setup.identity.node)
-      .map(node => context.find(directory.state, node))
-    this.#hashes = new HashComparison(setup.identity.node, () => setup.nodes.length)
+    // Until a membership is known nobody can be in a majority.
+    const memberCount = (): number => this.#memberCount || Number.POSITIVE_INFINITY
+    this.#hashes = new HashComparison(setup.identity.node, memberCount)
+    this.#membershipChanged()
     this.#announceLifetimes()
     this.#announcePosition()
     context.every(tickMillis, { kind: 'tick' })
@@ -193,6 +194,7 @@ class StateMachine {
     this.#replica.advance(position, command.epoch, command.time)
     if (command.kind === entryKind.membership) {
       this.#replica.membership = command.bytes.slice(command.start, command.end)
+      this.#membershipChanged()
     }
     if (command.kind >= entryKind.register) this.#applyCommand(command, incarnation)
     if (position % hashEveryPositions === 0) this.#announceHash(position)
@@ -308,6 +310,16 @@ class StateMachine {
     for (const opened of this.#world.lifetimes.all()) this.#emitter.lifetimeOpened(opened)
   }
 
+  /** Those whose state is compared with ours: all members, learners too. */
+  #membershipChanged(): void {
+    const { membership } = this.#replica
+    const nodes = membership.length === 0 ? [] : nodesOf(decodeMembership(membership))
+    this.#memberCount = nodes.length
+    this.#peers = nodes
+      .filter(node => node !== this.#setup.identity.node)
+      .map(node => this.#context.find(directory.state, node))
+  }
+
   #announceHash(position: number): void {
     const { node } = this.#setup.identity
     const { low, high } = this.#replica.hash()
@@ -326,6 +338,7 @@ class StateMachine {
     if (position <= this.#replica.position) return
     this.#checkpoints.install(from)
     this.#world = this.#makeWorld()
+    this.#membershipChanged()
     invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')
     this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
     this.#announceLifetimes()
