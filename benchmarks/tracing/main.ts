@@ -25,6 +25,7 @@ interface Options {
   readonly seconds: string
   readonly door: 'zookeeper' | 'etcd'
   readonly config: string
+  readonly rate: string
 }
 
 interface Side {
@@ -41,6 +42,7 @@ const program = new Command('tracing')
   .option('--turns <count>', 'measured turns of each side', '7')
   .option('--seconds <seconds>', 'length of a turn', '3')
   .option('--door <door>', 'zookeeper (set 30x100) or etcd (put 30x30)', 'zookeeper')
+  .option('--rate <per second>', 'open loop, so that both sides do the same work; 0: closed', '0')
   .option('--config <json>', 'merged into the configuration of the side "with"', '{}')
   .action(main)
 await program.parseAsync()
@@ -117,7 +119,7 @@ async function untilReady({ endpoints }: Side): Promise<void> {
 /** `seconds` 0: only warms up. */
 async function turn(
   side: Side,
-  { door }: Options,
+  { door, rate }: Options,
   seconds: number,
   warmUpSeconds: number,
 ): Promise<void> {
@@ -129,7 +131,7 @@ async function turn(
     inFlight: isZookeeper ? 100 : 30,
     valueBytes: 128,
     keyCount: 10_000,
-    rate: 0,
+    rate: Number(rate),
     warmUpSeconds,
     seconds,
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createMetrics, metricsOff } from '../../runtime/metrics.ts'
+import { createLazyMetrics, createMetrics, metricsOff } from '../../runtime/metrics.ts'
 import { formatPrometheus, mergeMetrics } from '../../runtime/metrics-snapshot.ts'
 
 test('what threads collect is merged and written with exact names', async () => {
@@ -48,4 +48,20 @@ test('an observed counter gives its running total each time', async () => {
 test('off, nothing is collected', async () => {
   metricsOff.counter('a', '').add(1)
   expect(await metricsOff.collect()).toEqual({ families: [] })
+})
+
+test('instruments that are made before the first collection count from their beginning', async () => {
+  const metrics = createLazyMetrics()
+  let seen = 0
+  metrics.observeGauge('watched', 'Observed.', observe => observe(seen))
+  const histogram = metrics.histogram('took_seconds', 'Time.', [0.1, 1])
+  histogram.record(0.05)
+  seen = 7
+  const text = formatPrometheus(await metrics.collect())
+  histogram.record(2)
+  const later = formatPrometheus(await metrics.collect())
+  expect(text).toContain('watched 7\n')
+  expect(text).toContain('took_seconds_bucket{le="0.1"} 1\n')
+  expect(text).toContain('took_seconds_count 1\n')
+  expect(later).toContain('took_seconds_bucket{le="1"} 1\ntook_seconds_bucket{le="+Inf"} 2\n')
 })

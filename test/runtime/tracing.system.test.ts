@@ -66,3 +66,16 @@ test('a child follows its parent, a root the ratio', async () => {
   close()
   expect(spans.map(span => span.name)).toEqual([spanNames.read])
 })
+
+test('a root that is linked to what is sampled is sampled, whatever the ratio', async () => {
+  const { url, spans, close } = await receiver()
+  const tracing = await createTracing({ ...common, endpoint: url, ratio: 0 })
+  const theirs = { traceId: new Uint8Array(16).fill(1), spanId: new Uint8Array(8).fill(2) }
+  tracing.startSpan(spanNames.journalBatch, undefined, [{ ...theirs, sampled: false }]).end()
+  const batch = tracing.startSpan(spanNames.journalBatch, undefined, [{ ...theirs, sampled: true }])
+  batch.end()
+  await tracing.stop()
+  close()
+  const sent = spans.map(span => span.spanId)
+  expect(sent).toEqual([Buffer.from(batch.context.spanId).toString('hex')])
+})
