@@ -24,6 +24,13 @@ test(`${seeds} random runs keep Raft's promises and heal`, () => {
   expect(committed).toBeGreaterThan(seeds * 20)
 })
 
+test.each([
+  [21275, 'a follower that got a checkpoint and no longer answered'],
+  [21382, 'a learner whose timer went on protecting a leader that was gone'],
+])('seed %i heals: %s', seed => {
+  expect(run(seed)).toBeGreaterThan(0)
+})
+
 test('an acknowledgement before the write is durable is found', () => {
   expect(firstFailure('acknowledgeEarly')).toMatch(/promise broken|Invariant broken/)
 })
