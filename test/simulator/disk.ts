@@ -21,7 +21,7 @@ export function diskOfThread(
   thread: VirtualThread,
 ): Disk {
   return {
-    open: (path, mode) => timedFile(disk.open(path, mode), pace, scheduler, thread),
+    open: (path, mode) => timedFile(disk.open(path, mode), pace, thread),
     exists: path => disk.exists(path),
     list: directory => disk.list(directory),
     makeDirectory: path => disk.makeDirectory(path),
@@ -38,12 +38,7 @@ export function diskOfThread(
   }
 }
 
-function timedFile(
-  file: DiskFile,
-  pace: DiskPace,
-  scheduler: Scheduler,
-  thread: VirtualThread,
-): DiskFile {
+function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskFile {
   return {
     path: file.path,
     sizeBytes: () => file.sizeBytes(),
@@ -56,7 +51,7 @@ function timedFile(
       file.sync(() => {})
     },
     sync(done) {
-      pace.nextSyncAtMillis = scheduler.nowMillis + pace.syncMillis()
+      pace.nextSyncAtMillis = thread.nowMillis + pace.syncMillis()
       file.sync(error => thread.post(() => done(error)))
     },
     close: () => file.close(),

@@ -95,11 +95,13 @@ export class SimulatedNode {
 
   /** `process`: kill -9. `power`: what was not synced is lost too, some of it by chance. */
   stop(how: 'process' | 'power'): void {
+    // Of what was written behind a sync that is still under way nothing may be kept by chance.
+    const keepsNothing = this.threads.some(thread => thread.isSyncing)
     for (const thread of this.threads) thread.kill()
     this.#world.network.closeAllOf(new Set(this.threads))
     this.threads = []
     if (how === 'process') this.disk.killProcess()
-    else this.disk.crash(() => below(this.#random, 3) === 0)
+    else this.disk.crash(() => !keepsNothing && below(this.#random, 3) === 0)
   }
 
   pause(millis: number, threadName?: string): void {
@@ -249,7 +251,7 @@ function configFor(id: number, world: NodeWorld): Config {
       admin: { host: `machine${id}`, port: 7200 },
     },
     placement: world.placement,
-    journal: { segmentBytes: 64 * 1024, retainedBytes: 32 * 1024 },
-    checkpoints: { everyBytes: 64 * 1024 },
+    journal: { segmentBytes: 64 * 1024, retainedBytes: 8 * 1024 },
+    checkpoints: { everyBytes: 16 * 1024 },
   })
 }

@@ -127,16 +127,10 @@ export class Observer implements Tap {
         this.#checkHardState(node, log, decodeHardState(message.hardState))
       if (message.truncateFrom > 0) this.#checkTruncation(node, message.truncateFrom)
     } else if (message.kind === 'reset') {
+      // The checkpoint takes the place of the log: none of it has to be there again.
       log.base = message.position
-      log.pending.push({
-        kind: 'persist',
-        id: -1,
-        truncateFrom: message.position + 1,
-        entries: nothing,
-        first: 0,
-        count: 0,
-        hardState: nothing,
-      })
+      log.durable.clear()
+      log.pending = log.pending.map(persist => ({ ...persist, entries: nothing }))
     }
   }
 

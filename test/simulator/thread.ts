@@ -36,6 +36,7 @@ export class VirtualThread {
   #pausedUntilMillis = 0
   /** Time that the running callback has spent so far, waiting for a disk. */
   #spentMillis = 0
+  #syncingUntilMillis = 0
   #running = false
 
   constructor(setup: ThreadSetup) {
@@ -56,6 +57,11 @@ export class VirtualThread {
   /** The time on this thread: within a callback it moves only by what the callback spends. */
   get nowMillis(): number {
     return this.#setup.scheduler.nowMillis + this.#spentMillis
+  }
+
+  /** Within a sync: what the same callback wrote after it has not been written yet. */
+  get isSyncing(): boolean {
+    return this.#setup.scheduler.nowMillis < this.#syncingUntilMillis
   }
 
   get hasSpent(): boolean {
@@ -103,6 +109,7 @@ export class VirtualThread {
     } catch (error) {
       this.#setup.failed(this, error)
     }
+    this.#syncingUntilMillis = this.nowMillis
     this.#freeAtMillis = this.nowMillis + callbackMillisMax * this.#random.fraction()
     this.#spentMillis = 0
     if (this.#queue.length > 0) this.#schedule()

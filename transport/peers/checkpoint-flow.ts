@@ -185,8 +185,17 @@ export function receiveCheckpoint(
     if (over) return
     over = true
     watchdog.stop()
-    if (arrival.kind === 'failed') sink?.abort()
+    if (arrival.kind === 'failed') discard()
     done(arrival)
+  }
+
+  /** What is left of it is removed at the next start or by the next transfer. */
+  function discard(): void {
+    try {
+      sink?.abort()
+    } catch {
+      // Its directory is gone already: the owner of the checkpoints has tidied up.
+    }
   }
 }
 
