@@ -3,25 +3,7 @@
  * each is etcd's own, byte for byte. Inside Quorate a failure travels as its number (`status`);
  * 0 means success. New ones go to the end: numbers cross nodes of different versions.
  */
-export const grpcCode = {
-  ok: 0,
-  canceled: 1,
-  unknown: 2,
-  invalidArgument: 3,
-  deadlineExceeded: 4,
-  notFound: 5,
-  alreadyExists: 6,
-  permissionDenied: 7,
-  resourceExhausted: 8,
-  failedPrecondition: 9,
-  aborted: 10,
-  outOfRange: 11,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  dataLoss: 15,
-  unauthenticated: 16,
-} as const
+import { grpcStatus } from '../grpc.ts'
 
 export interface Failure {
   readonly status: number
@@ -30,7 +12,7 @@ export interface Failure {
 }
 
 let count = 0
-const all: Failure[] = [{ status: 0, code: grpcCode.ok, text: '' }]
+const all: Failure[] = [{ status: 0, code: grpcStatus.ok, text: '' }]
 
 function define(code: number, text: string): Failure {
   count += 1
@@ -40,50 +22,56 @@ function define(code: number, text: string): Failure {
 }
 
 export const failure = {
-  keyNotProvided: define(grpcCode.invalidArgument, 'etcdserver: key is not provided'),
-  keyNotFound: define(grpcCode.invalidArgument, 'etcdserver: key not found'),
-  valueProvided: define(grpcCode.invalidArgument, 'etcdserver: value is provided'),
-  leaseProvided: define(grpcCode.invalidArgument, 'etcdserver: lease is provided'),
+  keyNotProvided: define(grpcStatus.invalidArgument, 'etcdserver: key is not provided'),
+  keyNotFound: define(grpcStatus.invalidArgument, 'etcdserver: key not found'),
+  valueProvided: define(grpcStatus.invalidArgument, 'etcdserver: value is provided'),
+  leaseProvided: define(grpcStatus.invalidArgument, 'etcdserver: lease is provided'),
   tooManyOperations: define(
-    grpcCode.invalidArgument,
+    grpcStatus.invalidArgument,
     'etcdserver: too many operations in txn request',
   ),
-  duplicateKey: define(grpcCode.invalidArgument, 'etcdserver: duplicate key given in txn request'),
-  invalidSortOption: define(grpcCode.invalidArgument, 'etcdserver: invalid sort option'),
-  requestTooLarge: define(grpcCode.invalidArgument, 'etcdserver: request is too large'),
-  compacted: define(grpcCode.outOfRange, 'etcdserver: mvcc: required revision has been compacted'),
+  duplicateKey: define(
+    grpcStatus.invalidArgument,
+    'etcdserver: duplicate key given in txn request',
+  ),
+  invalidSortOption: define(grpcStatus.invalidArgument, 'etcdserver: invalid sort option'),
+  requestTooLarge: define(grpcStatus.invalidArgument, 'etcdserver: request is too large'),
+  compacted: define(
+    grpcStatus.outOfRange,
+    'etcdserver: mvcc: required revision has been compacted',
+  ),
   futureRevision: define(
-    grpcCode.outOfRange,
+    grpcStatus.outOfRange,
     'etcdserver: mvcc: required revision is a future revision',
   ),
-  leaseTtlTooLarge: define(grpcCode.outOfRange, 'etcdserver: too large lease TTL'),
-  leaseNotFound: define(grpcCode.notFound, 'etcdserver: requested lease not found'),
-  leaseExists: define(grpcCode.failedPrecondition, 'etcdserver: lease already exists'),
-  tooManyRequests: define(grpcCode.resourceExhausted, 'etcdserver: too many requests'),
-  noSpace: define(grpcCode.resourceExhausted, 'etcdserver: mvcc: database space exceeded'),
-  noLeader: define(grpcCode.unavailable, 'etcdserver: no leader'),
-  leaderChanged: define(grpcCode.unavailable, 'etcdserver: leader changed'),
-  stopped: define(grpcCode.unavailable, 'etcdserver: server stopped'),
-  timedOut: define(grpcCode.unavailable, 'etcdserver: request timed out'),
+  leaseTtlTooLarge: define(grpcStatus.outOfRange, 'etcdserver: too large lease TTL'),
+  leaseNotFound: define(grpcStatus.notFound, 'etcdserver: requested lease not found'),
+  leaseExists: define(grpcStatus.failedPrecondition, 'etcdserver: lease already exists'),
+  tooManyRequests: define(grpcStatus.resourceExhausted, 'etcdserver: too many requests'),
+  noSpace: define(grpcStatus.resourceExhausted, 'etcdserver: mvcc: database space exceeded'),
+  noLeader: define(grpcStatus.unavailable, 'etcdserver: no leader'),
+  leaderChanged: define(grpcStatus.unavailable, 'etcdserver: leader changed'),
+  stopped: define(grpcStatus.unavailable, 'etcdserver: server stopped'),
+  timedOut: define(grpcStatus.unavailable, 'etcdserver: request timed out'),
   timedOutLeaderFailed: define(
-    grpcCode.unavailable,
+    grpcStatus.unavailable,
     'etcdserver: request timed out, possibly due to previous leader failure',
   ),
-  corrupt: define(grpcCode.dataLoss, 'etcdserver: corrupt cluster'),
-  watchCanceled: define(grpcCode.canceled, 'etcdserver: watch canceled'),
-  requestCanceled: define(grpcCode.canceled, 'etcdserver: request canceled'),
-  contextCanceled: define(grpcCode.canceled, 'context canceled'),
-  deadlineExceeded: define(grpcCode.deadlineExceeded, 'context deadline exceeded'),
-  malformed: define(grpcCode.internal, 'grpc: error unmarshalling request: unexpected EOF'),
-  invalidApiVersion: define(grpcCode.invalidArgument, 'etcdserver: invalid client api version'),
-  unimplemented: define(grpcCode.unimplemented, 'etcdserver: not supported yet'),
-  unknownService: define(grpcCode.notFound, 'unknown service'),
+  corrupt: define(grpcStatus.dataLoss, 'etcdserver: corrupt cluster'),
+  watchCanceled: define(grpcStatus.cancelled, 'etcdserver: watch canceled'),
+  requestCanceled: define(grpcStatus.cancelled, 'etcdserver: request canceled'),
+  contextCanceled: define(grpcStatus.cancelled, 'context canceled'),
+  deadlineExceeded: define(grpcStatus.deadlineExceeded, 'context deadline exceeded'),
+  malformed: define(grpcStatus.internal, 'grpc: error unmarshalling request: unexpected EOF'),
+  invalidApiVersion: define(grpcStatus.invalidArgument, 'etcdserver: invalid client api version'),
+  unimplemented: define(grpcStatus.unimplemented, 'etcdserver: not supported yet'),
+  unknownService: define(grpcStatus.notFound, 'unknown service'),
   responseTooLarge: define(
-    grpcCode.resourceExhausted,
+    grpcStatus.resourceExhausted,
     'grpc: trying to send message larger than max',
   ),
 } as const
 
 export function failureOf(status: number): Failure {
-  return all[status] ?? { status, code: grpcCode.unknown, text: `etcdserver: failure ${status}` }
+  return all[status] ?? { status, code: grpcStatus.unknown, text: `etcdserver: failure ${status}` }
 }
