@@ -84,12 +84,14 @@ class AnyBytes extends BytesType {
     return value instanceof Uint8Array
   }
 
-  _read(tap: Tap): Buffer {
+  /** No Buffer: whoever keeps a part of a message calls `slice`, and of a Buffer that is a view. */
+  _read(tap: Tap): Uint8Array {
+    const { buf } = tap
     const length = tap.readLong()
     const at = tap.pos
     tap.pos += length
-    const view = tap.buf.subarray(at, at + length)
-    return length >= viewBytesMin ? view : Buffer.from(view)
+    const view = new Uint8Array(buf.buffer, buf.byteOffset + at, length)
+    return length >= viewBytesMin ? view : view.slice()
   }
 
   override _write(tap: Tap, value: unknown): void {

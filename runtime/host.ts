@@ -92,6 +92,7 @@ export interface Socket {
 
 export interface SocketHandlers {
   connected?(): void
+  /** The chunk belongs to the receiver: its memory is not used again. */
   data(chunk: Uint8Array): void
   /** `bufferedBytes` is back at 0. */
   drained?(): void

@@ -117,7 +117,9 @@ class SystemSocket implements Socket {
     this.#handlers = handlers
     const stream = this.#stream
     if (stream.connecting) stream.once('connect', () => this.#handlers?.connected?.())
-    stream.on('data', chunk => this.#handlers?.data(chunk))
+    stream.on('data', ({ buffer, byteOffset, length }: Buffer) =>
+      this.#handlers?.data(new Uint8Array(buffer, byteOffset, length)),
+    )
     stream.on('end', () => {
       this.#peerEnded = true
       if (this.#handlers?.ended === undefined) stream.end()

@@ -114,6 +114,22 @@ describe('round trip', () => {
     expect(taken.body[100]).toBe(9)
     expect(copied.body[100]).toBe(0)
   })
+
+  test('what is kept of decoded bytes outlives them, given away or not', () => {
+    const blob = createCodec({
+      type: 'record',
+      name: 'blob',
+      fields: [{ name: 'body', type: 'bytes' }],
+    })
+    const source = Buffer.alloc(40_004)
+    const end = blob.encode({ body: new Uint8Array(40_000) }, source, 0)
+    for (const owned of [false, true]) {
+      const { body } = blob.decode(source, 0, end, owned) as { body: Uint8Array }
+      const kept = body.slice(100, 110)
+      body.fill(0xdb)
+      expect(kept).toEqual(new Uint8Array(10))
+    }
+  })
 })
 
 describe('what cannot be encoded is an error of the sender', () => {

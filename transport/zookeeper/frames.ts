@@ -30,11 +30,11 @@ export class FrameSplitter {
     return this.#limit - this.#at
   }
 
-  /** Copies the chunk; it belongs to the caller again afterwards. */
+  /** The chunk may be kept until all of it is handed out: its memory is not used again. */
   push(chunk: Uint8Array): void {
     const waiting = this.#limit - this.#at
     if (waiting === 0) {
-      this.bytes = chunk.slice()
+      this.bytes = chunk
       this.#at = 0
       this.#limit = chunk.length
       return
