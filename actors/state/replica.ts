@@ -5,6 +5,7 @@
 import { Keyspace } from '../../storage/keyspace.ts'
 import { Tree } from '../../storage/tree.ts'
 import { readUint64, writeUint64 } from '../consensus/entry.ts'
+import { lifetime } from '../sessions/messages.ts'
 import { Lifetimes } from './lifetimes.ts'
 import { Origins } from './origins.ts'
 import type { Numbers } from './world.ts'
@@ -134,7 +135,9 @@ export class Replica {
     let count = view.getUint32(at, true)
     for (at += 4; count > 0; count -= 1, at += lifetimeBytes) {
       const kind = view.getUint8(at)
-      const password = bytes.slice(at + 29, at + lifetimeBytes)
+      // A lease has none, and the hash of the state tells none from zeros.
+      const passwordBytes = kind === lifetime.session ? 16 : 0
+      const password = bytes.slice(at + 29, at + 29 + passwordBytes)
       const id = view.getBigInt64(at + 1, true)
       const opened = this.lifetimes.open(kind, id, view.getFloat64(at + 9, true), password)
       const node = view.getUint32(at + 17, true)

@@ -151,6 +151,8 @@ class StateMachine {
   }
 
   #applyAll(first: number, count: number, entries: Uint8Array): void {
+    // A checkpoint that a peer sent covers all of it: consensus may use its memory again by now.
+    if (first + count - 1 <= this.#replica.position) return this.#appliedAll(entries)
     const { clock } = this.#context.host
     const began = clock.monotonicMillis()
     const command = this.#command
@@ -166,11 +168,14 @@ class StateMachine {
       at += length
     }
     this.#releaseBarriers()
-    this.#context
-      .find(directory.consensus)
-      .tell({ kind: 'applied', position: this.#replica.position })
     this.#checkpoints.applied(entries.length)
     this.#metrics.applied(clock.monotonicMillis() - began)
+    this.#appliedAll(entries)
+  }
+
+  #appliedAll(entries: Uint8Array): void {
+    const { position } = this.#replica
+    this.#context.find(directory.consensus).tell({ kind: 'applied', position })
     // Whatever apply keeps it has copied.
     this.#context.recycle(entries)
   }
