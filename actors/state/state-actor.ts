@@ -31,6 +31,8 @@ export interface StateSetup {
   readonly incarnation: number
   readonly checkpoints: CheckpointSetup
   readonly telemetry?: Telemetry
+  /** Empty, where somebody else looks into it: the simulator. */
+  readonly replica?: Replica
 }
 
 const tickMillis = 20
@@ -67,7 +69,7 @@ class StateMachine {
     this.#setup = setup
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#tracing = tracing
-    this.#replica = new Replica(context.host.random.uint32())
+    this.#replica = setup.replica ?? new Replica(context.host.random.uint32())
     this.#metrics = new StateMetrics(metrics, this.#replica, () => this.#waiting.count)
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
       this.#metrics.checkpointed(millis),

@@ -28,6 +28,17 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'return state.log.epochAt(reached) === state.epoch ? reached : state.commit',
     to: 'return reached',
   },
+  /** Kept memory that is recycled. */
+  membershipIsAView: {
+    file: 'actors/state/state-actor.ts',
+    from: 'command.bytes.slice(command.start, command.end)',
+    to: 'command.bytes.subarray(command.start, command.end)',
+  },
+  checkpointForgetsAttachments: {
+    file: 'actors/state/replica.ts',
+    from: 'if (node !== 0) this.lifetimes.attach(',
+    to: 'if (node === -1) this.lifetimes.attach(',
+  },
 }
 
 /** To be called before anything that is changed is imported. */

@@ -16,6 +16,7 @@ export function carrierBetween(
   return ends
 }
 
+const poison = 0xdb
 const delayMillisMin = 0.01
 const delayMillisMax = 0.05
 
@@ -41,6 +42,8 @@ class End implements Carrier {
 
   send(slab: Uint8Array): void {
     const copy = new Uint8Array(slab)
+    // It may be used again, or is given away: the sender has no business with it any more.
+    slab.fill(poison)
     this.#deliver(other => other.#arrived(copy))
   }
 

@@ -47,10 +47,10 @@ function runMany(from: number, count: number): void {
 
 function summary(result: WorldResult): string {
   const { seed, acknowledged, committed, leaderChanges, crashes } = result
-  const { virtualMillis, steps, traceChecksum } = result
+  const { virtualMillis, steps, traceChecksum, restored } = result
   const verdict = result.violations.length > 0 ? 'FAILED' : 'passed'
   return (
     `seed ${seed} ${verdict}: ${acknowledged} answers, ${committed} entries, ${leaderChanges} elections, ${crashes} crashes, ` +
-    `${(virtualMillis / 1000).toFixed(1)} s, ${steps} steps, trace ${traceChecksum.toString(16)}`
+    `${restored} checkpoints, ${(virtualMillis / 1000).toFixed(1)} s, ${steps} steps, trace ${traceChecksum.toString(16)}`
   )
 }

@@ -6,9 +6,11 @@ import { configSchema, type Config } from '../../actors/node/config-schema.ts'
 import { type NodeSetup, nodeSetup } from '../../actors/node/node-setup.ts'
 import { placementOf } from '../../actors/node/placement.ts'
 import { protocols, startThread } from '../../actors/node/thread.ts'
+import { Replica } from '../../actors/state/replica.ts'
 import type { Definition, Message, Ref, Supervision } from '../../runtime/actor.ts'
+import { allowRecycling, threadPool } from '../../runtime/buffer-pool.ts'
 import type { Cell } from '../../runtime/cell.ts'
-import type { Random } from '../../runtime/host.ts'
+import type { Disk, Random } from '../../runtime/host.ts'
 import { createLogger, type Logger } from '../../runtime/log.ts'
 import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
 import { Router } from '../../runtime/router.ts'
@@ -26,6 +28,8 @@ import { VirtualThread } from './thread.ts'
 export interface Tap {
   started(node: number, actor: string, setup: unknown): void
   message(node: number, actor: string, message: Message): void
+  /** After it, by the state actor, whose node's disk this is. */
+  handled(node: number, message: Message, disk: Disk): void
   failed(node: number, actor: string, error: unknown): void
   logged(node: number, line: string): void
 }
@@ -41,6 +45,8 @@ export interface NodeWorld {
 }
 
 export const zookeeperPort = 2181
+const dataDirectory = '/data'
+export const checkpointDirectory = `${dataDirectory}/checkpoints`
 
 export class SimulatedNode {
   readonly id: number
@@ -129,13 +135,15 @@ export class SimulatedNode {
     })
     this.threads.push(thread)
     const log = this.#createLog(thread)
-    const system = new TappedSystem(this.id, tap, thread, {
+    const system = new TappedSystem(this.id, tap, thread, this.disk, {
       host: thread.host,
       log,
       thread: name,
       placement: placementOf(setup.config),
       node: this.id,
       protocols,
+      // Also poisons what is recycled.
+      freezeMessages: true,
       onFailure: (error, actor) => this.#failed(actor, error),
     })
     return { thread, system, router: new Router(system, { nodesBy: 'peers' }) }
@@ -188,9 +196,11 @@ class TappedSystem extends System {
   readonly #id: number
   readonly #tap: Tap
   readonly #thread: VirtualThread
+  readonly #disk: Disk
 
-  constructor(id: number, tap: Tap, thread: VirtualThread, options: SystemOptions) {
+  constructor(id: number, tap: Tap, thread: VirtualThread, disk: Disk, options: SystemOptions) {
     super(options)
+    this.#disk = disk
     this.#id = id
     this.#tap = tap
     this.#thread = thread
@@ -206,11 +216,13 @@ class TappedSystem extends System {
     const tapped: Definition<M, Setup> = {
       ...definition,
       start: (context, given) => {
-        this.#tap.started(this.#id, name, given)
-        const handle = definition.start(context, given)
+        const own = name === 'state' ? withReplica(context.host.random.uint32(), given) : given
+        this.#tap.started(this.#id, name, own)
+        const handle = definition.start(context, own)
         return message => {
           this.#show(name, message)
-          handle(message)
+          handle(withRecyclable(message))
+          if (name === 'state') this.#tap.handled(this.#id, message, this.#disk)
         }
       },
     }
@@ -227,6 +239,28 @@ class TappedSystem extends System {
   }
 }
 
+/** The replica is made here, so that the world can look into it. */
+function withReplica<Setup>(seed: number, given: Setup): Setup {
+  return { ...given, replica: new Replica(seed) }
+}
+
+/**
+ * Entries lie in memory of their own that can be recycled, whatever their size, as only those of large
+ * slabs do in production. Recycled memory is poisoned: who still reads it notices.
+ */
+function withRecyclable<M extends Message>(message: M): M {
+  if (message.kind !== 'committed' && message.kind !== 'propose') return message
+  const { entries } = message as unknown as { entries: Uint8Array }
+  const memory = threadPool.take(entries.length)
+  memory.set(entries)
+  allowRecycling(memory)
+  const length = entries.length
+  const copy = Buffer.isBuffer(entries)
+    ? memory.subarray(0, length)
+    : new Uint8Array(memory.buffer, 0, length)
+  return { ...message, entries: copy }
+}
+
 /** Bytes may be written again after the message was handled. */
 function copied(message: Message): Message {
   const entries = Object.entries(message).map(([name, value]) => [
@@ -240,7 +274,7 @@ function configFor(id: number, world: NodeWorld): Config {
   const nodes = Array.from({ length: world.nodeCount }, (_, index) => index + 1)
   return configSchema.parse({
     node: `node${id}`,
-    dataDirectory: '/data',
+    dataDirectory,
     cluster: {
       name: 'simulated',
       members: nodes.map(node => ({ id: node, name: `node${node}`, peer: `machine${node}:7100` })),

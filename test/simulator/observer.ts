@@ -8,10 +8,13 @@ import { formationEpoch } from '../../actors/consensus/formation.ts'
 import { decodeHardState, type HardState } from '../../actors/consensus/raft/hard-state.ts'
 import type { ConsensusMessage, ConsensusNotice } from '../../actors/consensus/messages.ts'
 import type { JournalMessage, JournalNotice } from '../../actors/journal/messages.ts'
+import type { StateMessage } from '../../actors/state/messages.ts'
 import type { Replica } from '../../actors/state/replica.ts'
 import type { Message } from '../../runtime/actor.ts'
 import { crc32c } from '../../runtime/crc32c.ts'
-import type { Tap } from './node.ts'
+import type { Disk } from '../../runtime/host.ts'
+import { checkpointDirectory, type Tap } from './node.ts'
+import { Replicas } from './replicas.ts'
 import type { Scheduler } from './scheduler.ts'
 
 interface LogEntry {
@@ -30,7 +33,6 @@ interface NodeLog {
   pending: Extract<JournalMessage, { kind: 'persist' }>[]
   hardState: HardState
   durableHardState: HardState
-  replica: Replica | undefined
   committed: number
 }
 
@@ -44,6 +46,7 @@ export class Observer implements Tap {
   leaderChanges = 0
   /** Of the newest epoch; 0 before the first. */
   leader = 0
+  readonly replicas = new Replicas((node, sentence) => this.violate(node, sentence))
   readonly #scheduler: Scheduler
   readonly #nodeCount: number
   readonly #linesKept: number
@@ -66,10 +69,6 @@ export class Observer implements Tap {
     return this.#committed.size
   }
 
-  replica(node: number): Replica | undefined {
-    return this.#log(node).replica
-  }
-
   note(node: number, event: string): void {
     const millis = this.#scheduler.nowMillis.toFixed(3).padStart(11)
     const line = `${millis} ${node === 0 ? '     ' : `node${node}`} ${event}`
@@ -89,12 +88,18 @@ export class Observer implements Tap {
     const log = this.#log(node)
     log.pending = []
     log.hardState = log.durableHardState
-    log.replica = undefined
+    this.replicas.stopped(node)
     log.committed = 0
   }
 
   started(node: number, actor: string, setup: unknown): void {
-    if (actor === 'state') this.#log(node).replica = (setup as { replica: Replica }).replica
+    if (actor === 'state') this.replicas.started(node, (setup as { replica: Replica }).replica)
+  }
+
+  handled(node: number, message: Message, disk: Disk): void {
+    const { kind } = message as StateMessage
+    if (kind === 'committed' || kind === 'checkpointArrived') this.replicas.compare(node)
+    if (kind === 'checkpointWritten') this.replicas.restore(node, disk, checkpointDirectory)
   }
 
   message(node: number, actor: string, message: Message): void {
@@ -325,7 +330,6 @@ export class Observer implements Tap {
         pending: [],
         hardState: noHardState,
         durableHardState: noHardState,
-        replica: undefined,
         committed: 0,
       }
       this.#logs.set(node, log)

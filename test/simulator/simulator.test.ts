@@ -22,6 +22,7 @@ describe('three nodes, under faults', () => {
       const result = runWorld(optionsFor(seed), jobs)
       expect(result.violations, `seed ${seed}: npm run sim -- --seed ${seed}`).toEqual([])
       expect(result.acknowledged).toBeGreaterThanOrEqual(500)
+      expect(result.restored).toBeGreaterThan(0)
       expect(result.crashes).toBeGreaterThan(0)
       expect(result.partitions).toBeGreaterThan(0)
     }

@@ -13,10 +13,10 @@ export function verifyEnd(
     if (!client.done) observer.violate(0, `client ${client.path} was not served to the end`)
   }
   if (observer.violations.length > 0) return
-  const replicas = nodes.map(({ id }) => observer.replica(id))
+  const replicas = nodes.map(({ id }) => observer.replicas.of(id))
   verifyEqual(observer, replicas)
   const [replica] = replicas
-  if (replica === undefined) return
+  if (replica === undefined) return observer.violate(1, 'is not there at the end')
   for (const client of clients) verifyClient(observer, replica, client)
 }
 

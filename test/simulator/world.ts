@@ -24,6 +24,8 @@ export interface WorldResult {
   readonly leaderChanges: number
   /** Processes that ended, and nodes that were cut off, while clients were at work. */
   readonly crashes: number
+  /** Checkpoints restored and compared. */
+  readonly restored: number
   readonly partitions: number
   readonly virtualMillis: number
   readonly steps: number
@@ -108,6 +110,7 @@ class World {
       committed: observer.committedPositions,
       leaderChanges: observer.leaderChanges,
       crashes: this.#crashes,
+      restored: observer.replicas.restored,
       partitions: this.#partitions,
       virtualMillis: scheduler.nowMillis,
       steps: scheduler.steps,

@@ -1,0 +1,102 @@
+/**
+ * The replicas of a simulated world, held against each other (D19, D24): after every batch each one's hash
+ * and small tables against those of any other that has stood at the same position, and every checkpoint,
+ * as soon as it is durable, restored into another replica and held against what was there when it began.
+ */
+import { decodeMembership } from '../../actors/consensus/membership.ts'
+import { Replica } from '../../actors/state/replica.ts'
+import { crc32c } from '../../runtime/crc32c.ts'
+import type { Disk } from '../../runtime/host.ts'
+import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
+import { finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
+
+export class Replicas {
+  /** Checkpoints that were restored and compared. */
+  restored = 0
+  readonly #live = new Map<number, Replica>()
+  readonly #violate: (node: number, sentence: string) => void
+  /** By position: how every replica looks there. */
+  readonly #looks = new Map<number, string>()
+
+  constructor(violate: (node: number, sentence: string) => void) {
+    this.#violate = violate
+  }
+
+  of(node: number): Replica | undefined {
+    return this.#live.get(node)
+  }
+
+  started(node: number, replica: Replica): void {
+    this.#live.set(node, replica)
+  }
+
+  stopped(node: number): void {
+    this.#live.delete(node)
+  }
+
+  compare(node: number): void {
+    const replica = this.#live.get(node)
+    if (replica !== undefined) this.#hold(node, replica, 'its replica')
+  }
+
+  /** The newest checkpoint of the node. */
+  restore(node: number, disk: Disk, directory: string): void {
+    // Another seed than that of the live one: what shows of it would be wrong.
+    const replica = new Replica(restoredSeed)
+    const files = new CheckpointFiles({ disk: withoutSyncs(disk), jobs: noJobs, directory })
+    const loaded = files.load(() => {
+      replica.clear()
+      return {
+        head: bytes => replica.decodeHead(bytes),
+        entries: block => loadBlock(block, replica.tree, replica.keyspace),
+      }
+    })
+    if (loaded === undefined) return this.#violate(node, 'a durable checkpoint is not there')
+    finishLoad(replica.tree, replica.keyspace)
+    for (const reason of loaded.passedOver) this.#violate(node, `its checkpoint is bad: ${reason}`)
+    this.restored++
+    this.#hold(node, replica, 'its restored checkpoint')
+  }
+
+  #hold(node: number, replica: Replica, what: string): void {
+    const { position } = replica
+    const look = lookOf(replica)
+    const known = this.#looks.get(position)
+    if (known === undefined) this.#looks.set(position, look)
+    else if (known !== look) {
+      this.#violate(node, `${what} differs at ${position}: ${look}, but was ${known}`)
+    }
+  }
+}
+
+const restoredSeed = 0x5eed
+const noJobs = {
+  run(): never {
+    throw new Error('restoring needs no job')
+  },
+}
+
+function lookOf(replica: Replica): string {
+  const { low, high } = replica.hash()
+  const members = decodeMembership(replica.membership)
+  const head = crc32c(replica.encodeHead())
+  const { keyspace, tree } = replica
+  return (
+    `hash ${(high >>> 0).toString(16)}.${(low >>> 0).toString(16)}, head ${head.toString(16)}, ` +
+    `${tree.nodeCount} znodes, ${keyspace.keyCount} keys, ${members.voters.length} voters`
+  )
+}
+
+/** Looking at a disk makes nothing durable. */
+function withoutSyncs(disk: Disk): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    exists: path => disk.exists(path),
+    list: directory => disk.list(directory),
+    makeDirectory: path => disk.makeDirectory(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: path => disk.remove(path),
+    syncDirectory() {},
+    freeBytes: path => disk.freeBytes(path),
+  }
+}
