@@ -49,6 +49,8 @@ export interface ConsensusSetup {
 }
 
 export const tickMillis = 10
+/** A cluster that starts waits for a moment: only what lasts longer is worth a warning. */
+const waitingMillis = 3000
 
 export const consensusActor: Definition<ConsensusMessage, ConsensusSetup> = {
   ...directory.consensus,
@@ -93,6 +95,9 @@ class Shell {
   #epoch = 0
   #leaderChanges = 0
   #diskFull = false
+  #waitingReason: WaitingReason = 'notFormed'
+  /** Until that is said; 0: nothing is to be said. */
+  #waitingTicks = 0
   #transferAsked: Asker | undefined
   #changeAsked: Asker | undefined
   readonly #event = { tick: { kind: 'tick' }, roundEnded: { kind: 'roundEnded' } } as const
@@ -293,6 +298,7 @@ class Shell {
     this.#step(this.#event.tick)
     this.#reads.tick()
     this.#members.tick()
+    this.#tickWaiting()
   }
 
   /** Without a leader, or without space, the streams keep what they have. */
@@ -403,6 +409,14 @@ class Shell {
   }
 
   #waits(reason: WaitingReason): void {
+    this.#waitingReason = reason
+    this.#waitingTicks = ticksOf(waitingMillis)
+  }
+
+  #tickWaiting(): void {
+    if (this.#waitingTicks === 0 || --this.#waitingTicks > 0) return
+    if (this.#role !== 'forming' && this.#role !== 'waiting') return
+    const reason = this.#waitingReason
     const help = waitingHelp[reason]
     this.#context.log.warn('This node neither votes nor counts', { reason, help })
   }

@@ -1,5 +1,9 @@
-/** Checkpoints on their way: one at a time to each node, and one at a time from all of them. */
+/**
+ * Checkpoints on their way: one at a time to each node, and one at a time from all of them. Consensus
+ * asks again as soon as it hears of a failure, so that is told only when it may be tried again.
+ */
 import type { Context } from '../../runtime/actor.ts'
+import type { Timer } from '../../runtime/host.ts'
 import {
   type CheckpointArrival,
   type CheckpointOffer,
@@ -11,6 +15,7 @@ import {
 import type { Connection } from '../../transport/peers/connection.ts'
 import { type Greeter, greet } from '../../transport/peers/greeting.ts'
 import { purpose } from '../../transport/peers/handshake.ts'
+import { limits } from '../../transport/peers/limits.ts'
 import type { PeerMember, PeersMessage } from './messages.ts'
 
 /** The checkpoints of this node's data directory; storage/checkpoint-files.ts has them. */
@@ -21,12 +26,21 @@ export interface CheckpointStore {
   openForReceiving(offer: CheckpointOffer): CheckpointSink | string
 }
 
+interface Failure {
+  count: number
+  /** Only another reason is news. */
+  reason: string
+  /** Runs until the next attempt. */
+  timer: Timer | undefined
+}
+
 export class CheckpointTransfers {
   readonly #context: Context<PeersMessage>
   readonly #store: CheckpointStore
   readonly #greeter: Greeter
   /** How to break off what is being sent, by node. */
   readonly #sending = new Map<number, () => void>()
+  readonly #failures = new Map<number, Failure>()
   #receiving: Connection | undefined
 
   constructor(context: Context<PeersMessage>, store: CheckpointStore, greeter: Greeter) {
@@ -39,20 +53,25 @@ export class CheckpointTransfers {
     return { sending: [...this.#sending.keys()], receiving: this.#receiving !== undefined }
   }
 
-  send(to: PeerMember, done: (sent: boolean) => void): void {
-    if (this.#sending.has(to.node)) return
+  /** Without a link nobody is there who could take it. */
+  send(to: PeerMember, isLinked: boolean, done: (sent: boolean) => void): void {
+    const { node } = to
+    if (this.#sending.has(node) || this.#failures.get(node)?.timer !== undefined) return
+    if (!isLinked) return this.#failed(node, 0, '', done)
     const source = this.#store.openForSending()
-    if (source === undefined) {
-      this.#context.log.warn('A node needs a checkpoint, and there is none yet', { node: to.node })
-      done(false)
-      return
-    }
+    if (source === undefined) return this.#failed(node, 0, 'there is none yet', done)
     const finish = (error: Error | undefined) => {
-      this.#sending.delete(to.node)
-      this.#logSent(to.node, source, error)
-      done(error === undefined)
+      this.#sending.delete(node)
+      if (error === undefined) this.#sent(node, source, done)
+      else this.#failed(node, source.position, error.message, done)
     }
-    this.#sending.set(to.node, this.#dial(to, source, finish))
+    this.#sending.set(node, this.#dial(to, source, finish))
+  }
+
+  /** That node has come back: what failed before says nothing now. */
+  linked(node: number): void {
+    this.#failures.get(node)?.timer?.cancel()
+    this.#failures.delete(node)
   }
 
   receive(
@@ -75,6 +94,7 @@ export class CheckpointTransfers {
 
   stop(): void {
     for (const breakOff of [...this.#sending.values()]) breakOff()
+    for (const node of [...this.#failures.keys()]) this.linked(node)
     this.#receiving?.close('stopping', 'the node stops')
   }
 
@@ -95,16 +115,27 @@ export class CheckpointTransfers {
     })
   }
 
-  #logSent(node: number, source: CheckpointSource, error: Error | undefined): void {
-    const { position, bytes } = source
-    if (error === undefined)
-      this.#context.log.info('A checkpoint was sent', { node, position, bytes })
-    else
-      this.#context.log.warn('A checkpoint could not be sent', {
-        node,
-        position,
-        reason: error.message,
-      })
+  #sent(node: number, { position, bytes }: CheckpointSource, done: (sent: boolean) => void): void {
+    this.#failures.delete(node)
+    this.#context.log.info('A checkpoint was sent', { node, position, bytes })
+    done(true)
+  }
+
+  /** Doubles up to the most, less up to half of it at random. No reason: nothing was tried. */
+  #failed(node: number, position: number, reason: string, done: (sent: boolean) => void): void {
+    const failure = this.#failures.get(node) ?? { count: 0, reason: '', timer: undefined }
+    this.#failures.set(node, failure)
+    if (reason !== '' && reason !== failure.reason) {
+      failure.reason = reason
+      this.#context.log.warn('A checkpoint could not be sent', { node, position, reason })
+    }
+    const { timers, random } = this.#context.host
+    const doubled = limits.checkpointRetryMillisMin * 2 ** Math.min(failure.count++, 10)
+    const capped = Math.min(doubled, limits.checkpointRetryMillisMax)
+    failure.timer = timers.after(capped * (1 - random.fraction() / 2), () => {
+      failure.timer = undefined
+      done(false)
+    })
   }
 
   #logArrival(from: number, arrival: CheckpointArrival): void {

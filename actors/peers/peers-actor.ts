@@ -59,8 +59,8 @@ class Peers {
   readonly #acquaintances: Acquaintances
   readonly #transfers: CheckpointTransfers
   readonly #carrier: LinkCarrier
-  /** Code of the last failed dial by node: only news is logged. */
-  readonly #failures = new Map<number, string>()
+  /** The last failed dial by node: only news is logged. */
+  readonly #failures = new Map<number, DialFailure>()
   /** The same of callers that were refused. */
   readonly #refused = new Map<number, string>()
   readonly #links = new Map<number, PeerLink>()
@@ -162,6 +162,7 @@ class Peers {
     this.#carrier.up(from, link, schemas)
     this.#failures.delete(from)
     this.#refused.delete(from)
+    this.#transfers.linked(from)
     this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId })
     this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
   }
@@ -174,10 +175,16 @@ class Peers {
     this.#consensus.tell({ kind: 'linkDown', node, closed })
   }
 
-  #dialFailed(node: number, end: ConnectionEnd): void {
-    if (this.#failures.get(node) === end.code) return
-    this.#failures.set(node, end.code)
-    this.#context.log.warn('Cannot link to a node', { peer: node, code: end.code, reason: end.why })
+  #dialFailed(node: number, { code, why }: ConnectionEnd): void {
+    const now = this.#context.host.clock.monotonicMillis()
+    const before = this.#failures.get(node)
+    const failure =
+      before?.code === code ? before : { code, since: before?.since ?? now, logged: false }
+    this.#failures.set(node, failure)
+    if (failure.logged || (isAbsence(code) && now - failure.since < limits.unreachableMillis))
+      return
+    failure.logged = true
+    this.#context.log.warn('Cannot link to a node', { peer: node, code, reason: why })
   }
 
   #greetCaller(socket: Socket): void {
@@ -210,7 +217,10 @@ class Peers {
   #sendCheckpoint(node: number): void {
     const to = this.#acquaintances.member(node)
     if (to === undefined) return
-    this.#transfers.send(to, sent => this.#consensus.tell({ kind: 'checkpointSent', node, sent }))
+    const isLinked = this.#links.get(node)?.up === true
+    this.#transfers.send(to, isLinked, sent =>
+      this.#consensus.tell({ kind: 'checkpointSent', node, sent }),
+    )
   }
 
   #receiveCheckpoint(connection: Connection, from: number): void {
@@ -242,6 +252,18 @@ class Peers {
     const answer: StatusAnswer = { kind: 'statusAnswer', from: 'peers', id, json }
     this.#context.find<StatusAnswer>({ name: replyTo }).tell(answer)
   }
+}
+
+interface DialFailure {
+  readonly code: string
+  /** Monotonic milliseconds of the first one since the last link. */
+  readonly since: number
+  logged: boolean
+}
+
+/** Nobody has answered, as opposed to a process that says why it will not talk to us. */
+function isAbsence(code: string): boolean {
+  return /^E[A-Z]/.test(code) || code === 'closed' || code === 'stopping'
 }
 
 /** One object for all: it is told in every round that sends something. */

@@ -25,4 +25,9 @@ export const limits = {
   addressCacheMillis: 30_000,
   checkpointChunkBytes: 256 * 1024,
   checkpointSilenceMillis: 30_000,
+  /** Between two attempts to send a checkpoint to one node. */
+  checkpointRetryMillisMin: 100,
+  checkpointRetryMillisMax: 10_000,
+  /** A node that cannot be reached is news only after this long: clusters start one node after the other. */
+  unreachableMillis: 3000,
 } as const

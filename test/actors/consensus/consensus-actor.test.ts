@@ -28,6 +28,24 @@ test('three nodes form a cluster, elect, and tell their actors who leads', () =>
   )
 })
 
+test('a first start says nothing loud; nodes that do not count say why, once, after a while', () => {
+  const loud = (shells: Shells): string[] =>
+    shells.nodes.flatMap(({ logs }) => logs.filter(line => /warn|error/.test(line)))
+  const shells = elected()
+  shells.advance(10_000)
+  expect(loud(shells)).toEqual([])
+
+  const lost = new Shells(3, { mayForm: false })
+  lost.advance(2000)
+  expect(loud(lost)).toEqual([])
+  lost.advance(10_000)
+  const lines = loud(lost)
+  expect(lines).toHaveLength(3)
+  const [line] = lines
+  expect(line).toContain('This node neither votes nor counts')
+  expect(line).toContain('reason=storeNotBound')
+})
+
 test('proposals of every node reach every state machine in one order, stamped', () => {
   const shells = elected()
   for (const { id } of shells.nodes) propose(shells, id, `a${id}`, `b${id}`)

@@ -6,6 +6,7 @@ import { consensusActor, type ConsensusSetup } from '../../../actors/consensus/c
 import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
 import { consensusProtocol } from '../../../actors/consensus/protocol.ts'
 import type { Message } from '../../../runtime/actor.ts'
+import { createLogger } from '../../../runtime/log.ts'
 import { withKind } from '../../../runtime/protocol.ts'
 import { manualHost, type TestActor, testActor, type Told } from '../../../runtime/testkit.ts'
 import { storedOf } from './cluster.ts'
@@ -20,6 +21,7 @@ export interface ShellNode {
   readonly committed: { position: number; bytes: Uint8Array }[]
   /** Told to anybody but peers, the journal and the state machine, in order. */
   readonly notices: { to: string; message: Message & Record<string, unknown> }[]
+  readonly logs: string[]
   journalStalled: boolean
   readonly stalled: Told[]
   stateStalled: boolean
@@ -127,14 +129,22 @@ export class Shells {
       electionMillis: 1000,
       ...setup,
     }
+    const logs: string[] = []
+    const log = createLogger({
+      level: 'info',
+      format: 'text',
+      wallMillis: () => 0,
+      write: line => logs.push(line),
+    })
     this.nodes.push({
       id: setup.node,
-      actor: testActor(consensusActor, whole, { host: this.host }),
+      actor: testActor(consensusActor, whole, { host: this.host, log }),
       up: true,
       persisted: [],
       hardState: noBytes,
       committed: [],
       notices: [],
+      logs,
       journalStalled: false,
       stalled: [],
       stateStalled: false,

@@ -207,7 +207,80 @@ describe('peers', () => {
     world.run(1000)
     expect(world.nodes.get(2)!.notices.at(-1)).toBe('sent 1 false')
   })
+
+  test('do not try to send one to a node that is not linked, and say nothing of it', () => {
+    const { world, one, opened } = startRefused('nobody asks')
+    world.kill(2)
+    world.run(50)
+    askAsConsensusDoes(world, 10_000)
+    expect(opened()).toBe(0)
+    expect(one.logs.filter(line => line.includes('checkpoint'))).toEqual([])
+    // Each answer makes consensus ask again at once.
+    expect(one.notices.filter(notice => notice === 'sent 2 false').length).toBeLessThan(15)
+  })
+
+  test('try again later and later where one is refused, say it once, and start anew with a new link', () => {
+    const { world, one, opened } = startRefused('no space for it')
+    askAsConsensusDoes(world, 20_000)
+    expect(opened()).toBeGreaterThan(4)
+    expect(opened()).toBeLessThan(15)
+    const loud = one.logs.filter(line => line.includes('A checkpoint could not be sent'))
+    expect(loud).toHaveLength(1)
+    expect(loud[0]).toContain('no space for it')
+    world.kill(2)
+    world.run(50)
+    world.start(2, { incarnation: 2, checkpoints: takingCheckpoints })
+    askAsConsensusDoes(world, 1000)
+    expect(one.notices.filter(notice => notice === 'sent 2 true').length).toBeGreaterThan(0)
+  })
+
+  test('say that a node cannot be reached only when it lasts', () => {
+    const world = new TestWorld(3)
+    const three = world.start(3)
+    world.run(limits.unreachableMillis - 500)
+    expect(three.logs.filter(line => line.includes('warn'))).toEqual([])
+    world.start(1)
+    world.run(20_000)
+    const loud = three.logs.filter(line => line.includes('warn'))
+    expect(loud).toHaveLength(1)
+    expect(loud[0]).toContain('Cannot link to a node')
+    expect(loud[0]).toContain('peer=2')
+  })
 })
+
+const takingCheckpoints: CheckpointStore = {
+  openForSending: () => undefined,
+  openForReceiving: () => ({
+    write: () => {},
+    finish: done => done(undefined, '/data/checkpoint-90'),
+    abort: () => {},
+  }),
+}
+
+/** Two nodes; the second takes no checkpoint of the first. `opened` counts attempts. */
+function startRefused(reason: string) {
+  const world = new TestWorld(2)
+  let opened = 0
+  const sender: CheckpointStore = {
+    openForSending: () => {
+      opened++
+      return { position: 90, epoch: 4, bytes: 0, read: () => 0, close: () => {} }
+    },
+    openForReceiving: () => 'not here',
+  }
+  const one = world.start(1, { checkpoints: sender })
+  world.start(2, { checkpoints: { ...takingCheckpoints, openForReceiving: () => reason } })
+  world.run(100)
+  return { world, one, opened: () => opened }
+}
+
+/** With every heartbeat, for as long as that node needs one. */
+function askAsConsensusDoes(world: TestWorld, millis: number): void {
+  for (let passed = 0; passed < millis; passed += 100) {
+    world.nodes.get(1)!.peers.tell({ kind: 'sendCheckpoint', node: 2 })
+    world.run(100)
+  }
+}
 
 function status(world: TestWorld, node: number) {
   const { peers, statuses } = world.nodes.get(node)!
