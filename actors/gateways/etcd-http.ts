@@ -26,7 +26,9 @@ export function answerHttp(
   answer: (response: HttpResponse) => void,
 ): void {
   const { path } = request
-  if (path !== '/health' && path !== '/version' && path !== '/metrics') {
+  if (request.method === 'OPTIONS') {
+    answer({ status: 200, contentType: '', body: '', headers })
+  } else if (path !== '/health' && path !== '/version' && path !== '/metrics') {
     answer({ status: 404, contentType: plain, body: '404 page not found\n', headers })
   } else if (request.method !== 'GET') {
     const allow = { ...headers, Allow: 'GET' }

@@ -40,6 +40,7 @@ export const etcdVersion = '3.6.14'
 
 const touchMillis = 200
 const progressMillis = 600_000
+const grpcOverheadBytes = 512 * 1024
 
 export function nodeSetup(config: Config, directory: DataDirectory): NodeSetup {
   return {
@@ -94,7 +95,11 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     electionMillis: timings.electionMillis,
     requestTimeoutMillis: timings.requestTimeoutMillis,
     requestBytesMax: limits.etcdRequestBytesMax,
-    serverLimits: { connectionsMax: limits.connectionsMax },
+    // What gRPC may add to a request.
+    serverLimits: {
+      connectionsMax: limits.connectionsMax,
+      messageBytesMax: limits.etcdRequestBytesMax + grpcOverheadBytes,
+    },
     // As etcd: time for an election and a half.
     leaseTtlSecondsMin: Math.ceil((1.5 * timings.electionMillis) / 1000),
   }

@@ -52,17 +52,22 @@ export function chooseTxn(keyspace: Keyspace, txn: TxnRequest): ChosenTxn {
   return { succeeded, operations, nested }
 }
 
-/** Puts first, then ranges, as etcd does. */
+/** The first, in order of the operations. */
 export function chosenFailure(world: World, chosen: ChosenTxn): Failure | undefined {
-  return putsFailure(world, chosen) ?? rangesFailure(world.keyspace, chosen)
+  let nested = 0
+  for (const operation of chosen.operations) {
+    let found: Failure | undefined
+    if (operation.kind === 'range') found = innerRangeFailure(world.keyspace, operation.range)
+    else if (operation.kind === 'put') found = innerPutFailure(world, operation.put)
+    else if (operation.kind === 'txn')
+      found = chosenFailure(world, chosen.nested[nested++] as ChosenTxn)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 export function putFailure(world: World, put: PutRequest): Failure | undefined {
-  if (put.leaseHigh !== 0 || put.leaseLow !== 0) {
-    if (leaseOf(world, put.leaseHigh, put.leaseLow) === undefined) return failure.leaseNotFound
-  }
-  if (!put.ignoreValue && !put.ignoreLease) return undefined
-  return world.keyspace.get(put.key) === 0 ? failure.keyNotFound : undefined
+  return putLeaseFailure(world, put) ?? putKeyFailure(world.keyspace, put)
 }
 
 /** Runs what was chosen; where `writer` is given it gets everything that follows the header. */
@@ -213,28 +218,27 @@ function compareLease(keyspace: Keyspace, pointer: Pointer, lease: bigint): numb
   return own < lease ? -1 : own > lease ? 1 : 0
 }
 
-function putsFailure(world: World, chosen: ChosenTxn): Failure | undefined {
-  let nested = 0
-  for (const operation of chosen.operations) {
-    let found: Failure | undefined
-    if (operation.kind === 'put') found = putFailure(world, operation.put)
-    else if (operation.kind === 'txn')
-      found = putsFailure(world, chosen.nested[nested++] as ChosenTxn)
-    if (found !== undefined) return found
-  }
-  return undefined
+/** Alone the lease comes before the key, here the key before the lease. */
+function innerPutFailure(world: World, put: PutRequest): Failure | undefined {
+  return putKeyFailure(world.keyspace, put) ?? putLeaseFailure(world, put)
 }
 
-function rangesFailure(keyspace: Keyspace, chosen: ChosenTxn): Failure | undefined {
-  let nested = 0
-  for (const operation of chosen.operations) {
-    let found: Failure | undefined
-    if (operation.kind === 'range') found = rangeFailure(keyspace, operation.range)
-    else if (operation.kind === 'txn')
-      found = rangesFailure(keyspace, chosen.nested[nested++] as ChosenTxn)
-    if (found !== undefined) return found
-  }
-  return undefined
+function putKeyFailure(keyspace: Keyspace, put: PutRequest): Failure | undefined {
+  if (!put.ignoreValue && !put.ignoreLease) return undefined
+  return keyspace.get(put.key) === 0 ? failure.keyNotFound : undefined
+}
+
+function putLeaseFailure(world: World, { leaseHigh, leaseLow }: PutRequest): Failure | undefined {
+  if (leaseHigh === 0 && leaseLow === 0) return undefined
+  return leaseOf(world, leaseHigh, leaseLow) === undefined ? failure.leaseNotFound : undefined
+}
+
+/** Unlike alone, a revision below zero is not the newest here: it is before the first that is kept. */
+function innerRangeFailure(keyspace: Keyspace, range: RangeRequest): Failure | undefined {
+  const first = keyspace.compactRevision === 0 ? -1 : keyspace.compactRevision
+  return range.revision < first && range.revision !== 0
+    ? failure.compacted
+    : rangeFailure(keyspace, range)
 }
 
 const nothing = new Uint8Array(0)

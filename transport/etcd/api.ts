@@ -79,6 +79,7 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   readonly status: number
+  /** '': none. */
   readonly contentType: string
   readonly body: Uint8Array | string
   readonly headers?: Readonly<Record<string, string>>

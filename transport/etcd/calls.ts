@@ -218,7 +218,8 @@ function answerHttp(
   headOnly: boolean,
 ): void {
   const body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body
-  const fields = [':status', String(response.status), 'content-type', response.contentType]
+  const fields = [':status', String(response.status)]
+  if (response.contentType !== '') fields.push('content-type', response.contentType)
   for (const [name, value] of Object.entries(response.headers ?? {}))
     fields.push(name.toLowerCase(), value)
   fields.push('content-length', String(body.length))

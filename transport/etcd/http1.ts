@@ -96,7 +96,7 @@ export class Http1 {
       const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
       response.writeHead(status, {
         ...headers,
-        'content-type': contentType,
+        ...(contentType === '' ? {} : { 'content-type': contentType }),
         'content-length': length,
       })
       response.end(body)

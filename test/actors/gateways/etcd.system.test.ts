@@ -427,6 +427,7 @@ describe('about the node', () => {
       '{"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}',
     ])
     expect(await ask('/metrics')).toEqual([200, '# HELP up\n'])
+    expect(await ask('/version', 'OPTIONS')).toEqual([200, ''])
     expect(await ask('/health', 'POST')).toEqual([405, 'Method Not Allowed\n'])
     expect(await ask('/other')).toEqual([404, '404 page not found\n'])
     node.lead(0)

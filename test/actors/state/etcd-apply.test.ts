@@ -420,6 +420,10 @@ describe('transactions', () => {
         get('b', '', { revision: 1 }),
         [11, 'etcdserver: mvcc: required revision has been compacted'],
       ],
+      [
+        get('b', '', { revision: -1 }),
+        [11, 'etcdserver: mvcc: required revision has been compacted'],
+      ],
     ] as const
     for (const [operation, failed] of impossible) {
       expect(
@@ -432,6 +436,35 @@ describe('transactions', () => {
     }
     expect(world.contents()).toBe('a=')
     expect(world.keyspace.revision).toBe(2)
+  })
+
+  test('of several failures the first operation’s is told; of one put, the key’s before the lease’s', () => {
+    const world = new EtcdWorld()
+    world.put('a')
+    const noLease = put('a', '', { lease: 5 })
+    const future = get('a', '', { revision: 9 })
+    const leaseNotFound = [5, 'etcdserver: requested lease not found']
+    const inFuture = [11, 'etcdserver: mvcc: required revision is a future revision']
+    const nested = (...success: object[]) => ({ request_txn: { success } })
+    expect(world.run('txn', { success: [noLease, future] })).toEqual(leaseNotFound)
+    expect(world.run('txn', { success: [future, noLease] })).toEqual(inFuture)
+    expect(world.run('txn', { success: [nested(get('a'), future), noLease] })).toEqual(inFuture)
+    expect(world.run('txn', { success: [nested(), nested(noLease), future] })).toEqual(
+      leaseNotFound,
+    )
+    const neither = put('none', '', { lease: 5, ignore_value: true })
+    expect(world.run('txn', { success: [neither] })).toEqual([3, 'etcdserver: key not found'])
+  })
+
+  test('a revision below zero is the newest for a range alone, in a transaction only while all is kept', () => {
+    const world = new EtcdWorld()
+    world.put('a')
+    const compacted = [11, 'etcdserver: mvcc: required revision has been compacted']
+    expect(world.run('txn', { success: [get('a', '', { revision: -1 })] }).succeeded).toBe(true)
+    expect(world.run('txn', { success: [get('a', '', { revision: -2 })] })).toEqual(compacted)
+    world.run('compact', { revision: 2 })
+    expect(world.readTxn({ success: [get('a', '', { revision: -1 })] })).toEqual(compacted)
+    expect(world.range({ key: bytes('a'), revision: -1 }).count).toBe('1')
   })
 
   test('one key twice in a branch is refused, through any nesting', () => {

@@ -20,7 +20,7 @@ export function decodeMemberList(reader: Reader): { linearizable: boolean } {
   while (!reader.done) {
     const tag = reader.tag()
     if (tag === 0x08) request.linearizable = reader.flag()
-    else reader.skip(tag)
+    else reader.skip(tag, ['Linearizable'])
   }
   return request
 }

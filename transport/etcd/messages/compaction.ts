@@ -15,7 +15,7 @@ export function decodeCompaction(reader: Reader): CompactionRequest {
     const tag = reader.tag()
     if (tag === 0x08) compaction.revision = reader.number()
     else if (tag === 0x10) compaction.physical = reader.flag()
-    else reader.skip(tag)
+    else reader.skip(tag, ['Revision', 'Physical'])
   }
   return compaction
 }

@@ -13,6 +13,7 @@ export interface DeleteRangeRequest {
 export const deleteRangeResponseTag = { deleted: 0x10, prevKvs: 0x1a } as const
 
 const empty = new Uint8Array(0)
+const fields = ['Key', 'RangeEnd', 'PrevKv']
 
 export function decodeDeleteRange(reader: Reader): DeleteRangeRequest {
   const request: DeleteRangeRequest = { key: empty, rangeEnd: empty, prevKv: false }
@@ -29,7 +30,7 @@ export function decodeDeleteRange(reader: Reader): DeleteRangeRequest {
         request.prevKv = reader.flag()
         break
       default:
-        reader.skip(tag)
+        reader.skip(tag, fields)
     }
   }
   return request

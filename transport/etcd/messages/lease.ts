@@ -22,7 +22,7 @@ export function decodeLeaseGrant(reader: Reader): LeaseGrantRequest {
     const tag = reader.tag()
     if (tag === 0x08) grant.ttlSeconds = reader.number()
     else if (tag === 0x10) grant.id = reader.signedBigint()
-    else reader.skip(tag)
+    else reader.skip(tag, ['TTL', 'ID'])
   }
   return grant
 }
@@ -45,7 +45,7 @@ export function decodeLease(reader: Reader): LeaseRequest {
     const tag = reader.tag()
     if (tag === 0x08) lease.id = reader.signedBigint()
     else if (tag === 0x10) lease.keys = reader.flag()
-    else reader.skip(tag)
+    else reader.skip(tag, ['ID', 'Keys'])
   }
   return lease
 }

@@ -52,7 +52,7 @@ export function decodeAlarmAction(reader: Reader): number {
   while (!reader.done) {
     const tag = reader.tag()
     if (tag === 0x08) action = reader.choice()
-    else reader.skip(tag)
+    else reader.skip(tag, ['Action'])
   }
   return action
 }

@@ -19,6 +19,7 @@ export interface PutRequest {
 export const putResponseTag = { prevKv: 0x12 } as const
 
 const empty = new Uint8Array(0)
+const fields = ['Key', 'Value', 'Lease', 'PrevKv', 'IgnoreValue', 'IgnoreLease']
 
 export function decodePut(reader: Reader): PutRequest {
   const put: PutRequest = {
@@ -54,7 +55,7 @@ export function decodePut(reader: Reader): PutRequest {
         put.ignoreLease = reader.flag()
         break
       default:
-        reader.skip(tag)
+        reader.skip(tag, fields)
     }
   }
   return put

@@ -28,6 +28,21 @@ export interface RangeRequest {
 export const rangeResponseTag = { kvs: 0x12, more: 0x18, count: 0x20 } as const
 
 const empty = new Uint8Array(0)
+const fields = [
+  'Key',
+  'RangeEnd',
+  'Limit',
+  'Revision',
+  'SortOrder',
+  'SortTarget',
+  'Serializable',
+  'KeysOnly',
+  'CountOnly',
+  'MinModRevision',
+  'MaxModRevision',
+  'MinCreateRevision',
+  'MaxCreateRevision',
+]
 
 /** Up to the reader's end. */
 export function decodeRange(reader: Reader): RangeRequest {
@@ -89,7 +104,7 @@ export function decodeRange(reader: Reader): RangeRequest {
         range.maxCreateRevision = reader.number()
         break
       default:
-        reader.skip(tag)
+        reader.skip(tag, fields)
     }
   }
   return range

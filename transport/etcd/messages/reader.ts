@@ -14,6 +14,7 @@ export const nestingMax = 140
 
 const twoTo32 = 4294967296
 const empty = new Uint8Array(0)
+const nobody: readonly string[] = []
 
 export const wire = {
   varint: 0,
@@ -122,7 +123,12 @@ export class Reader {
     this.end = outerEnd
   }
 
-  skip(tag: number): void {
+  /** `fields`: those of the message from 1 on, none of which may come as another wire type. */
+  skip(tag: number, fields: readonly string[] = nobody): void {
+    const known = fields[(tag >>> 3) - 1]
+    if (known !== undefined) {
+      throw new MalformedMessage(`proto: wrong wireType = ${tag & 7} for field ${known}`)
+    }
     let groups = 0
     for (;;) {
       switch (tag & 7) {
@@ -140,7 +146,7 @@ export class Reader {
           break
         case wire.groupEnd:
           groups -= 1
-          if (groups < 0) throw new MalformedMessage('proto: unexpected end of group')
+          if (groups < 0) throw new MalformedMessage('proto: wiretype end group for non-group')
           break
         case wire.fixed32:
           this.#advance(4)

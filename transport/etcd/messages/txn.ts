@@ -44,6 +44,18 @@ export const txnResponseTag = { succeeded: 0x10, responses: 0x1a } as const
 export const responseOpTag = { range: 0x0a, put: 0x12, deleteRange: 0x1a, txn: 0x22 } as const
 
 const empty = new Uint8Array(0)
+const txnFields = ['Compare', 'Success', 'Failure']
+const operationFields = ['RequestRange', 'RequestPut', 'RequestDeleteRange', 'RequestTxn']
+const compareFields = [
+  'Result',
+  'Target',
+  'Key',
+  'Version',
+  'CreateRevision',
+  'ModRevision',
+  'Value',
+  'Lease',
+]
 
 export function decodeTxn(reader: Reader, depth = 0): TxnRequest {
   if (depth > nestingMax) throw new NestedTooDeep('too many nested messages')
@@ -66,7 +78,7 @@ export function decodeTxn(reader: Reader, depth = 0): TxnRequest {
         break
       }
       default:
-        reader.skip(tag)
+        reader.skip(tag, txnFields)
     }
   }
   return txn
@@ -77,7 +89,7 @@ function decodeRequestOp(reader: Reader, depth: number): RequestOp {
   while (!reader.done) {
     const tag = reader.tag()
     if (tag !== 0x0a && tag !== 0x12 && tag !== 0x1a && tag !== 0x22) {
-      reader.skip(tag)
+      reader.skip(tag, operationFields)
       continue
     }
     const outer = reader.enter()
@@ -132,7 +144,7 @@ function decodeCompare(reader: Reader): Compare {
         compare.rangeEnd = reader.view()
         break
       default:
-        reader.skip(tag)
+        reader.skip(tag, compareFields)
     }
   }
   return compare

@@ -44,13 +44,24 @@ export const watchResponseTag = {
 } as const
 
 const empty = new Uint8Array(0)
+const requestFields = ['CreateRequest', 'CancelRequest', 'ProgressRequest']
+const createFields = [
+  'Key',
+  'RangeEnd',
+  'StartRevision',
+  'ProgressNotify',
+  'Filters',
+  'PrevKv',
+  'WatchId',
+  'Fragment',
+]
 
 export function decodeWatch(reader: Reader): WatchRequest {
   let request: WatchRequest = { kind: 'none' }
   while (!reader.done) {
     const tag = reader.tag()
     if (tag !== 0x0a && tag !== 0x12 && tag !== 0x1a) {
-      reader.skip(tag)
+      reader.skip(tag, requestFields)
       continue
     }
     const outer = reader.enter()
@@ -110,7 +121,7 @@ function decodeCreate(reader: Reader): WatchCreate {
         create.fragment = reader.flag()
         break
       default:
-        reader.skip(tag)
+        reader.skip(tag, createFields)
     }
   }
   return create
@@ -126,7 +137,7 @@ function decodeCancel(reader: Reader): WatchId {
   while (!reader.done) {
     const tag = reader.tag()
     if (tag === 0x08) id = watchId(reader)
-    else reader.skip(tag)
+    else reader.skip(tag, ['WatchId'])
   }
   return id
 }

@@ -283,6 +283,21 @@ describe('malformed requests are refused', () => {
     })
   }
 
+  test('a known field of another wire type, with etcd’s text', () => {
+    for (const [decode, message, text] of [
+      [decodePut, [0x08, 1], '0 for field Key'],
+      [decodeRange, [0x1a, 0], '2 for field Limit'],
+      [decodeLeaseGrant, [0x0a, 0], '2 for field TTL'],
+      [decodeLease, [0x15, 0, 0, 0, 0], '5 for field Keys'],
+      [decodeTxn, [0x12, 2, 0x10, 1], '0 for field RequestPut'],
+      [decodeTxn, [0x0a, 2, 0x1d, 1], '5 for field Key'],
+      [decodeWatch, [0x0a, 2, 0x3a, 0], '2 for field WatchId'],
+    ] as const) {
+      const reader = new Reader().open(Uint8Array.from(message))
+      expect(() => decode(reader)).toThrow(`proto: wrong wireType = ${text}`)
+    }
+  })
+
   test('a nested message may not reach beyond the one around it', () => {
     const message = Uint8Array.of(0x12, 3, 0x12, 4, 0x0a, 1, 0x6b, 0)
     expect(() => decodeTxn(new Reader().open(message))).toThrow(MalformedMessage)
