@@ -43,7 +43,7 @@ export class ThreadLink {
   readonly #limits: LinkLimits
   /** Sent and not yet handled by the other side. */
   #unhandledBytes = 0
-  #held: Buffer[] = []
+  #held: Held[] = []
   #heldBytes = 0
   /** Received and not yet granted again. */
   #toGrantBytes = 0
@@ -114,7 +114,7 @@ export class ThreadLink {
     this.buffer = this.#slab
     this.at = slabHeaderBytes
     if (this.#held.length === 0 && this.#hasCredit(slab.length)) this.#send(slab, owned, grant)
-    else this.#hold(owned ? slab : Buffer.from(slab))
+    else this.#hold({ slab: owned ? slab : copyOf(slab), owned })
   }
 
   close(): void {
@@ -128,9 +128,9 @@ export class ThreadLink {
     return this.#unhandledBytes + Math.min(bytes, linkCreditBytes / 2) <= linkCreditBytes
   }
 
-  #hold(slab: Buffer): void {
-    this.#held.push(slab)
-    this.#heldBytes += slab.length
+  #hold(held: Held): void {
+    this.#held.push(held)
+    this.#heldBytes += held.slab.length
   }
 
   #send(slab: Buffer, owned: boolean, grant: boolean): void {
@@ -162,10 +162,10 @@ export class ThreadLink {
   }
 
   #releaseHeld(): void {
-    while (this.#held.length > 0 && this.#hasCredit(this.#held[0]!.length)) {
-      const slab = this.#held.shift()!
+    while (this.#held.length > 0 && this.#hasCredit(this.#held[0]!.slab.length)) {
+      const { slab, owned } = this.#held.shift()!
       this.#heldBytes -= slab.length
-      this.#send(slab, true, false)
+      this.#send(slab, owned, false)
     }
   }
 
@@ -183,6 +183,19 @@ export class ThreadLink {
     this.#heldBytes = 0
     this.#handlers.lost()
   }
+}
+
+/** Waits for credit. `owned`: it holds one message, and its memory goes with it. */
+interface Held {
+  readonly slab: Buffer
+  readonly owned: boolean
+}
+
+/** Not of Node's own pool, as `Buffer.from` of a small slab would be. */
+function copyOf(slab: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(slab.length)
+  copy.set(slab)
+  return copy
 }
 
 function largeSlab(bytes: number): Buffer {
