@@ -356,7 +356,9 @@ class Shell {
     }
   }
 
+  /** The journal says it for every write that waits. */
   #diskIsFull(full: boolean): void {
+    if (full === this.#diskFull) return
     this.#diskFull = full
     if (full)
       this.#context.log.error('No space for the journal: nothing is accepted until it returns')

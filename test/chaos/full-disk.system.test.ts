@@ -3,9 +3,18 @@
  * Mounting needs root.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { requestAdmin } from '../../actors/node/admin-client.ts'
 import { EtcdClient } from '../support/etcd-client.ts'
 import { LocalCluster, sleep } from '../support/local-cluster.ts'
 
@@ -74,6 +83,55 @@ test('nothing is taken or acknowledged while the disks are full; with space all 
   }
   expect(new Set(await on.settledHashes()).size).toBe(1)
 }, 90_000)
+
+test('a leader alone without space hands over to a node that has some, and counts again with space', async context => {
+  const on = new LocalCluster({ portBase: 20_400, config })
+  cluster = on
+  const whyNot = giveSmallDisk(on, 1)
+  if (whyNot !== '') context.skip(whyNot)
+  await on.startAll()
+  while ((await on.leader()) !== 1)
+    await requestAdmin(on.admin(2), 'POST', '/transfer', { node: 1 })
+  const client = new EtcdClient([on.etcd(1), on.etcd(2), on.etcd(3)], 0)
+  let acknowledged = 0
+  for (; acknowledged < 20; acknowledged += 1) await client.put(`one/${acknowledged}`, value)
+  fillUp(mounts[0] ?? '')
+  // The puts through node 1 time out once its segment is full; those through the others go on.
+  while ((await on.leader()) === 1 || acknowledged < 200) {
+    await client.put(`one/${acknowledged}`, value)
+    acknowledged += 1
+  }
+  expect(on.output(1)).toMatch(/The disk is full: nothing is acknowledged/)
+  const leader = await on.leader()
+  const before = (await on.status(leader)).consensus.epoch
+  for (; acknowledged < 300; acknowledged += 1) await client.put(`one/${acknowledged}`, value)
+  expect(await on.leader()).toBe(leader)
+  expect((await on.status(leader)).consensus.epoch).toBe(before)
+
+  const said = on
+    .output(1)
+    .split('\n')
+    .filter(line => line.includes('No space for the journal'))
+  expect(said).toHaveLength(1)
+  for (const name of ['filler', 'ballast']) rmSync(join(mounts[0] ?? '', name))
+  await on.untilReady(1)
+  const own = new EtcdClient([on.etcd(1)], 0)
+  expect(await own.list('one/', false)).toHaveLength(acknowledged)
+  for (const one of [own, client]) one.close()
+  expect(new Set(await on.settledHashes()).size).toBe(1)
+}, 90_000)
+
+/** Leaves nothing but the segment that was made already. */
+function fillUp(mount: string): void {
+  const file = openSync(join(mount, 'filler'), 'w')
+  const part = Buffer.alloc(65_536, 1)
+  try {
+    for (;;) writeSync(file, part)
+  } catch (error) {
+    expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC')
+  }
+  closeSync(file)
+}
 
 /** Half of it is taken by a file that can go later. '' or why there is none. */
 function giveSmallDisk(on: LocalCluster, node: number): string {
