@@ -37,6 +37,8 @@ export class Cell implements Ref<Message>, Runnable {
   #definition: Definition<Message, unknown> | undefined = undefined
   #setup: unknown = undefined
   #messagesMax: number = limits.mailboxMessagesMax
+  /** Kinds that have room of their own where ordinary mail has none left. */
+  #reserved: ReadonlySet<string> = new Set()
   #context: ActorContext | undefined = undefined
   #handler: Handler<Message> = ignore
   #scheduled = false
@@ -73,14 +75,21 @@ export class Cell implements Ref<Message>, Runnable {
   }
 
   tell(message: Message): void {
-    if (!this.isAlive) this.system.lost(this.name, message.kind, this.state)
-    else if (this.#mailbox.size >= this.#messagesMax)
-      this.system.lost(this.name, message.kind, 'full')
-    else {
-      if (this.#freeze) deepFreeze(message)
-      this.#mailbox.push(message)
-      if (!this.#scheduled) this.#schedule()
+    const { size } = this.#mailbox
+    if (size < this.#messagesMax) this.tellOwn(message)
+    else if (size < 2 * this.#messagesMax && this.#reserved.has(message.kind)) this.tellOwn(message)
+    else this.system.lost(this.name, message.kind, this.isAlive ? 'full' : this.state)
+  }
+
+  /** From its own timers and callbacks, which are few and must not be lost: it needs no room. */
+  tellOwn(message: Message): void {
+    if (!this.isAlive) {
+      this.system.lost(this.name, message.kind, this.state)
+      return
     }
+    if (this.#freeze) deepFreeze(message)
+    this.#mailbox.push(message)
+    if (!this.#scheduled) this.#schedule()
   }
 
   /** Overtakes ordinary mail and needs no room: death notices. */
@@ -94,6 +103,8 @@ export class Cell implements Ref<Message>, Runnable {
     this.#definition = definition
     this.#setup = setup
     this.#messagesMax = definition.mailboxMessagesMax ?? limits.mailboxMessagesMax
+    const kinds = definition.protocol?.kinds ?? []
+    this.#reserved = new Set(kinds.filter(({ reserved }) => reserved).map(({ kind }) => kind))
   }
 
   /** Runs the actor's start; a failure goes to supervision like any other. */

@@ -1,5 +1,5 @@
 /** What one incarnation of an actor may do; inert after its end, so late callbacks change nothing. */
-import type { Context, Definition, Message, Ref, Supervision } from './actor.ts'
+import type { Address, Context, Definition, Message, Ref, Supervision } from './actor.ts'
 import { recycle } from './buffer-pool.ts'
 import type { Cell } from './cell.ts'
 import type { Host, Timer } from './host.ts'
@@ -18,7 +18,7 @@ export class ActorContext implements Context<Message> {
 
   constructor(cell: Cell) {
     this.#cell = cell
-    this.self = cell
+    this.self = new OwnRef(cell)
     this.host = cell.system.host
     this.log = cell.system.log.child({ actor: cell.name })
   }
@@ -56,14 +56,14 @@ export class ActorContext implements Context<Message> {
   after(delayMillis: number, message: Message): Timer {
     const timer = this.host.timers.after(delayMillis, () => {
       this.#timers.delete(timer)
-      if (this.#cell.isCurrent(this)) this.#cell.tell(message)
+      if (this.#cell.isCurrent(this)) this.#cell.tellOwn(message)
     })
     return this.#keep(timer)
   }
 
   every(periodMillis: number, message: Message): Timer {
     const deliver = (tick: Ticker): void => {
-      if (this.#cell.isCurrent(this)) this.#cell.tell(tick)
+      if (this.#cell.isCurrent(this)) this.#cell.tellOwn(tick)
     }
     return this.#keep(new Ticker(this.host, periodMillis, message, deliver))
   }
@@ -107,5 +107,20 @@ export class ActorContext implements Context<Message> {
         timer.cancel()
       },
     }
+  }
+}
+
+/** An actor to itself: completions of what it has asked for. */
+class OwnRef implements Ref<Message> {
+  readonly address: Address
+  readonly #cell: Cell
+
+  constructor(cell: Cell) {
+    this.address = cell.address
+    this.#cell = cell
+  }
+
+  tell(message: Message): void {
+    this.#cell.tellOwn(message)
   }
 }

@@ -30,6 +30,9 @@ export class Dispatcher {
   readonly #turnEnds: (() => void)[] = []
   #armed = false
   #running = false
+  /** The turn's callbacks for its end run; what they take in wants another turn. */
+  #ending = false
+  #woken = false
   readonly #turn = (): void => this.#runTurn()
 
   constructor(defer: Host['defer']) {
@@ -57,9 +60,10 @@ export class Dispatcher {
     this.#turnEnds.push(callback)
   }
 
-  /** Something outside of actors wrote to a link: there is a turn end to come. */
+  /** Something outside of actors wrote to a link, or came by one: there is a turn end to come. */
   wake(): void {
-    if (!this.#armed && !this.#running) this.#arm()
+    if (this.#ending) this.#woken = true
+    else if (!this.#armed && !this.#running) this.#arm()
   }
 
   #arm(): void {
@@ -77,9 +81,12 @@ export class Dispatcher {
       messagesLeft = this.#drain(messagesLeft)
       this.#endRound()
     } while (this.#hasWork() && messagesLeft > 0 && --roundsLeft > 0)
+    this.#ending = true
     for (let index = 0; index < this.#turnEnds.length; index++) this.#turnEnds[index]!()
+    this.#ending = false
     this.#running = false
-    if (this.#hasWork()) this.#arm()
+    if (this.#woken || this.#hasWork()) this.#arm()
+    this.#woken = false
   }
 
   #hasWork(): boolean {

@@ -17,13 +17,20 @@ export class StateReads {
   readonly #state: Ref<StateMessage>
   readonly #rooms: Rooms
   readonly #stream: number
+  readonly #hasRoom: () => boolean
   readonly #own = new Map<number, OwnAnswer>()
   #ownCount = 0
 
-  constructor(state: Ref<StateMessage>, rooms: Rooms, stream: number) {
+  /** `hasRoom`: the state machine's mailbox, or the way to it, is not half full. */
+  constructor(state: Ref<StateMessage>, rooms: Rooms, stream: number, hasRoom: () => boolean) {
     this.#state = state
     this.#stream = stream
     this.#rooms = rooms
+    this.#hasRoom = hasRoom
+  }
+
+  get hasRoom(): boolean {
+    return this.#hasRoom()
   }
 
   tell(connection: number, tag: number, position: number, request: Uint8Array): void {

@@ -233,11 +233,13 @@ export class Unary {
     return undefined
   }
 
-  #read(which: number, connection: number, call: number, message: Uint8Array): undefined {
+  #read(which: number, connection: number, call: number, message: Uint8Array): Failure | undefined {
     const { reads } = this.#parts
+    if (!reads.hasRoom) return failure.tooManyRequests
     this.#localsGiven += 1
     this.#localDeadlines.add(this.#localsGiven, connection, call, this.#door.nowMillis)
     reads.tell(connection, tagOf(call, false), 0, reads.request(which, message))
+    return undefined
   }
 
   #readLinear(

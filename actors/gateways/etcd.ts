@@ -86,7 +86,9 @@ class Gateway {
     this.#leaderLostMillis = this.#door.nowMillis
     this.#stream = streamOf(stream.etcd, setup.generation ?? 0)
     this.#proposals = this.#openProposals(setup)
-    this.#reads = new StateReads(context.find(directory.state), this.#door.rooms, this.#stream)
+    const state = context.find(directory.state)
+    const hasRoom = (): boolean => context.hasRoom(state)
+    this.#reads = new StateReads(state, this.#door.rooms, this.#stream, hasRoom)
     if (this.#stream !== stream.etcd) this.#takeOver()
     this.#linear = this.#openLinearReads(setup)
     this.#leases = this.#openLeases()

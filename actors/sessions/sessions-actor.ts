@@ -38,6 +38,8 @@ interface Question {
 
 export const sessionsActor: Definition<SessionsMessage, SessionsSetup> = {
   ...directory.sessions,
+  // At a start it hears of all sessions and leases at once.
+  mailboxMessagesMax: 4_194_304,
   start: (context, setup) => new Sessions(context, setup).handler,
 }
 

@@ -35,11 +35,14 @@ export interface StateSetup {
   readonly replica?: Replica
 }
 
+/** Far above what the gateways let wait: 32,768 reads of one door, 100,000 linearizable ones of the other. */
+const readsWaitingMax = 524_288
 const tickMillis = 20
 const compactionEntriesPerTick = 2_500
 
 export const stateActor: Definition<StateMessage, StateSetup> = {
   ...directory.state,
+  mailboxMessagesMax: readsWaitingMax,
   start(context, setup) {
     const machine = new StateMachine(context, setup)
     return message => machine.handle(message)

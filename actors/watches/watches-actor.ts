@@ -37,6 +37,8 @@ const tickMillis = 100
 
 export const watchesActor: Definition<WatchesMessage, WatchesSetup> = {
   ...directory.watches,
+  // One position may release all the reads that wait for it.
+  mailboxMessagesMax: 4_194_304,
   start(context, setup) {
     const watches = new Watches(context, setup)
     context.every(tickMillis, { kind: 'tick' })

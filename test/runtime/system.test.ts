@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Definition, Message, Ref } from '../../runtime/actor.ts'
 import { createLogger } from '../../runtime/log.ts'
+import { defineProtocol } from '../../runtime/protocol.ts'
 import { System, type SystemOptions } from '../../runtime/system.ts'
 import { type ManualHost, manualHost } from '../../runtime/testkit.ts'
 
@@ -74,6 +75,41 @@ describe('messages', () => {
     expect(system.deadLetters).toBe(9)
     const logged = lines.map(line => JSON.parse(line)).filter(line => line.reason === 'full')
     expect(logged.map(line => line.lost)).toEqual([1, 7])
+  })
+
+  test('that may not be lost find room where others do not: reserved kinds, its own, and ticks', () => {
+    type Mail = Note | { readonly kind: 'done' } | { readonly kind: 'beat' }
+    const { host, system } = world()
+    const seen: string[] = []
+    let finish: () => void = () => {}
+    const definition: Definition<Mail, void> = {
+      name: 'busy',
+      mailboxMessagesMax: 3,
+      protocol: defineProtocol<Mail>(
+        'busy',
+        { note: { text: 'string' }, done: {}, beat: {} },
+        { reserved: ['done'] },
+      ),
+      start: context => {
+        finish = () => context.self.tell({ kind: 'note', text: 'own' })
+        context.every(10, { kind: 'beat' })
+        return message => void seen.push(message.kind === 'note' ? message.text : message.kind)
+      },
+    }
+    // The thread stands still while mail and time go by.
+    const stuck: (() => void)[] = []
+    const { defer } = host
+    host.defer = callback => void stuck.push(callback)
+    const ref = system.spawn(definition, 'busy', undefined)
+    for (let index = 0; index < 5; index++) ref.tell(note(String(index)))
+    ref.tell({ kind: 'done' })
+    finish()
+    host.advance(10)
+    host.defer = defer
+    for (const turn of stuck) turn()
+    expect(seen).toEqual(['0', '1', '2', 'done', 'own', 'beat'])
+    host.advance(20)
+    expect(seen.slice(6)).toEqual(['beat', 'beat'])
   })
 
   test('are frozen in tests, bytes excepted', () => {
@@ -170,6 +206,20 @@ describe('a turn', () => {
     host.runDeferred()
     expect(handled).toBe(300)
     expect(system.dispatcher.runs).toBe(2)
+  })
+
+  test('is followed by another when its end took something in', () => {
+    const { host, system } = world()
+    const seen: string[] = []
+    let slabs = 3
+    system.dispatcher.onTurnEnd(() => {
+      seen.push('flush')
+      // As a link does that finds a slab of nothing but credit.
+      if (slabs-- > 0) system.dispatcher.wake()
+    })
+    system.spawn(recorder(seen), 'recorder', undefined).tell(note('mail'))
+    expect(host.runDeferred()).toBe(4)
+    expect(seen).toEqual(['mail', 'flush', 'flush', 'flush', 'flush'])
   })
 
   test('is bounded: an endless conversation lets the event loop go on', () => {
