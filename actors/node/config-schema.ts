@@ -7,6 +7,8 @@ import { z } from 'zod'
 const port = z.int().min(0).max(65535)
 const millis = z.int().min(1).max(3_600_000)
 const bytes = z.int().min(4096)
+/** Two of them fit into what may wait for a peer. */
+const requestBytes = bytes.max(4 * 1024 * 1024)
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
@@ -86,8 +88,8 @@ export const configSchema = z
       }),
     limits: z
       .strictObject({
-        zookeeperFrameBytesMax: bytes.default(1_048_575),
-        etcdRequestBytesMax: bytes.default(1_572_864),
+        zookeeperFrameBytesMax: requestBytes.default(1_048_575),
+        etcdRequestBytesMax: requestBytes.default(1_572_864),
         connectionsMax: z.int().min(1).default(10_000),
         proposalsInFlightMax: z.int().min(1).default(20_000),
         proposalBytesInFlightMax: bytes.default(16 * 1024 * 1024),

@@ -74,6 +74,7 @@ timings:
   shutdownMillis: 4000
 
 limits:
+  # One request; at most 4194304.
   zookeeperFrameBytesMax: 1048575
   etcdRequestBytesMax: 1572864
   connectionsMax: 10000

@@ -92,6 +92,13 @@ describe('a wrong configuration is one clear line', () => {
     )
   })
 
+  it('for requests longer than can be sent to the other nodes', () => {
+    const line = 'etcdRequestBytesMax: 1572864'
+    expect(faultOf(text.replace(line, 'etcdRequestBytesMax: 4194305'))).toBe(
+      `node.yaml:${lineOf(line)}: limits.etcdRequestBytesMax: Too big: expected number to be <=4194304`,
+    )
+  })
+
   it('for a node that is no member', () => {
     const wrong = text.replace('node: node2', 'node: node9')
     expect(faultOf(wrong)).toBe(
