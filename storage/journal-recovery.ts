@@ -27,7 +27,7 @@ export interface RecoveryOptions {
   readonly disk: Disk
   readonly directory: string
   readonly store: Uint8Array
-  /** Entries up to here are in a checkpoint. */
+  /** Entries up to here are in a checkpoint; the one here is read too, if there is one. */
   readonly position: number
 }
 
@@ -116,7 +116,7 @@ class Recovery {
   #fromNeeded(sequences: number[]): number[] {
     for (let index = sequences.length - 1; index > 0; index--) {
       const highest = this.#highestBefore(sequences[index]!)
-      if (highest === undefined || highest > this.#options.position) continue
+      if (highest === undefined || highest >= Math.max(1, this.#options.position)) continue
       for (const sequence of sequences.slice(0, index)) this.#skip(sequence, highest)
       return sequences.slice(index)
     }

@@ -1,15 +1,16 @@
 /**
- * The entries above one position as a replay of the journal leaves them: the latest record of a
+ * The entries from one position on as a replay of the journal leaves them: the latest record of a
  * position wins, a truncation drops what lies above, a reset starts anew. Bytes stay where they were
  * read; `chunks` copies them together.
  */
 import { entryAt, entryBytesMin, readUint64 } from './journal-record.ts'
 
 export class RecoveredLog {
-  /** Entries at or below it are covered by the checkpoint and are not kept. */
+  /** Position of the checkpoint. Its own entry is kept, if there is one, to see whether the two fit. */
   readonly base: number
+  readonly #first: number
   readonly #images: Uint8Array[] = []
-  /** By position − base − 1: image, offset and length of the entry; length 0: none. */
+  /** By position − first: image, offset and length of the entry; length 0: none. */
   readonly #image: number[] = []
   readonly #offset: number[] = []
   readonly #length: number[] = []
@@ -20,10 +21,11 @@ export class RecoveredLog {
 
   constructor(base: number) {
     this.base = base
+    this.#first = Math.max(1, base)
   }
 
   get last(): number {
-    return this.base + this.#length.length
+    return Math.max(this.base, this.#first + this.#length.length - 1)
   }
 
   /** Returns the highest position found, or what is wrong with the bytes. */
@@ -36,7 +38,7 @@ export class RecoveredLog {
       if (length < entryBytesMin || offset + length > end)
         return `entry of ${length} bytes at ${offset}`
       const position = readUint64(view, offset + entryAt.position)
-      if (position > this.base) this.#set(position - this.base - 1, offset, length)
+      if (position >= this.#first) this.#set(position - this.#first, offset, length)
       if (position > highest) highest = position
       offset += length
     }
@@ -44,7 +46,7 @@ export class RecoveredLog {
   }
 
   truncate(from: number): void {
-    const kept = Math.max(0, from - this.base - 1)
+    const kept = Math.max(0, from - this.#first)
     if (kept >= this.#length.length) return
     this.#image.length = kept
     this.#offset.length = kept
@@ -59,21 +61,22 @@ export class RecoveredLog {
 
   /** The first position without an entry below the last one, or nothing. */
   hole(): number | undefined {
-    const index = this.resetPosition > this.base ? 0 : this.#length.indexOf(0)
-    if (index >= 0) return this.base + 1 + index
+    if (this.resetPosition > this.base) return this.base + 1
+    const index = this.#length.indexOf(0, this.base + 1 - this.#first)
+    if (index >= 0) return this.#first + index
     return this.#isBroken ? this.last + 1 : undefined
   }
 
   /** Concatenated entries of about `bytesMax` (at least one entry) each. */
   *chunks(bytesMax: number): Generator<{ first: number; count: number; entries: Uint8Array }> {
     const total = this.#length.length
-    for (let from = 0; from < total; ) {
+    for (let from = this.#length[0] === 0 ? 1 : 0; from < total; ) {
       let to = from
       let size = 0
       while (to < total && (to === from || size + this.#length[to]! <= bytesMax)) {
         size += this.#length[to++]!
       }
-      yield { first: this.base + 1 + from, count: to - from, entries: this.#copy(from, to, size) }
+      yield { first: this.#first + from, count: to - from, entries: this.#copy(from, to, size) }
       from = to
     }
   }

@@ -1,8 +1,9 @@
 /** What the journal actor (the one that owns the disk) accepts; it answers consensus with `persisted`. */
 export type JournalMessage =
   /**
-   * First of all: read what is on disk above `position` (that of the newest checkpoint). Answered to
-   * consensus by `recoveredEntries`, none or more, in order, and then one `recovered`.
+   * First of all: read what is on disk from `position` on (that of the newest checkpoint; whether its
+   * own entry is there depends). Answered to consensus by `recoveredEntries`, none or more, in order,
+   * and then one `recovered`.
    */
   | { readonly kind: 'recover'; readonly position: number }
   | {

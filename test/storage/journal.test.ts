@@ -125,8 +125,10 @@ test('entries covered by the checkpoint are not read; a position missing above i
   )
   bench.journal.flush()
   on.disk.crash()
-  expect(openBench({ on, position: 12 }).found.positions).toEqual([13, 14, 15])
-  expect(openBench({ on, position: 15 }).found.positions).toEqual([])
+  // The one at the checkpoint shows whether the two fit together.
+  expect(openBench({ on, position: 12 }).found.positions).toEqual([12, 13, 14, 15])
+  expect(openBench({ on, position: 15 }).found.positions).toEqual([15])
+  expect(openBench({ on, position: 16 }).found.positions).toEqual([])
   expect(openBench({ on, position: 10 }).found.positions).toEqual([11, 12, 13, 14, 15])
   expect(tryOpen({ on, position: 9 })).toEqual({
     kind: 'damaged',
@@ -134,6 +136,24 @@ test('entries covered by the checkpoint are not read; a position missing above i
     offset: 0,
     reason: 'the log above position 9 lacks position 10',
   })
+})
+
+test('the entry at the checkpoint is read wherever a segment ends', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  for (let position = 1; position <= 100; position++) {
+    bench.journal.persist(position, 0, entry(position, 'b'.repeat(1000)), nothing)
+    bench.journal.flush()
+    bench.settle()
+  }
+  expect(bench.journal.status().segments).toBeGreaterThan(2)
+  on.disk.crash()
+  for (let position = 1; position <= 100; position++) {
+    const { found } = openBench({ on, position })
+    expect(found.positions[0]).toBe(position)
+    expect(found.positions).toHaveLength(101 - position)
+  }
 })
 
 test('an empty request is answered, in its turn', () => {
@@ -158,13 +178,13 @@ test('many segments: entries, hard state and order survive, old segments go by p
   expect(bench.journal.status().segments).toBeGreaterThan(5)
   on.disk.crash()
   const again = openBench({ on, position: 200 })
-  expect(again.found.positions).toHaveLength(100)
+  expect(again.found.positions).toHaveLength(101)
   expect(again.found.hardState).toBe('term 7')
   again.bench.journal.compact(200)
   again.bench.settle()
   on.disk.crash()
   const after = openBench({ on, position: 200 })
-  expect(after.found.positions).toHaveLength(100)
+  expect(after.found.positions).toHaveLength(101)
   expect(after.found.hardState).toBe('term 7')
   expect(on.disk.exists(first)).toBe(false)
   // 42 entries a segment: the fourth ends with 168, the fifth holds 200.
@@ -191,7 +211,7 @@ test('segments that the checkpoint covers are not read, and still go later', () 
   on.disk.flip(first, 5000)
   expect(tryOpen({ on, position: 20 }).kind).toBe('damaged')
   const again = openBench({ on, position: 200, mayCreate: false })
-  expect(again.found.positions).toHaveLength(100)
+  expect(again.found.positions).toHaveLength(101)
   expect(again.found.hardState).toBe('term 300')
   again.bench.journal.compact(200)
   again.bench.settle()

@@ -1,4 +1,5 @@
 /** All that a Raft node knows, and the effects it gathers; the other files here are its rules. */
+import { offset, readUint64 } from '../entry.ts'
 import { Formation, type InitialMember } from '../formation.ts'
 import type {
   Batch,
@@ -116,7 +117,8 @@ export class RaftState {
     this.random = new SeededRandom(setup.seed)
     this.formation = new Formation(setup.self, this.store, setup.initialMembers)
     const hard = decodeHardState(hardState)
-    this.log = recoveredLog(checkpoint, entries)
+    const { log, fits } = recoveredLog(checkpoint, entries)
+    this.log = log
     this.epoch = Math.max(hard.epoch, this.log.lastEpoch)
     this.votedFor = hard.epoch === this.epoch ? hard.votedFor : 0
     this.formed = hard.formed || !setup.mayForm || checkpoint.position > 0 || this.log.last > 1
@@ -126,7 +128,7 @@ export class RaftState {
     )
     this.takeMemberships()
     this.persistence = new Persistence(this.log.last)
-    this.#resetJournal(entries)
+    if (!fits) this.#resetJournal()
     this.commit = checkpoint.position
     this.verified = checkpoint.position
     this.committedTold = checkpoint.position
@@ -134,10 +136,7 @@ export class RaftState {
     this.resetElectionTimer(true)
   }
 
-  /** A journal that does not end where the log does is to start anew. */
-  #resetJournal(entries: readonly Batch[]): void {
-    const end = entries.length === 0 ? 0 : lastOf(entries[entries.length - 1]!)
-    if (end === this.log.last) return
+  #resetJournal(): void {
     this.effects.push({ kind: 'reset', position: this.log.base, epoch: this.log.lastEpoch })
     this.hardStateChanged()
   }
@@ -278,27 +277,41 @@ export function voteKey(node: number, store: string): string {
 }
 
 /**
- * The first entry at or below the checkpoint stands for where the log begins, since its epoch is
- * known. A journal that ends below the checkpoint, or differs from it (a peer's checkpoint was put in
- * place and the journal not yet reset), has nothing to add.
+ * The journal's entry at the checkpoint, or the first one above, shows whether the two fit. They do not
+ * where a crash came between a checkpoint that a peer sent and the reset of the journal: then it has
+ * nothing to add, and starts anew. So it does where it ends below the checkpoint.
  */
-function recoveredLog(checkpoint: CheckpointMark, entries: readonly Batch[]): Log {
+function recoveredLog(checkpoint: CheckpointMark, entries: readonly Batch[]): Recovery {
+  const { position, epoch, time } = checkpoint
+  const anew = new Log(position, epoch, time)
+  const first = entries[0]
   const end = entries.length === 0 ? 0 : lastOf(entries[entries.length - 1]!)
-  const first = entries[0]?.first ?? 0
-  invariant(
-    end === 0 || first <= checkpoint.position + 1,
-    'the journal reaches back to the checkpoint',
-  )
-  const above = end <= checkpoint.position || first > checkpoint.position
-  const log = above
-    ? new Log(checkpoint.position, checkpoint.epoch, checkpoint.time)
-    : new Log(first - 1, 0, 0)
-  if (end <= checkpoint.position) return log
+  if (first === undefined || end < position) return { log: anew, fits: end === position }
+  invariant(first.first <= position + 1, 'the journal reaches back to the checkpoint')
+  if (first.first > position) {
+    if (firstEpochOf(first) < epoch) return { log: anew, fits: false }
+    appendAll(anew, entries)
+    return { log: anew, fits: true }
+  }
+  const log = new Log(first.first - 1, 0, 0)
+  appendAll(log, entries)
+  const fits = log.epochAt(position) === epoch
+  if (fits) log.compact(first.first)
+  return fits ? { log, fits } : { log: anew, fits }
+}
+
+interface Recovery {
+  readonly log: Log
+  /** What is on disk is this log, and goes on from there. */
+  readonly fits: boolean
+}
+
+function appendAll(log: Log, entries: readonly Batch[]): void {
   for (const batch of entries) log.append(batch.bytes, batch.count)
-  if (above) return log
-  log.compact(first)
-  const agrees = log.epochAt(checkpoint.position) === checkpoint.epoch
-  return agrees ? log : new Log(checkpoint.position, checkpoint.epoch, checkpoint.time)
+}
+
+function firstEpochOf({ bytes }: Batch): number {
+  return readUint64(new DataView(bytes.buffer, bytes.byteOffset), offset.epoch)
 }
 
 function lastOf(batch: Batch): number {

@@ -1,6 +1,6 @@
 /** One Raft machine with a given past, for tests of single rules. */
 import { encodeMembership } from '../../../actors/consensus/membership.ts'
-import type { Effect, Event, Member } from '../../../actors/consensus/interface.ts'
+import type { Effect, Event, Member, Membership } from '../../../actors/consensus/interface.ts'
 import { entryHeaderBytes, offset } from '../../../actors/consensus/entry.ts'
 import type {
   AppendMessage,
@@ -21,6 +21,9 @@ export interface Past {
   readonly epoch?: number
   readonly votedFor?: number
   readonly seed?: number
+  /** Position and epoch of the checkpoint it stands on; then `epochs` are those of the log from `first` on. */
+  readonly checkpoint?: { readonly position: number; readonly epoch: number }
+  readonly first?: number
 }
 
 type RaftEffect = Effect<RaftMessage>
@@ -36,7 +39,9 @@ export class Machine {
     const { self = 1, nodes = 3, epochs = [], votedFor = 0, seed = 1 } = past
     const epoch = past.epoch ?? epochs.at(-1) ?? 1
     this.self = self
-    const log = [firstEntry(nodes), ...epochs.map((e, index) => stampedEntry(index + 2, e, `${e}`))]
+    const { checkpoint, first = 2 } = past
+    const log = epochs.map((e, index) => stampedEntry(first + index, e, `${e}`))
+    if (checkpoint === undefined) log.unshift(firstEntry(nodes))
     this.written = [1, ...epochs]
     this.raft = new Raft({
       self,
@@ -48,8 +53,16 @@ export class Machine {
       initialMembers: [],
       recovered: {
         hardState: encodeHardState({ epoch, votedFor, formed: true }),
-        checkpoint: { position: 0, epoch: 0, time: 0, membership: new Uint8Array(0) },
-        entries: [{ first: 1, count: log.length, bytes: concatenated(log) }],
+        checkpoint: {
+          ...(checkpoint ?? { position: 0, epoch: 0 }),
+          time: 0,
+          membership:
+            checkpoint === undefined ? new Uint8Array(0) : encodeMembership(members(nodes)),
+        },
+        entries:
+          log.length === 0
+            ? []
+            : [{ first: checkpoint ? first : 1, count: log.length, bytes: concatenated(log) }],
       },
     })
   }
@@ -183,11 +196,15 @@ export function sentAtOnce(
   )
 }
 
-function firstEntry(nodes: number): Uint8Array {
+function members(nodes: number): Membership {
   const voters = Array.from({ length: nodes }, (_, index) => {
     return { node: index + 1, store: `s${index + 1}`, address: `n${index + 1}` }
   })
-  const body = encodeMembership({ voters, outgoing: [], learners: [] })
+  return { voters, outgoing: [], learners: [] }
+}
+
+function firstEntry(nodes: number): Uint8Array {
+  const body = encodeMembership(members(nodes))
   const entry = stampedEntry(1, 1, '', 1)
   const whole = new Uint8Array(entryHeaderBytes + body.length)
   whole.set(entry)

@@ -408,6 +408,31 @@ describe('compaction (7) and clients (8)', () => {
     }
   })
 
+  test('a journal that does not fit the checkpoint it is found with starts anew', () => {
+    // A crash came between the checkpoint that a peer sent and the reset of the journal.
+    const reset = { kind: 'reset', position: 5, epoch: 7 }
+    const pasts = [
+      { first: 5, epochs: [6, 6, 6] },
+      { first: 5, epochs: [6] },
+      { first: 6, epochs: [6, 6] },
+      { first: 4, epochs: [6] },
+      { first: 6, epochs: [] },
+    ]
+    for (const past of pasts) {
+      const machine = new Machine({ checkpoint: { position: 5, epoch: 7 }, epoch: 7, ...past })
+      expect(machine.tick(1)).toContainEqual(reset)
+      expect(machine.status).toMatchObject({ first: 6, last: 5, commit: 5, durable: 5 })
+    }
+    for (const past of [
+      { first: 5, epochs: [7, 8] },
+      { first: 6, epochs: [8] },
+    ]) {
+      const machine = new Machine({ checkpoint: { position: 5, epoch: 7 }, epoch: 8, ...past })
+      expect(machine.tick(1)).not.toContainEqual(reset)
+      expect(machine.status).toMatchObject({ first: 6, last: 6, commit: 5, durable: 6 })
+    }
+  })
+
   test('a follower behind the log of the leader is sent a checkpoint', () => {
     const machine = inRole('leader', { epochs: [1, 1, 1] })
     machine.persist()

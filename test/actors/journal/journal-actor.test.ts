@@ -99,7 +99,7 @@ test('a new life gets everything back', () => {
   })
   on.disk.crash()
   const again = scene(on, false)
-  again.actor.round({ kind: 'recover', position: 1 })
+  again.actor.round({ kind: 'recover', position: 2 })
   expect(again.told()).toEqual([
     { kind: 'recoveredEntries', first: 2, count: 2, entries: entries(2, 2, () => 'x') },
     { kind: 'recovered', last: 3, hardState, damage: '' },
