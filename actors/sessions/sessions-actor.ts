@@ -32,6 +32,8 @@ interface Question {
   readonly id: Uint8Array
   readonly renew: boolean
   readonly untilMillis: number
+  /** When it went to the leader last. */
+  askedMillis: number
   /** The batch that it waits for on the leader; 0: not asked yet. */
   batch: number
 }
@@ -181,6 +183,17 @@ class Sessions {
       for (const ended of this.#deadlines.due(this.#now(), endsPerTickMax)) this.#proposeEnd(ended)
     }
     this.#failOldQuestions(now)
+    if (!this.#leading && this.#leader !== 0) this.#askAgain(now)
+  }
+
+  /** A link that broke has lost them, or their answers; the leader may answer twice. */
+  #askAgain(now: number): void {
+    for (const question of this.#questions) {
+      if (question.node !== this.#setup.node) continue
+      if (now - question.askedMillis < this.#setup.electionMillis) continue
+      question.askedMillis = now
+      this.#askLeader(question)
+    }
   }
 
   #sendTouches(now: number): void {
@@ -214,7 +227,8 @@ class Sessions {
     node: number,
     asked: { connection: number; tag: number; id: Uint8Array; renew: boolean },
   ): void {
-    const untilMillis = this.#context.host.clock.monotonicMillis() + this.#setup.questionMillis
+    const nowMillis = this.#context.host.clock.monotonicMillis()
+    const untilMillis = nowMillis + this.#setup.questionMillis
     const { connection, tag, id, renew } = asked
     const question: Question = {
       node,
@@ -223,6 +237,7 @@ class Sessions {
       id: id.slice(),
       renew,
       untilMillis,
+      askedMillis: nowMillis,
       batch: 0,
     }
     if (this.#questions.length >= questionsMax) this.#fail(question)
@@ -232,7 +247,10 @@ class Sessions {
   #route(question: Question): void {
     this.#questions.push(question)
     if (this.#leading) return this.#confirm()
-    if (this.#leader === 0 || question.node !== this.#setup.node) return
+    if (this.#leader !== 0 && question.node === this.#setup.node) this.#askLeader(question)
+  }
+
+  #askLeader(question: Question): void {
     const { node, connection, tag, id, renew } = question
     this.#context
       .find(directory.sessions, this.#leader)
