@@ -39,6 +39,26 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'if (node !== 0) this.lifetimes.attach(',
     to: 'if (node === -1) this.lifetimes.attach(',
   },
+  sentAgainIsAppliedAgain: {
+    file: 'actors/state/origins.ts',
+    from: 'sequence !== (origin.last[stream] ?? 0) + 1)',
+    to: 'sequence > (origin.last[stream] ?? 0) + 1)',
+  },
+  linearizableReadIsLocal: {
+    file: 'actors/gateways/etcd-unary.ts',
+    from: '    if (range.serializable) return this.#read(',
+    to: '    if (range.serializable || true) return this.#read(',
+  },
+  watchForgetsWhatItMissed: {
+    file: 'actors/watches/key-watches.ts',
+    from: 'create, create.startRevision || revision + 1)',
+    to: 'create, Math.max(create.startRevision, revision + 1))',
+  },
+  leaseIsNotRenewed: {
+    file: 'actors/sessions/sessions-actor.ts',
+    from: 'if (alive && question.renew) deadline.atMillis',
+    to: 'if (alive && !question.renew) deadline.atMillis',
+  },
 }
 
 /** To be called before anything that is changed is imported. */

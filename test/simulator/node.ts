@@ -45,6 +45,7 @@ export interface NodeWorld {
 }
 
 export const zookeeperPort = 2181
+export const etcdPort = 2379
 const dataDirectory = '/data'
 export const checkpointDirectory = `${dataDirectory}/checkpoints`
 
@@ -281,7 +282,7 @@ function configFor(id: number, world: NodeWorld): Config {
     },
     listeners: {
       zookeeper: { host: `machine${id}`, port: zookeeperPort },
-      etcd: { host: `machine${id}`, port: 2379 },
+      etcd: { host: `machine${id}`, port: etcdPort },
       admin: { host: `machine${id}`, port: 7200 },
     },
     placement: world.placement,

@@ -14,6 +14,7 @@ import type { Message } from '../../runtime/actor.ts'
 import { crc32c } from '../../runtime/crc32c.ts'
 import type { Disk } from '../../runtime/host.ts'
 import { checkpointDirectory, type Tap } from './node.ts'
+import { EtcdHistory } from './etcd-history.ts'
 import { Replicas } from './replicas.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -46,6 +47,7 @@ export class Observer implements Tap {
   leaderChanges = 0
   /** Of the newest epoch; 0 before the first. */
   leader = 0
+  readonly etcd = new EtcdHistory()
   readonly replicas = new Replicas((node, sentence) => this.violate(node, sentence))
   readonly #scheduler: Scheduler
   readonly #nodeCount: number
@@ -98,7 +100,11 @@ export class Observer implements Tap {
 
   handled(node: number, message: Message, disk: Disk): void {
     const { kind } = message as StateMessage
-    if (kind === 'committed' || kind === 'checkpointArrived') this.replicas.compare(node)
+    if (kind === 'committed' || kind === 'checkpointArrived') {
+      this.replicas.compare(node)
+      const revision = this.replicas.of(node)?.keyspace.revision ?? 0
+      this.etcd.revisionReached(revision, this.#scheduler.nowMillis)
+    }
     if (kind === 'checkpointWritten') this.replicas.restore(node, disk, checkpointDirectory)
   }
 

@@ -38,7 +38,8 @@ export interface PlannedFault {
 export interface WorldOptions {
   readonly seed: string
   readonly nodes: number
-  readonly clients: number
+  readonly zookeeperClients: number
+  readonly etcdClients: number
   /** Each client's. */
   readonly operations: number
   readonly placement: 'default' | 'single' | 'spread'
@@ -54,13 +55,15 @@ const faultEveryMillis = 700
 
 export function optionsFor(seed: string): WorldOptions {
   const random = seededRandom(deriveSeed(seed, 'options'))
-  const clients = 3 + below(random, 3)
+  const zookeeperClients = 2 + below(random, 2)
+  const etcdClients = 1 + below(random, 3)
   const faults = planFaults(random)
   return {
     seed,
     nodes,
-    clients,
-    operations: Math.ceil(500 / clients),
+    zookeeperClients,
+    etcdClients,
+    operations: Math.ceil(500 / (zookeeperClients + etcdClients)),
     placement: 'default',
     network: networkFor(random),
     faults,

@@ -53,6 +53,7 @@ export class Replicas {
     })
     if (loaded === undefined) return this.#violate(node, 'a durable checkpoint is not there')
     finishLoad(replica.tree, replica.keyspace)
+    decodeMembership(replica.membership)
     for (const reason of loaded.passedOver) this.#violate(node, `its checkpoint is bad: ${reason}`)
     this.restored++
     this.#hold(node, replica, 'its restored checkpoint')
@@ -78,12 +79,11 @@ const noJobs = {
 
 function lookOf(replica: Replica): string {
   const { low, high } = replica.hash()
-  const members = decodeMembership(replica.membership)
   const head = crc32c(replica.encodeHead())
   const { keyspace, tree } = replica
   return (
     `hash ${(high >>> 0).toString(16)}.${(low >>> 0).toString(16)}, head ${head.toString(16)}, ` +
-    `${tree.nodeCount} znodes, ${keyspace.keyCount} keys, ${members.voters.length} voters`
+    `${tree.nodeCount} znodes, ${keyspace.keyCount} keys`
   )
 }
 

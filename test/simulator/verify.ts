@@ -1,5 +1,6 @@
 /** What must hold at the end, when all is healed and quiet (no more requests are under way). */
 import type { Replica } from '../../actors/state/replica.ts'
+import type { EtcdClient } from './etcd-client.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Observer } from './observer.ts'
 import { appendRoot, type ZookeeperClient } from './zookeeper-client.ts'
@@ -8,7 +9,11 @@ export function verifyEnd(
   observer: Observer,
   nodes: readonly SimulatedNode[],
   clients: readonly ZookeeperClient[],
+  etcdClients: readonly EtcdClient[],
 ): void {
+  for (const { done, name } of etcdClients) {
+    if (!done) observer.violate(0, `${name} was not served to the end`)
+  }
   for (const client of clients) {
     if (!client.done) observer.violate(0, `client ${client.path} was not served to the end`)
   }
@@ -18,6 +23,8 @@ export function verifyEnd(
   const [replica] = replicas
   if (replica === undefined) return observer.violate(1, 'is not there at the end')
   for (const client of clients) verifyClient(observer, replica, client)
+  const watched = new Map(etcdClients.map(({ name, watch }) => [name, watch.changes]))
+  observer.etcd.verify(replica.keyspace, watched, sentence => observer.violate(0, sentence))
 }
 
 function verifyEqual(observer: Observer, replicas: readonly (Replica | undefined)[]): void {

@@ -5,8 +5,9 @@
  */
 import { deriveSeed } from '../../runtime/random.ts'
 import { type JobModules, loadJobModules } from './jobs.ts'
+import { EtcdClient } from './etcd-client.ts'
 import { calmNetwork, SimulatedNetwork } from './network.ts'
-import { SimulatedNode, zookeeperPort } from './node.ts'
+import { etcdPort, SimulatedNode, zookeeperPort } from './node.ts'
 import { Observer } from './observer.ts'
 import type { Fault, Target, WorldOptions } from './options.ts'
 import { createScheduler } from './scheduler.ts'
@@ -37,6 +38,7 @@ export async function loadSimulator(): Promise<JobModules> {
 }
 
 const livenessMillis = 60_000
+const leasesEndMillis = 20_000
 const settleMillis = 2000
 const linesKeptDefault = 200
 
@@ -54,6 +56,7 @@ class World {
   readonly observer: Observer
   readonly nodes: SimulatedNode[]
   readonly clients: ZookeeperClient[]
+  readonly etcdClients: EtcdClient[]
   readonly #options: WorldOptions
   #crashes = 0
   #partitions = 0
@@ -73,8 +76,11 @@ class World {
       tap: this.observer,
     }
     this.nodes = Array.from({ length: nodes }, (_, index) => new SimulatedNode(world, index + 1))
-    this.clients = Array.from({ length: options.clients }, (_, index) =>
+    this.clients = Array.from({ length: options.zookeeperClients }, (_, index) =>
       this.#createClient(index + 1),
+    )
+    this.etcdClients = Array.from({ length: options.etcdClients }, (_, index) =>
+      this.#createEtcdClient(index + 1),
     )
   }
 
@@ -83,16 +89,29 @@ class World {
     for (const { atMillis, fault } of this.#options.faults) {
       this.scheduler.at(atMillis, () => this.#strike(fault))
     }
-    for (const [index, client] of this.clients.entries()) {
+    for (const [index, client] of this.#all().entries()) {
       this.scheduler.after(100 + 20 * index, () => client.start())
     }
     this.#runUntil(this.#options.healedMillis, () => false)
     this.#heal()
     const deadlineMillis = this.scheduler.nowMillis + livenessMillis
-    this.#runUntil(deadlineMillis, () => this.clients.every(({ done }) => done))
+    this.#runUntil(deadlineMillis, () => this.#all().every(({ done }) => done))
+    // Leases that are not renewed any more end.
+    const leasesMillis = this.scheduler.nowMillis + leasesEndMillis
+    this.#runUntil(leasesMillis, () =>
+      this.etcdClients.every(({ watch }) => watch.leased.size === 0),
+    )
     this.#runUntil(this.scheduler.nowMillis + settleMillis, () => false)
-    if (this.observer.violations.length === 0) verifyEnd(this.observer, this.nodes, this.clients)
+    if (this.observer.violations.length === 0) this.#verify()
     return this.#result()
+  }
+
+  #all(): (ZookeeperClient | EtcdClient)[] {
+    return [...this.clients, ...this.etcdClients]
+  }
+
+  #verify(): void {
+    verifyEnd(this.observer, this.nodes, this.clients, this.etcdClients)
   }
 
   #runUntil(millis: number, reached: () => boolean): void {
@@ -106,7 +125,7 @@ class World {
       violations: observer.violations,
       traceChecksum: observer.traceChecksum,
       lines: observer.lines,
-      acknowledged: this.clients.reduce((sum, client) => sum + client.acknowledged, 0),
+      acknowledged: this.#all().reduce((sum, client) => sum + client.acknowledged, 0),
       committed: observer.committedPositions,
       leaderChanges: observer.leaderChanges,
       crashes: this.#crashes,
@@ -187,17 +206,7 @@ class World {
 
   #createClient(id: number): ZookeeperClient {
     const { seed, operations } = this.#options
-    const thread = new VirtualThread({
-      name: `client${id}`,
-      machine: `clients`,
-      seed: deriveSeed(seed, 'clients'),
-      scheduler: this.scheduler,
-      network: this.network,
-      disk: () => ({}) as never,
-      jobs: () => ({}) as never,
-      clock: { wallOffsetMillis: 0, drift: 1 },
-      failed: (_thread, error) => this.observer.failed(0, `client ${id}`, error),
-    })
+    const thread = this.#clientThread(`client${id}`)
     return new ZookeeperClient({
       id,
       seed,
@@ -207,6 +216,35 @@ class World {
       operations,
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
+    })
+  }
+
+  #createEtcdClient(id: number): EtcdClient {
+    const { seed, operations } = this.#options
+    return new EtcdClient({
+      id,
+      seed,
+      host: this.#clientThread(`etcd${id}`).host,
+      machines: this.nodes.map(({ machine }) => machine),
+      port: etcdPort,
+      operations,
+      history: this.observer.etcd,
+      note: event => this.observer.note(0, event),
+      violate: sentence => this.observer.violate(0, sentence),
+    })
+  }
+
+  #clientThread(name: string): VirtualThread {
+    return new VirtualThread({
+      name,
+      machine: 'clients',
+      seed: deriveSeed(this.#options.seed, 'clients'),
+      scheduler: this.scheduler,
+      network: this.network,
+      disk: () => ({}) as never,
+      jobs: () => ({}) as never,
+      clock: { wallOffsetMillis: 0, drift: 1 },
+      failed: (_thread, error) => this.observer.failed(0, name, error),
     })
   }
 }
