@@ -49,6 +49,9 @@ export interface ConsensusSetup {
 }
 
 export const tickMillis = 10
+
+/** Processes of a node begin to count their reads in different places; all stay below 2^53. */
+const readIdsApart = 2 ** 20
 /** A cluster that starts waits for a moment: only what lasts longer is worth a warning. */
 const waitingMillis = 3000
 
@@ -463,8 +466,8 @@ class Shell {
       tell: (actor: string, notice: ConsensusNotice) =>
         this.#context.find<ConsensusNotice>({ name: actor }).tell(notice),
     }
-    const retryTicks = ticksOf(readRetryMillis)
-    return new LinearReads(around, { retryTicks, timeoutTicks: ticksOf(readTimeoutMillis) })
+    const ticks = { retryTicks: ticksOf(readRetryMillis), timeoutTicks: ticksOf(readTimeoutMillis) }
+    return new LinearReads(around, ticks, this.#context.host.random.uint32() * readIdsApart)
   }
 
   #peer(node: number): Ref<ConsensusMessage> {

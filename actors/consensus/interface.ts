@@ -130,6 +130,7 @@ export type MembershipRefusal =
   | 'notLearner'
   | 'notCaughtUp'
   | 'lastVoter'
+  | 'tooManyVoters'
 export type WaitingReason = 'notFormed' | 'storeNotBound' | 'membersDiffer'
 
 /** A member is a node with one store (a data directory): the same node with another store is another member. */

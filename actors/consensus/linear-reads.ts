@@ -20,9 +20,9 @@ export class LinearReads {
   readonly #around: ReadSurroundings
   readonly #attempts: ReadAttempts
 
-  constructor(around: ReadSurroundings, ticks: ReadTicks) {
+  constructor(around: ReadSurroundings, ticks: ReadTicks, firstId: number) {
     this.#around = around
-    this.#attempts = new ReadAttempts(ticks)
+    this.#attempts = new ReadAttempts(ticks, firstId)
   }
 
   get attemptCount(): number {
@@ -50,7 +50,7 @@ export class LinearReads {
   }
 
   answered(id: number, position: number): void {
-    if (position < 0) this.#attempts.giveUp(id)
+    if (position < 0) this.#attempts.refused(id)
     else this.ready(id, position)
   }
 
@@ -66,7 +66,7 @@ export class LinearReads {
   }
 
   failed(id: number): void {
-    const remote = this.#attempts.giveUp(id)
+    const remote = this.#attempts.refused(id)
     if (remote !== undefined) this.#answerPeer(remote.node, remote.id, -1)
   }
 

@@ -4,6 +4,7 @@
  */
 import { invariant } from './invariant.ts'
 import type { Member, Membership, MembershipChange, MembershipRefusal } from './interface.ts'
+import { votersMax } from './quorum.ts'
 
 export const emptyMembership: Membership = { voters: [], outgoing: [], learners: [] }
 
@@ -78,6 +79,7 @@ function addedLearner(membership: Membership, member: Member): Changed {
 function promoted(membership: Membership, node: number): Changed {
   const learner = membership.learners.find(member => member.node === node)
   if (learner === undefined) return { refused: 'notLearner' }
+  if (membership.voters.length >= votersMax) return { refused: 'tooManyVoters' }
   return {
     membership: {
       voters: [...membership.voters, learner],

@@ -8,7 +8,7 @@ import { isProposable } from './entry-check.ts'
 import type { ProposedBatch } from './interface.ts'
 import type { ConsensusMessage } from './messages.ts'
 
-/** Of one round, to the leader. */
+/** Of one round, to the leader; one batch goes however large it is. */
 const forwardBytesMax = 4 * 1024 * 1024
 
 export class ProposalInbox {
@@ -65,8 +65,9 @@ export class ProposalInbox {
   forward(leader: Ref<ConsensusMessage>): void {
     let bytes = 0
     for (const { entries, count } of this.#take()) {
+      const isTooMuch = bytes > 0 && bytes + entries.length > forwardBytesMax
       bytes += entries.length
-      if (bytes > forwardBytesMax || !this.#hasRoom(leader)) this.#refused += count
+      if (isTooMuch || !this.#hasRoom(leader)) this.#refused += count
       else leader.tell({ kind: 'forward', from: this.#node, entries, count })
     }
   }

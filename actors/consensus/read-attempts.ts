@@ -1,7 +1,8 @@
 /**
  * Linearizable reads on their way: those of one round share an attempt, and each attempt has an id
- * never used before, also when it only repeats another. An attempt ends with an answer, with the
- * leader, or with its time; then its readers wait for the next one.
+ * never used before, also when it only repeats another, and by no earlier process of this node: a late
+ * answer to that one must not serve a newer read. An attempt ends with an answer, with the leader, or
+ * with its time; then its readers wait for the next one.
  */
 export interface Reader {
   readonly replyTo: string
@@ -32,11 +33,14 @@ export class ReadAttempts {
   readonly #ticks: ReadTicks
   readonly #attempts = new Map<number, Attempt>()
   #waiting: Reader[] = []
-  #nextId = 1
+  #nextId: number
   #tick = 0
+  /** Whoever was asked does not lead, or knows no better: until the next tick nobody is asked. */
+  #resting = false
 
-  constructor(ticks: ReadTicks) {
+  constructor(ticks: ReadTicks, firstId: number) {
     this.#ticks = ticks
+    this.#nextId = firstId
   }
 
   get waitingCount(): number {
@@ -51,9 +55,9 @@ export class ReadAttempts {
     this.#waiting.push({ replyTo, id, untilTick: this.#tick + this.#ticks.timeoutTicks })
   }
 
-  /** An attempt for all that wait; undefined if nobody does. */
+  /** An attempt for all that wait; undefined if nobody does, or it is too early. */
   start(): number | undefined {
-    if (this.#waiting.length === 0) return undefined
+    if (this.#waiting.length === 0 || this.#resting) return undefined
     const id = this.#begin(this.#waiting, undefined)
     this.#waiting = []
     return id
@@ -77,13 +81,21 @@ export class ReadAttempts {
     return attempt?.remote
   }
 
+  /** As `giveUp`, and the next attempt is for the next tick. */
+  refused(id: number): RemoteReader | undefined {
+    this.#resting = true
+    return this.giveUp(id)
+  }
+
   giveUpAll(): void {
+    this.#resting = false
     for (const id of [...this.#attempts.keys()]) this.giveUp(id)
   }
 
   /** Readers whose time is over. */
   tick(): Reader[] {
     this.#tick++
+    this.#resting = false
     for (const [id, attempt] of this.#attempts) {
       if (attempt.untilTick > this.#tick) break
       this.giveUp(id)

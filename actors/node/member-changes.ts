@@ -45,6 +45,7 @@ const sentences: Readonly<Record<MembershipRefusal, string>> = {
   notLearner: 'that node is no learner',
   notCaughtUp: 'that node has not caught up yet; try again in a while',
   lastVoter: 'that node is the last voter',
+  tooManyVoters: 'there are as many voters as there can be; let it be a learner',
 }
 
 function storeMissing(node: number): string {

@@ -129,11 +129,12 @@ export class Proposals {
     invariant(sequence <= this.#lastSequence, 'only what was proposed can apply')
     this.#appliedSequence = sequence
     this.#progressMillis = nowMillis
-    // The last chunk stays to be filled further; consensus may still hold parts of it.
-    while (this.#chunks.length > 1) {
+    while (this.#chunks.length > 0) {
       const chunk = this.#chunks[0]
       invariant(chunk !== undefined, 'there is a first chunk')
       if (chunk.firstSequence + chunk.count - 1 > sequence) return
+      // The last one stays to be filled further, unless it alone is much of what may wait.
+      if (this.#chunks.length === 1 && this.#bytes < this.#setup.bytesMax / 2) return
       this.#bytes -= chunk.used
       this.#chunks.shift()
     }

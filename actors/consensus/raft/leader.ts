@@ -197,7 +197,7 @@ function accepted(state: RaftState, peer: Progress, position: number): void {
 
 /** Another store speaks for this node: what the last one held says nothing. */
 function meetStore(state: RaftState, peer: Progress, store: string): void {
-  const known = peer.store !== ''
+  const known = peer.store !== '' || peer.match > 0
   peer.store = store
   if (!known) return
   peer.match = 0

@@ -185,7 +185,9 @@ function linkDown(state: RaftState, node: number, closed: boolean): void {
 function checkpointed(state: RaftState, position: number): void {
   invariant(position <= state.committedTold, 'only what was committed is in a checkpoint')
   state.checkpoint = Math.max(state.checkpoint, position)
-  let point = state.log.compactionPoint(position, state.limits.retentionBytes)
+  // What is under way to the journal lies in the log's memory, which is used again.
+  const written = Math.min(position, state.persistence.durable)
+  let point = state.log.compactionPoint(written, state.limits.retentionBytes)
   if (state.log.bytes < state.limits.logBytesMax / 2) {
     for (const peer of state.peers.values()) {
       if (peer.state === 'checkpoint') point = Math.min(point, peer.checkpointAt)

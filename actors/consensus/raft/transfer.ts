@@ -1,4 +1,5 @@
 /** Handing leadership over: asked for, or because the own disk stalls, or because this node leaves. */
+import type { Progress } from '../progress.ts'
 import type { RaftState } from './state.ts'
 
 export function requestTransfer(state: RaftState, target: number): void {
@@ -19,19 +20,20 @@ export function requestTransfer(state: RaftState, target: number): void {
 /** To the voter that is furthest and was heard of lately; proposals wait for the next leader. */
 export function handOver(state: RaftState): void {
   if (state.transferTarget !== 0) return
-  let best = 0
-  let bestMatch = -1
+  let best: Progress | undefined
   for (const voter of state.membership.voters) {
     const peer = state.peers.get(voter.node)
     if (peer === undefined || peer.store !== voter.store || peer.state === 'checkpoint') continue
-    if (peer.match > bestMatch) {
-      best = voter.node
-      bestMatch = peer.match
-    }
+    if (best === undefined || isFitter(peer, best)) best = peer
   }
-  if (best === 0) return
-  requestTransfer(state, best)
+  if (best === undefined) return
+  requestTransfer(state, best.node)
   checkTransfer(state)
+}
+
+function isFitter(one: Progress, other: Progress): boolean {
+  if (one.active !== other.active) return one.active
+  return one.match > other.match
 }
 
 /** The target may campaign once it has everything. */

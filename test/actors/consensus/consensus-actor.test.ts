@@ -97,6 +97,14 @@ test('a batch that is not whole entries is refused, and the leader goes on', () 
   expect(shells.status(leader)['refusedProposals']).toBe(2)
 })
 
+test('a single large entry of a follower reaches the leader', () => {
+  const shells = elected()
+  const follower = shells.leader === 1 ? 2 : 1
+  propose(shells, follower, 'x'.repeat(4 * 1024 * 1024))
+  shells.advance(50)
+  expect(shells.bodies(follower)).toHaveLength(1)
+})
+
 test('reads of all nodes are answered with a position that holds what was written before', () => {
   const shells = elected()
   propose(shells, 2, 'x')
@@ -132,6 +140,37 @@ test('a read outlives its leader: it is asked again, under another id, where the
   shells.tell(reader, { kind: 'readRequest', replyTo: 'zookeeper', id: 9 })
   shells.kill(leader)
   shells.advanceUntil(2000, () => shells.noticesOf(reader, 'zookeeper', 'readReady').length > 0)
+})
+
+test('an answer to what an earlier process of this node asked answers nothing now', () => {
+  const shells = elected()
+  const { leader } = shells
+  const reader = leader === 1 ? 2 : 1
+  shells.cut.add(`${reader}-${leader}`)
+  shells.tell(reader, { kind: 'readRequest', replyTo: 'etcd', id: 5 })
+  // Ids of a process begin anywhere, so that those of the one before are not used again.
+  for (let id = 0; id < 10; id++) {
+    shells.tell(reader, { kind: 'readIndexReply', from: leader, id, position: 1 })
+  }
+  expect(shells.noticesOf(reader, 'etcd', 'readReady')).toEqual([])
+})
+
+test('a node that leads no more is asked again with the next tick, not at once', () => {
+  const shells = elected()
+  const { leader } = shells
+  const reader = leader === 1 ? 2 : 1
+  const { actor } = shells.node(reader)
+  const asked = (): { id: number }[] => {
+    const told = actor.takeTold<{ kind: string; id: number }>(`consensus@${leader}`)
+    return told.filter(message => message.kind === 'readIndex')
+  }
+  actor.round({ kind: 'readRequest', replyTo: 'etcd', id: 5 })
+  const [first] = asked()
+  actor.round({ kind: 'readIndexReply', from: leader, id: first!.id, position: -1 })
+  actor.round({ kind: 'applied', position: 1 })
+  expect(asked()).toEqual([])
+  actor.round({ kind: 'tick' })
+  expect(asked()).toHaveLength(1)
 })
 
 test('when the process of the leader ends, the next one leads within 100 ms', () => {

@@ -1,6 +1,8 @@
 /** One test for each rule of the Raft paper (and of the dissertation where marked); table in the README. */
 import { describe, expect, test } from 'vitest'
 import type { Role } from '../../../actors/consensus/interface.ts'
+import { changed } from '../../../actors/consensus/membership.ts'
+import { votersMax } from '../../../actors/consensus/quorum.ts'
 import { Cluster, entryOf, testLimits } from './cluster.ts'
 import { figure8 } from './figure-8.ts'
 import { append, appendReply, Machine, sent, sentAtOnce, voteRequest } from './machine.ts'
@@ -383,6 +385,29 @@ describe('membership (6) and leadership', () => {
     const late = machine.receive(appendReply({ from: 3, epoch, position: last }))
     expect(sent(late, 'timeoutNow')).toHaveLength(1)
   })
+
+  test('a leader whose disk stands still hands over to one that it hears of', () => {
+    const machine = inRole('leader', { nodes: 3 })
+    machine.persist()
+    const { last, epoch } = machine.status
+    for (const from of [2, 3]) machine.receive(appendReply({ from, epoch, position: last }))
+    machine.tick(electionTicksMin)
+    machine.receive(appendReply({ from: 3, epoch, position: last }))
+    machine.step({ kind: 'proposed', batches: batch('never durable here'), now: 1 })
+    machine.tick(Math.ceil(electionTicksMin / 2))
+    const effects = machine.receive(appendReply({ from: 3, epoch, position: machine.status.last }))
+    const told = effects.find(one => one.kind === 'send' && one.message.kind === 'timeoutNow')
+    expect(told).toMatchObject({ to: 3 })
+  })
+
+  test('there are no more voters than a quorum can count', () => {
+    const voters = Array.from({ length: votersMax }, (_, index) => {
+      return { node: index + 1, store: `s${index + 1}`, address: '' }
+    })
+    const learner = { node: 99, store: 's99', address: '' }
+    const membership = { voters, outgoing: [], learners: [learner] }
+    expect(changed(membership, { kind: 'promote', node: 99 })).toEqual({ refused: 'tooManyVoters' })
+  })
 })
 
 describe('compaction (7) and clients (8)', () => {
@@ -431,6 +456,35 @@ describe('compaction (7) and clients (8)', () => {
       expect(machine.tick(1)).not.toContainEqual(reset)
       expect(machine.status).toMatchObject({ first: 6, last: 6, commit: 5, durable: 6 })
     }
+  })
+
+  test('what is not durable here stays in memory, whatever a checkpoint covers', () => {
+    const machine = new Machine({ epochs: [2, 2, 2] })
+    machine.receive(append({ previous: 4, previousEpoch: 2, epochs: [2, 2, 2] }))
+    install(machine, 7, 2)
+    machine.step({ kind: 'checkpointed', position: 7 })
+    expect(machine.status.first).toBeLessThanOrEqual(5)
+    machine.persist()
+    machine.step({ kind: 'checkpointed', position: 7 })
+    expect(machine.status.first).toBeGreaterThan(5)
+  })
+
+  test('what a peer had says nothing about the store that speaks for it next', () => {
+    const machine = inRole('leader', { epochs: [1, 1, 1] })
+    machine.persist()
+    const { last, epoch } = machine.status
+    // Damaged: it follows, and speaks for no store.
+    machine.receive(appendReply({ from: 3, epoch, store: '', position: last }))
+    machine.step({ kind: 'linkDown', node: 3, closed: true }, { kind: 'linkUp', node: 3 })
+    machine.receive(
+      appendReply({ from: 3, epoch, store: 'new', accepted: false, position: last, hint: 0 }),
+    )
+    expect(machine.status.peers.find(peer => peer.node === 3)).toMatchObject({ match: 0 })
+    const resent = machine.receive(
+      appendReply({ from: 3, epoch, store: 'new', accepted: false, position: last, hint: 0 }),
+    )
+    const all = [...machine.effects, ...resent]
+    expect(sent(all, 'append').at(-1)).toMatchObject({ previous: 0, count: last })
   })
 
   test('a follower behind the log of the leader is sent a checkpoint', () => {

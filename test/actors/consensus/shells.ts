@@ -238,8 +238,11 @@ interface StateWord {
 /** As a peer would decode it. */
 function throughTheWire(message: ConsensusMessage): ConsensusMessage {
   const { codec } = consensusProtocol.kindOf(message.kind)
-  const bytes = Buffer.alloc(256 * 1024)
-  const end = codec.encode(message, bytes, 0)
-  if (end < 0) throw new Error('a message is larger than this test expects')
+  let bytes = Buffer.alloc(256 * 1024)
+  let end = codec.encode(message, bytes, 0)
+  if (end < 0) {
+    bytes = Buffer.alloc(bytes.length - end)
+    end = codec.encode(message, bytes, 0)
+  }
   return withKind(codec.decode(bytes, 0, end), message.kind) as ConsensusMessage
 }
