@@ -2,7 +2,6 @@
  * `quorate start`: one node in the foreground. Takes the data directory, starts the threads, serves
  * until a signal, then hands over leadership, lets the threads flush, and exits 0.
  */
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { systemClock } from '../../../runtime/clock.ts'
 import type { Host } from '../../../runtime/host.ts'
@@ -13,6 +12,7 @@ import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads, warmThreads } from '../../../runtime/threads.ts'
 import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
 import { lockDirectory } from '../../../storage/directory-lock.ts'
+import { ensureDirectory } from '../../../storage/files.ts'
 import { startAdmin } from '../admin.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
@@ -156,11 +156,12 @@ interface OwnedDirectory {
 async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory> {
   const path = resolve(config.dataDirectory)
   const journalPath = config.logDirectory === undefined ? undefined : resolve(config.logDirectory)
+  const { disk, random, clock } = host
   try {
-    mkdirSync(path, { recursive: true })
+    // Durable names: what is acknowledged in there must not vanish with the directory.
+    ensureDirectory(disk, path)
     const lock = await lockDirectory(path)
     checkOwner(path, config.cluster.name, ownMember(config).id)
-    const { disk, random, clock } = host
     const incarnationMin = Math.floor(clock.wallMillis() / 1000)
     const { segmentBytes } = config.journal
     const data = openDataDirectory({
