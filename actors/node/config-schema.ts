@@ -5,14 +5,18 @@
 import { z } from 'zod'
 
 const port = z.int().min(0).max(65535)
-const millis = z.int().min(1).max(3_600_000)
-const bytes = z.int().min(4096)
-/** Two of them fit into what may wait for a peer. */
-const requestBytes = bytes.max(4 * 1024 * 1024)
+/** 10 ms is the tick of consensus. */
+const millis = (least: number) => z.int().min(least).max(3_600_000)
+const mebibyte = 1024 * 1024
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
-const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be "host:port"')
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, { message: 'must be "host:port"', abort: true })
+  .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), {
+    message: 'its port must be from 1 to 65535',
+  })
 
 const listenerKeys = {
   host: z.string().min(1).default('127.0.0.1'),
@@ -30,6 +34,10 @@ const etcdListener = z
   })
   .refine(isWhole, 'certificate and key go together')
 
+function isPort(value: number): boolean {
+  return value >= 1 && value <= 65535
+}
+
 function isWhole({ certificate, key }: { certificate?: unknown; key?: unknown }): boolean {
   return (certificate === undefined) === (key === undefined)
 }
@@ -43,6 +51,12 @@ const member = z.strictObject({
   etcd: address.optional(),
 })
 
+/** Two of them fit into what may wait for a peer. */
+const requestBytes = z
+  .int()
+  .min(4096)
+  .max(4 * mebibyte)
+
 const actorNames = [
   'consensus',
   'journal',
@@ -53,6 +67,10 @@ const actorNames = [
   'zookeeper',
   'etcd',
 ] as const
+
+const placementFault =
+  'must be default, single, spread, or a mapping from thread names to lists of ' +
+  actorNames.join(', ')
 
 export const configSchema = z
   .strictObject({
@@ -72,12 +90,12 @@ export const configSchema = z
     }),
     timings: z
       .strictObject({
-        heartbeatMillis: millis.default(100),
-        electionMillis: millis.default(1000),
-        requestTimeoutMillis: millis.default(7000),
-        sessionTimeoutMinMillis: millis.default(4000),
-        sessionTimeoutMaxMillis: millis.default(40_000),
-        shutdownMillis: millis.default(4000),
+        heartbeatMillis: millis(10).default(100),
+        electionMillis: millis(100).default(1000),
+        requestTimeoutMillis: millis(100).default(7000),
+        sessionTimeoutMinMillis: millis(1000).default(4000),
+        sessionTimeoutMaxMillis: millis(1000).default(40_000),
+        shutdownMillis: millis(100).default(4000),
       })
       .prefault({})
       .refine(one => one.electionMillis >= 5 * one.heartbeatMillis, {
@@ -90,40 +108,66 @@ export const configSchema = z
       .strictObject({
         zookeeperFrameBytesMax: requestBytes.default(1_048_575),
         etcdRequestBytesMax: requestBytes.default(1_572_864),
-        connectionsMax: z.int().min(1).default(10_000),
-        proposalsInFlightMax: z.int().min(1).default(20_000),
-        proposalBytesInFlightMax: bytes.default(16 * 1024 * 1024),
+        connectionsMax: z.int().min(10).max(1_000_000).default(10_000),
+        proposalsInFlightMax: z.int().min(100).max(1_000_000).default(20_000),
+        proposalBytesInFlightMax: z
+          .int()
+          // Several of the chunks in which proposals wait, and which are given back whole.
+          .min(mebibyte)
+          .max(64 * mebibyte)
+          .default(16 * mebibyte),
       })
       .prefault({}),
     placement: z
-      .union([
-        z.enum(['default', 'single', 'spread']),
-        z.record(z.string().min(1), z.array(z.enum(actorNames)).min(1)),
-      ])
+      .union(
+        [
+          z.enum(['default', 'single', 'spread']),
+          z.record(z.string().min(1), z.array(z.enum(actorNames)).min(1)),
+        ],
+        { error: placementFault },
+      )
       .default('default')
       .refine(one => typeof one === 'string' || placesEachOnce(one), {
         message: `a placement names each of ${actorNames.join(', ')} exactly once`,
+      })
+      .refine(one => typeof one === 'string' || !Object.hasOwn(one, 'main'), {
+        message: 'a thread cannot be called "main": that is the one the process begins with',
       }),
     journal: z
       .strictObject({
         /** `never` loses acknowledged writes in a power failure: for experiments only. */
         fsync: z.enum(['always', 'never']).default('always'),
-        segmentBytes: bytes.default(16 * 1024 * 1024),
+        /** A start reads one at a time into memory. */
+        segmentBytes: z
+          .int()
+          .min(64 * 1024)
+          .max(64 * mebibyte)
+          .default(16 * mebibyte),
         /** Log kept in memory and on disk behind the newest checkpoint, for followers that were away. */
-        retainedBytes: bytes.default(16 * 1024 * 1024),
+        retainedBytes: z
+          .int()
+          .min(0)
+          .max(64 * mebibyte)
+          .default(16 * mebibyte),
       })
       .prefault({}),
     checkpoints: z
       .strictObject({
-        /** A checkpoint is cut after this much log. */
-        everyBytes: bytes.default(16 * 1024 * 1024),
+        /** A checkpoint is cut after this much log, all of which is in memory. */
+        everyBytes: z
+          .int()
+          .min(4096)
+          .max(64 * mebibyte)
+          .default(16 * mebibyte),
       })
       .prefault({}),
     tracing: z
       .strictObject({
         exporter: z.enum(['none', 'console', 'otlp']).default('none'),
         /** OTLP over HTTP. */
-        endpoint: z.url().default('http://127.0.0.1:4318/v1/traces'),
+        endpoint: z
+          .url({ protocol: /^https?$/, error: 'must be a URL of http or https' })
+          .default('http://127.0.0.1:4318/v1/traces'),
         /** Part of the requests that start a trace here; one that a client has sampled always is. */
         ratio: z.number().min(0).max(1).default(1),
       })

@@ -33,14 +33,14 @@ export function parseConfig(text: string, file: string, environment: Environment
     const line = lines.linePos(syntax.pos[0]).line
     throw new ConfigError(`${file}:${line}: not valid YAML: ${syntax.message.split('\n')[0]}`)
   }
-  const values: unknown = document.toJS() ?? {}
+  const values = plainValues(document, file)
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError(`${file}:1: must be a mapping of keys to values`)
   }
   const overridden = applyEnvironment(values, environment)
   const result = configSchema.safeParse(values)
   if (result.success) return result.data
-  const faults = result.error.issues.flatMap(issue => explain(issue))
+  const faults = result.error.issues.flatMap(issue => explain(issue, values))
   const where = (path: Path): string => {
     const variable = overridden.get(path.join('.'))
     return variable === undefined
@@ -48,6 +48,15 @@ export function parseConfig(text: string, file: string, environment: Environment
       : `environment ${variable}`
   }
   throw new ConfigError(faults.map(fault => `${where(fault.path)}: ${fault.text}`).join('\n'))
+}
+
+/** An alias without its anchor shows only here. */
+function plainValues(document: Document, file: string): unknown {
+  try {
+    return document.toJS() ?? {}
+  } catch (error) {
+    throw new ConfigError(`${file}: not valid YAML: ${(error as Error).message}`)
+  }
 }
 
 /** QUORATE_CLUSTER__NAME=x sets cluster.name; values are read as YAML. Returns path → variable. */
@@ -61,12 +70,21 @@ function applyEnvironment(values: object, environment: Environment): Map<string,
       const next = place[key]
       place = (typeof next === 'object' && next !== null ? next : (place[key] = {})) as typeof place
     }
-    place[path.at(-1) ?? ''] = parse(text)
+    place[path.at(-1) ?? ''] = yamlValue(variable, text)
     for (let length = path.length; length > 0; length -= 1) {
       overridden.set(path.slice(0, length).join('.'), variable)
     }
   }
   return overridden
+}
+
+function yamlValue(variable: string, text: string): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0]
+    throw new ConfigError(`environment ${variable}: not valid YAML: ${why}`)
+  }
 }
 
 function camelCase(words: string): string {
@@ -85,11 +103,12 @@ interface Issue {
   readonly keys?: readonly string[]
 }
 
-function explain(issue: Issue): Fault[] {
+function explain(issue: Issue, values: unknown): Fault[] {
   const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
   if (issue.code !== 'unrecognized_keys') {
     const key = path.join('.')
-    return [{ path, text: key === '' ? issue.message : `${key}: ${issue.message}` }]
+    const text = absence(values, path) ?? issue.message
+    return [{ path, text: key === '' ? text : `${key}: ${text}` }]
   }
   return (issue.keys ?? []).map(key => {
     const full = [...path, key]
@@ -97,6 +116,14 @@ function explain(issue: Issue): Fault[] {
     const hint = nearest === undefined ? '' : `; did you mean "${[...path, nearest].join('.')}"?`
     return { path: full, text: `unknown key "${full.join('.')}"${hint}` }
   })
+}
+
+/** Better said than that undefined or null is no number. */
+function absence(values: unknown, path: Path): string | undefined {
+  let value = values
+  for (const part of path) value = (value as Record<string, unknown> | null | undefined)?.[part]
+  if (value === undefined) return 'is missing'
+  return value === null ? 'has no value' : undefined
 }
 
 /** The valid keys of the mapping at `path`. */

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { parse as parseYaml, stringify } from 'yaml'
 import { ConfigError, parseConfig } from '../../../actors/node/config.ts'
 import { checkCertificates } from '../../../actors/node/ports.ts'
 import { configTemplate } from '../../../actors/node/config-template.ts'
+import { segmentBytesMin } from '../../../storage/journal.ts'
 
 const text = configTemplate({
   index: 2,
@@ -152,4 +154,76 @@ describe('a wrong configuration is one clear line', () => {
     const wrong = text.replace('placement: default', 'placement: { all: [consensus, journal] }')
     expect(faultOf(wrong)).toContain('exactly once')
   })
+
+  it.each([
+    ['for an alias without its anchor', 'node: *none', /^node\.yaml: not valid YAML: .*none/],
+    ['for a key without a value', 'node:', /^node\.yaml:1: node: has no value$/m],
+    ['for a key that is missing', 'node: a', /^node\.yaml:1: dataDirectory: is missing$/m],
+    ['for a list in the place of all keys', '- node', /^node\.yaml:1: must be a mapping/],
+    ['for an empty file', '', /^node\.yaml:1: node: is missing$/m],
+  ])('%s', (_, wrong, fault) => {
+    expect(faultOf(wrong)).toMatch(fault)
+  })
+
+  it('for a variable of the environment that is not YAML', () => {
+    expect(faultOf(text, { QUORATE_NODE: '[' })).toMatch(
+      /^environment QUORATE_NODE: not valid YAML/,
+    )
+  })
+
+  it('for a thread that has the name of the first one', () => {
+    const all = 'consensus, journal, peers, state, sessions, watches, zookeeper, etcd'
+    const wrong = text.replace('placement: default', `placement: { main: [${all}] }`)
+    expect(faultOf(wrong)).toContain('a thread cannot be called "main"')
+  })
 })
+
+describe('a key with an absurd value', () => {
+  const base = parseYaml(text) as Values
+  const numbers = leavesOf(base).filter(path => typeof at(base, path) === 'number')
+
+  it('is refused, or has bounds that are known to work', () => {
+    expect(numbers.length).toBeGreaterThan(15)
+    for (const path of numbers) {
+      for (const value of [-1, 1.5, 1e12, 'text', '', null, [], {}, true]) {
+        const key = path.join('.')
+        expect(faultOf(withValue(path, value)), `${key} = ${value}`).toMatch(
+          new RegExp(`^node\\.yaml:\\d+: ${key.replaceAll('.', '\\.')}: `),
+        )
+      }
+    }
+  })
+
+  it('has the bounds of what it is given to', () => {
+    const segmentFault = (bytes: number) => faultOf(withValue(['journal', 'segmentBytes'], bytes))
+    expect(segmentFault(segmentBytesMin - 1)).toContain(
+      `expected number to be >=${segmentBytesMin}`,
+    )
+    parseConfig(withValue(['journal', 'segmentBytes'], segmentBytesMin), 'node.yaml')
+    const address = (peer: string) => faultOf(withValue(['cluster', 'members', 0, 'peer'], peer))
+    expect(address('host:0')).toContain('its port must be from 1 to 65535')
+    expect(address('host:70000')).toContain('its port must be from 1 to 65535')
+    expect(address('host')).toMatch(/must be "host:port"$/)
+  })
+
+  function withValue(path: readonly (string | number)[], value: unknown): string {
+    const changed = structuredClone(base)
+    const parent = at(changed, path.slice(0, -1)) as Values
+    parent[path.at(-1) ?? ''] = value
+    return stringify(changed)
+  }
+})
+
+type Values = Record<string | number, unknown>
+
+function leavesOf(value: unknown, path: readonly (string | number)[] = []): (string | number)[][] {
+  if (typeof value !== 'object' || value === null) return [[...path]]
+  const isList = Array.isArray(value)
+  return Object.entries(value).flatMap(([key, part]) =>
+    leavesOf(part, [...path, isList ? Number(key) : key]),
+  )
+}
+
+function at(value: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((place, key) => (place as Values)[key], value)
+}
