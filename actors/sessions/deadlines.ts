@@ -29,7 +29,9 @@ export class Deadlines {
     return this.#tables.get(lifetime)?.get(id)
   }
 
+  /** Opened again, it has its whole time again. */
   open(lifetime: number, id: bigint, ttlMillis: number, nowMillis: number): void {
+    this.close(lifetime, id)
     const opened = { lifetime, id, ttlMillis, atMillis: nowMillis + ttlMillis, proposedIn: 0 }
     let table = this.#tables.get(lifetime)
     if (table === undefined) this.#tables.set(lifetime, (table = new Map()))

@@ -10,7 +10,7 @@ import { lifetime } from '../sessions/messages.ts'
 export interface Lifetime {
   readonly kind: number
   readonly id: bigint
-  readonly ttlMillis: number
+  ttlMillis: number
   /** 16 bytes; empty for a lease. */
   readonly password: Uint8Array
   /** Node and connection that the session is attached to (DESIGN.md D10); 0 for a lease. */
@@ -57,9 +57,15 @@ export class Lifetimes {
     return opened
   }
 
-  attach(session: Lifetime, node: number, connection: number): void {
+  attach(
+    session: Lifetime,
+    node: number,
+    connection: number,
+    ttlMillis: number = session.ttlMillis,
+  ): void {
     invariant(session.kind === lifetime.session, 'only sessions attach')
     this.#mix(session, -1)
+    session.ttlMillis = ttlMillis
     session.node = node
     session.connection = connection
     this.#mix(session, 1)

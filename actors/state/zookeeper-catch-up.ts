@@ -2,7 +2,7 @@
  * setWatches: a client that comes back names what it watches and the last zxid it saw. What changed
  * since is told at once, the rest is watched again (facts 1.14).
  */
-import type { Tree } from '../../storage/tree.ts'
+import type { Tree, Znode } from '../../storage/tree.ts'
 import { errorCode } from '../../transport/zookeeper/errors.ts'
 import { eventType, permission } from '../../transport/zookeeper/operations.ts'
 import { eventFrame } from '../../transport/zookeeper/watcher-event.ts'
@@ -11,7 +11,7 @@ import { replyStatus } from './zookeeper-commands.ts'
 import type { Work } from './zookeeper-work.ts'
 
 /** The event that was missed; 0: none. */
-type Missed = (tree: Tree, path: string, since: number) => number
+type Missed = (tree: Tree, node: Znode, since: number) => number
 
 export function catchUpWatches(work: Work): void {
   const since = work.reader.long()
@@ -25,8 +25,10 @@ function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], miss
   const { reader, world, answer, writes } = work
   for (let left = reader.count(4); left > 0; left -= 1) {
     const path = reader.string()
-    const type = missed(world.tree, path, since)
-    if (type !== 0 && mayHear(work, path)) {
+    // The empty path is another name of the root, as in reads.
+    const node = path === '' ? world.tree.root : world.tree.find(path)
+    const type = missed(world.tree, node, since)
+    if (type !== 0 && mayHear(work, node)) {
       answer.notice(replyStatus.notification, eventFrame(answer.writer, type, path, -1))
     } else {
       const identities = writes.access.identitiesBytes()
@@ -36,23 +38,20 @@ function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], miss
   }
 }
 
-function mayHear({ world, writes }: Work, path: string): boolean {
-  const node = world.tree.find(path)
+function mayHear({ world, writes }: Work, node: Znode): boolean {
   return node === 0 || writes.access.permits(world.tree.acl(node), permission.read)
 }
 
-function missedData(tree: Tree, path: string, since: number): number {
-  const node = tree.find(path)
+function missedData(tree: Tree, node: Znode, since: number): number {
   if (node === 0) return eventType.deleted
   return tree.mzxid(node) > since ? eventType.dataChanged : 0
 }
 
-function missedCreation(tree: Tree, path: string): number {
-  return tree.find(path) === 0 ? 0 : eventType.created
+function missedCreation(_tree: Tree, node: Znode): number {
+  return node === 0 ? 0 : eventType.created
 }
 
-function missedChildren(tree: Tree, path: string, since: number): number {
-  const node = tree.find(path)
+function missedChildren(tree: Tree, node: Znode, since: number): number {
   if (node === 0) return eventType.deleted
   return tree.pzxid(node) > since ? eventType.childrenChanged : 0
 }

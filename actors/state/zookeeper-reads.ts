@@ -145,7 +145,7 @@ function sync({ reader, answer }: Work): void {
 }
 
 function answerForGateway(work: Work): void {
-  const { header, reader, answer, writes, world } = work
+  const { header, answer, writes, world } = work
   if (header.operation === operation.ping) {
     answer.xid = specialXid.ping
     answer.error(errorCode.ok)
@@ -156,11 +156,19 @@ function answerForGateway(work: Work): void {
     answer.zxid = 0
     answer.error(errorCode.ok)
   } else if (header.operation === ownOperation.answer) {
-    const error = reader.int()
-    answer.error(error, reader.boolean() ? replyStatus.sendAndClose : replyStatus.send)
+    answerLocal(work)
   } else {
     answer.error(errorCode.unimplemented)
   }
+}
+
+/** What ends the connection has no zxid of the tree: clients are to forget it. */
+function answerLocal({ reader, answer }: Work): void {
+  const error = reader.int()
+  const isLast = reader.boolean()
+  if (error === errorCode.authFailed) answer.zxid = 0
+  else if (isLast) answer.zxid = -1
+  answer.error(error, isLast ? replyStatus.sendAndClose : replyStatus.send)
 }
 
 /** The node at the path that comes next, or 0; the empty path is another name of the root. */

@@ -33,7 +33,10 @@ export function createSession(work: Work, command: Command): void {
   answer.notice(replyStatus.handshake, int32(opened.ttlMillis))
 }
 
-/** Changes no zxid: nothing that a client can see is different. */
+/**
+ * Changes no zxid: nothing that other clients can see is different. The time-out is agreed anew, and
+ * begins anew.
+ */
 export function attachSession(work: Work, command: Command, session: Lifetime | undefined): void {
   const { world, header, answer } = work
   const wanted = readSessionCommand(command.bytes, command.view, header.body)
@@ -46,7 +49,8 @@ export function attachSession(work: Work, command: Command, session: Lifetime | 
     return
   }
   detach(world, session)
-  world.lifetimes.attach(session, command.node, header.connection)
+  world.lifetimes.attach(session, command.node, header.connection, wanted.timeoutMillis)
+  world.emitter.lifetimeOpened(session)
   answer.notice(replyStatus.handshake, int32(session.ttlMillis))
 }
 

@@ -8,7 +8,12 @@ import { type Tree, type Znode, znodeKind } from '../../storage/tree.ts'
 import { errorCode } from '../../transport/zookeeper/errors.ts'
 import { skipAcls } from '../../transport/zookeeper/acl.ts'
 import { type JuteReader, readText } from '../../transport/zookeeper/jute-reader.ts'
-import { createMode, eventType, permission } from '../../transport/zookeeper/operations.ts'
+import {
+  createMode,
+  eventType,
+  isCreateMode,
+  permission,
+} from '../../transport/zookeeper/operations.ts'
 import { isValidPath, parentOf, sequenceSuffix } from '../../transport/zookeeper/paths.ts'
 import type { ZnodeChanged } from '../watches/messages.ts'
 import { Access } from './zookeeper-access.ts'
@@ -42,9 +47,7 @@ export class TreeWrites {
     skipAcls(reader)
     const flags = reader.int()
     const end = reader.at
-    if (flags < createMode.persistent || flags > createMode.persistentSequentialTtl) {
-      return errorCode.badArguments
-    }
+    if (!isCreateMode(flags)) return errorCode.badArguments
     if (flags > createMode.ephemeralSequential) return errorCode.unimplemented
     if (!path.includes('/') || path.includes('\0')) return errorCode.badArguments
     reader.at = aclAt

@@ -70,12 +70,10 @@ export class JuteReader {
     return this.length < 0 ? undefined : this.bytes.subarray(this.start, this.start + this.length)
   }
 
-  /** Items to come; null counts as none. An item has at least `itemBytesMin` bytes. */
+  /** Items to come; below 0, null among them, there are none. An item has at least `itemBytesMin` bytes. */
   count(itemBytesMin: number): number {
     const count = this.int()
-    if (count < -1 || count * itemBytesMin > this.end - this.at) {
-      throw new MalformedRecord('count out of range')
-    }
+    if (count * itemBytesMin > this.end - this.at) throw new MalformedRecord('count out of range')
     return Math.max(count, 0)
   }
 }

@@ -49,6 +49,10 @@ export const createMode = {
   persistentSequentialTtl: 6,
 } as const
 
+export function isCreateMode(flags: number): boolean {
+  return flags >= createMode.persistent && flags <= createMode.persistentSequentialTtl
+}
+
 export const eventType = { created: 1, deleted: 2, dataChanged: 3, childrenChanged: 4 } as const
 
 /** The only state that a server ever puts into a notification. */

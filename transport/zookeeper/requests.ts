@@ -18,11 +18,11 @@ import { MalformedRecord } from './errors.ts'
 import type { JuteReader } from './jute-reader.ts'
 import { limits } from './limits.ts'
 import { decodeMultiHeader } from './multi.ts'
-import { operation } from './operations.ts'
+import { isCreateMode, operation } from './operations.ts'
 
 /** Throws `MalformedRecord` if the body at the reader is not one of this operation. */
 export function checkRequest(reader: JuteReader, type: number): void {
-  if (type !== operation.multi && type !== operation.setWatches) checkPath(reader, type)
+  if (!checksItself(type)) checkPath(reader, type)
   switch (type) {
     case operation.create:
     case operation.create2:
@@ -57,6 +57,11 @@ export function checkRequest(reader: JuteReader, type: number): void {
   }
 }
 
+function checksItself(type: number): boolean {
+  const isCreate = type === operation.create || type === operation.create2
+  return isCreate || type === operation.multi || type === operation.setWatches
+}
+
 /** What may stand in a multi here; container and TTL creation come later. */
 export function isMultiOperation(type: number): boolean {
   return (
@@ -79,16 +84,19 @@ export function decodeAuth(reader: JuteReader): AuthRequest {
   return { scheme, auth: reader.buffer() ?? new Uint8Array(0) }
 }
 
-/** All but these two begin with a path, and only sync takes a null one. */
+/** A null path is as good as any for sync, and for these two one that is not valid. */
 function checkPath(reader: JuteReader, type: number): void {
   reader.span()
-  if (reader.length < 0 && type !== operation.sync) throw new MalformedRecord('path is null')
+  if (reader.length >= 0 || type === operation.sync) return
+  if (type !== operation.setData && type !== operation.setAcl) throw nullPath()
 }
 
 function checkCreate(reader: JuteReader): void {
   reader.span()
+  const isNull = reader.length < 0
+  reader.span()
   skipAcls(reader)
-  reader.int()
+  if (isCreateMode(reader.int()) && isNull) throw nullPath()
 }
 
 function checkMulti(reader: JuteReader): void {
@@ -97,8 +105,30 @@ function checkMulti(reader: JuteReader): void {
     if (type === undefined) return
     if (!isMultiOperation(type)) throw new MalformedRecord(`operation ${type} in a multi`)
     if (count === limits.multiOperationsMax) throw new MalformedRecord('too many operations')
-    checkRequest(reader, type)
+    checkMultiOperation(reader, type)
   }
+}
+
+/** Here what would fail by itself voids the whole: null paths, null lists, flags that there are not. */
+function checkMultiOperation(reader: JuteReader, type: number): void {
+  const { at } = reader
+  reader.span()
+  if (reader.length < 0) throw nullPath()
+  if (type === operation.create || type === operation.create2) checkMultiCreate(reader)
+  else checkRequest(reader.reset(reader.bytes, at, reader.end), type)
+}
+
+function checkMultiCreate(reader: JuteReader): void {
+  reader.span()
+  const { at } = reader
+  if (reader.int() === -1) throw new MalformedRecord('list is null')
+  skipAcls(reader.reset(reader.bytes, at, reader.end))
+  const flags = reader.int()
+  if (!isCreateMode(flags)) throw new MalformedRecord(`create with flags ${flags}`)
+}
+
+function nullPath(): MalformedRecord {
+  return new MalformedRecord('path is null')
 }
 
 function checkSetWatches(reader: JuteReader): void {

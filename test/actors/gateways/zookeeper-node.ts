@@ -210,6 +210,7 @@ class Node implements ZookeeperNode {
       const { tree, numbers, lifetimes } = this.world
       const json = JSON.stringify({
         znodes: tree.nodeCount,
+        znodeBytes: tree.textBytes,
         zxid: numbers.zxid,
         sessions: lifetimes.sessionCount,
       })

@@ -74,7 +74,7 @@ describe('handshake', () => {
     expect(client.socket.isPaused).toBe(false)
   })
 
-  test('coming back gives the same session and password, and closes the old connection', () => {
+  test('coming back gives the same session and password, its time-out anew, and closes the old connection', () => {
     const { network, settle } = scene()
     const old = network.client()
     old.connect({ timeoutMillis: 5_000 })
@@ -83,7 +83,7 @@ describe('handshake', () => {
     const again = network.client()
     again.connect({ session: first.session, password: first.password, timeoutMillis: 30_000 })
     settle()
-    expect(again.takeResponse()).toEqual(first)
+    expect(again.takeResponse()).toEqual({ ...first, timeoutMillis: 30_000 })
     expect([old.socket.isClosed, again.socket.isClosed]).toEqual([true, false])
     again.request(operation.create, createRecord('/a'))
     settle()
@@ -609,6 +609,7 @@ describe('four-letter words', () => {
 
   test('mntr', () => {
     expect(ask('mntr').text).toContain('zk_global_sessions\t1\n')
+    expect(ask('mntr').text).toContain('zk_approximate_data_size\t43\n')
   })
 
   test('a word that is not on the whitelist', () => {

@@ -27,6 +27,14 @@ describe('deadlines', () => {
     expect(ids(deadlines, 1800)).toEqual([1n])
   })
 
+  it('begin anew, once, for what is opened again', () => {
+    const deadlines = new Deadlines()
+    deadlines.open(session, 1n, 1000, 0)
+    deadlines.open(session, 1n, 2000, 900)
+    expect(ids(deadlines, 2800)).toEqual([])
+    expect(ids(deadlines, 9000)).toEqual([1n])
+  })
+
   it('keep sessions and leases of one id apart', () => {
     const deadlines = new Deadlines()
     deadlines.open(session, 1n, 1000, 0)

@@ -229,6 +229,12 @@ describe('setWatches', () => {
     expect(collected).toEqual([])
   })
 
+  test('the empty path is the root', () => {
+    const { collected, registered } = caughtUp(history(), 6, [[''], [], ['']])
+    expect(collected).toEqual([])
+    expect(registered).toEqual(['znodeWatch data ', 'znodeWatch children '])
+  })
+
   test('tells nothing about what may not be read', () => {
     const { made, caller } = scene()
     made.create(caller, '/secret', 0, secret)
@@ -260,15 +266,17 @@ describe('what the gateway answers by itself, in its turn', () => {
     expect(made.takeEmitted()).toEqual([{ kind: 'znodeIdentities', connection, identities }])
   })
 
+  const { unimplemented, authFailed } = errorCode
   test.each([
-    [false, replyStatus.send],
-    [true, replyStatus.sendAndClose],
-  ])('an error; the last one: %j', (last, status) => {
+    [unimplemented, false, replyStatus.send, 1],
+    [unimplemented, true, replyStatus.sendAndClose, -1],
+    [authFailed, true, replyStatus.sendAndClose, 0],
+  ])('error %i; the last one: %j; its status and zxid: %i, %i', (error, last, status, zxid) => {
     const { made, caller } = scene()
     const answer = made.read(caller, ownOperation.answer, writer => {
-      writer.int(errorCode.unimplemented)
+      writer.int(error)
       writer.boolean(last)
     })
-    expect(answer).toMatchObject({ status, error: errorCode.unimplemented, xid: made.xid })
+    expect(answer).toMatchObject({ status, error, zxid, xid: made.xid })
   })
 })

@@ -48,13 +48,27 @@ describe('attach', () => {
   test('moves the session, changes no zxid, and tells the connection that it left', () => {
     const made = new Scene()
     made.session(9n, 5, 6_000)
-    made.handshake(attach, callerOf(9n, 6), { lastZxidSeen: 1 })
+    made.handshake(attach, callerOf(9n, 6), { lastZxidSeen: 1, timeoutMillis: 6_000 })
     const [detached, answer] = made.takeAnswers()
     expect(detached).toMatchObject({ status: replyStatus.detached, connection: 5, sequence: 0 })
     expect(Buffer.from(detached!.bytes).readBigInt64BE()).toBe(9n)
     expect(answer).toMatchObject({ status: replyStatus.handshake, connection: 6 })
     expect(Buffer.from(answer!.bytes).readInt32BE()).toBe(6_000)
     expect(made.numbers.zxid).toBe(1)
+  })
+
+  test('agrees on the time-out anew, and lets it begin anew', () => {
+    const made = new Scene()
+    made.session(9n, 5, 6_000)
+    made.opened.length = 0
+    made.handshake(attach, callerOf(9n, 6), { timeoutMillis: 20_000 })
+    const answer = made.takeAnswers().at(-1)
+    expect(Buffer.from(answer!.bytes).readInt32BE()).toBe(20_000)
+    expect([made.lifetimes.session(9n)?.ttlMillis, made.opened]).toEqual([20_000, [9n]])
+    const fresh = new Scene()
+    fresh.session(9n, 6, 20_000)
+    expect(made.lifetimes.hashHigh).toBe(fresh.lifetimes.hashHigh)
+    expect(made.lifetimes.hashLow).toBe(fresh.lifetimes.hashLow)
   })
 
   test('to another node tells this one that its connection is left', () => {

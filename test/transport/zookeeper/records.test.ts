@@ -190,6 +190,39 @@ describe('request bodies', () => {
     }
   })
 
+  const create = (write: (writer: JuteWriter) => void, flags: number) =>
+    written(writer => (write(writer), path(writer), acl(writer), writer.int(flags)))
+  const alone = (type: number, record: Uint8Array) =>
+    written(writer => {
+      encodeMultiHeader(writer, type)
+      writer.raw(record, 0, record.length)
+      encodeMultiEnd(writer)
+    })
+  const none = (writer: JuteWriter) => writer.int(-1)
+  const nobodysList = written(writer => (path(writer), path(writer), none(writer), writer.int(0)))
+  const set = written(writer => (none(writer), path(writer), writer.int(-1)))
+
+  test.each<[string, number, Uint8Array]>([
+    ['a create at null with flags that there are not', operation.create, create(none, 9)],
+    ['a create with such flags', operation.create, create(path, 9)],
+    ['a create with null for a list', operation.create, nobodysList],
+    ['a set at null', operation.setData, set],
+  ])('%s is judged when it applies, and in a multi malformed', (_name, type, body) => {
+    checkRequest(readerOf(body), type)
+    const inMulti = readerOf(alone(type, body))
+    expect(() => checkRequest(inMulti, operation.multi)).toThrow(MalformedRecord)
+  })
+
+  test('a create at null is malformed', () => {
+    expect(() => checkRequest(readerOf(create(none, 0)), operation.create)).toThrow(MalformedRecord)
+  })
+
+  test('a count below zero is an empty list', () => {
+    const record = written(writer => (path(writer), writer.int(-7), writer.int(-1)))
+    checkRequest(readerOf(record), operation.setAcl)
+    expect(decodeAcls(readerOf(Buffer.from('80000000', 'hex')))).toEqual([])
+  })
+
   test('mutated bodies pass or are malformed, and nothing else', () => {
     const mutation = fc.record({
       body: fc.constantFrom(...bodies),
