@@ -3,6 +3,8 @@
  * numbers an owner, no object an id.
  */
 export class OwnerIndex {
+  /** Ids that somebody owns. */
+  count = 0
   #byHigh = new Map<number, Map<number, Set<number>>>()
 
   add(high: number, low: number, id: number): void {
@@ -10,6 +12,8 @@ export class OwnerIndex {
     let byLow = this.#byHigh.get(high)
     if (byLow === undefined) this.#byHigh.set(high, (byLow = new Map()))
     const ids = byLow.get(low)
+    if (ids?.has(id)) return
+    this.count++
     if (ids === undefined) byLow.set(low, new Set([id]))
     else ids.add(id)
   }
@@ -19,7 +23,7 @@ export class OwnerIndex {
     const byLow = this.#byHigh.get(high)
     const ids = byLow?.get(low)
     if (byLow === undefined || ids === undefined) return
-    ids.delete(id)
+    if (ids.delete(id)) this.count--
     if (ids.size > 0) return
     byLow.delete(low)
     if (byLow.size === 0) this.#byHigh.delete(high)

@@ -71,6 +71,7 @@ export class Tree implements Mover {
   readonly #undo = new UndoLog()
   readonly #key = new TreeKey()
   #nodeCount = 0
+  #textBytes = 0
   #loading = false
 
   constructor(seed = 0) {
@@ -84,7 +85,10 @@ export class Tree implements Mover {
     this.#addInitial(zookeeper, '/zookeeper/quota', born)
     const readOnly = this.acls.intern(readOnlyAcl)
     const config = this.#addInitial(zookeeper, '/zookeeper/config', { ...born, acl: readOnly })
-    this.#change(config, pointer => this.#entries.setWord(pointer, versionWord, -1))
+    this.#change(config, pointer => {
+      this.#entries.setWord(pointer, versionWord, -1)
+      this.#entries.setWord(pointer, aversionWord, -1)
+    })
   }
 
   get root(): Znode {
@@ -94,6 +98,15 @@ export class Tree implements Mover {
   /** Nodes there are, the four from the start included. */
   get nodeCount(): number {
     return this.#nodeCount
+  }
+
+  get ephemeralCount(): number {
+    return this.#owners.count
+  }
+
+  /** All paths and data, about. */
+  get textBytes(): number {
+    return this.#textBytes
   }
 
   get hashLow(): number {
@@ -496,11 +509,11 @@ export class Tree implements Mover {
 
   #beginEdit(id: number, pointer: Pointer): void {
     this.tracker.changed(id, pointer)
-    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#uncount(pointer)
   }
 
   #endEdit(pointer: Pointer): void {
-    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#count(pointer)
   }
 
   /** Replaces a node's entry by a copy that `edit` changes. */
@@ -545,15 +558,31 @@ export class Tree implements Mover {
 
   /** Of the same node or family: its owner is the same. */
   #exchange(id: number, old: Pointer, pointer: Pointer): void {
-    this.hash.subtract(this.index.slabs.words[slabOf(old)]!, wordOf(old))
-    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#uncount(old)
+    this.#count(pointer)
     this.index.replace(id, pointer)
     this.index.slabs.free(old)
   }
 
+  #count(pointer: Pointer): void {
+    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#textBytes += this.#textBytesOf(pointer)
+  }
+
+  #uncount(pointer: Pointer): void {
+    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#textBytes -= this.#textBytesOf(pointer)
+  }
+
+  #textBytesOf(pointer: Pointer): number {
+    const entries = this.#entries
+    if (entries.type(pointer) !== entryType.znode) return 0
+    return entries.word(pointer, keyLengthWord) + Math.max(0, entries.dataLength(pointer))
+  }
+
   /** This entry counts from now on. */
   #become(id: number, pointer: Pointer): void {
-    this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#count(pointer)
     if (this.#entries.type(pointer) !== entryType.znode) return
     this.#nodeCount++
     const high = this.#owner(pointer, ownerHighWord)
@@ -561,7 +590,7 @@ export class Tree implements Mover {
   }
 
   #leave(id: number, pointer: Pointer): void {
-    this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
+    this.#uncount(pointer)
     if (this.#entries.type(pointer) !== entryType.znode) return
     this.#nodeCount--
     const high = this.#owner(pointer, ownerHighWord)

@@ -386,6 +386,8 @@ class StateMachine {
       level: numbers.level,
       keys: keyspace.keyCount,
       znodes: tree.nodeCount,
+      znodeBytes: tree.textBytes,
+      ephemerals: tree.ephemeralCount,
       sessions: lifetimes.sessionCount,
       leases: lifetimes.leaseCount,
       waitingReads: this.#waiting.count,

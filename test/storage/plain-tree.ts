@@ -27,6 +27,7 @@ export class PlainTree {
     this.#add('/zookeeper/quota', zookeeper, born)
     this.#add('/zookeeper/config', zookeeper, { ...born, acl: this.acls.intern(readOnlyAcl) })
     this.#of(this.find('/zookeeper/config')).version = -1
+    this.#of(this.find('/zookeeper/config')).aversion = -1
   }
 
   get root(): Znode {

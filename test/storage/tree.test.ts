@@ -74,6 +74,7 @@ test('a new tree is what clients of ZooKeeper expect', () => {
   expect(tree.cversion(tree.root)).toBe(-1)
   expect(tree.cversion(tree.find('/zookeeper'))).toBe(-2)
   expect(tree.version(tree.find('/zookeeper/config'))).toBe(-1)
+  expect(tree.aversion(tree.find('/zookeeper/config'))).toBe(-1)
   expect(tree.czxid(tree.find('/zookeeper/quota'))).toBe(0)
   expect(tree.data(tree.root)).toEqual(new Uint8Array(0))
 })
@@ -182,9 +183,23 @@ class Pair {
         describe(this.plain, this.plain.find(path)),
       )
     }
+    let ephemeralCount = 0
     for (const owner of [1, 2, 3]) {
       expect(owned(this.real, owner)).toEqual(owned(this.plain, owner))
+      ephemeralCount += owned(this.plain, owner).length
     }
+    expect(this.real.ephemeralCount).toBe(ephemeralCount)
+    expect(this.real.textBytes).toBe(this.#textBytes())
+  }
+
+  #textBytes(): number {
+    const below: Znode[] = []
+    this.plain.descendants(this.plain.root, 0, below)
+    let bytes = this.plain.data(this.plain.root)?.length ?? 0
+    for (const one of below) {
+      bytes += Buffer.byteLength(this.plain.path(one)) + (this.plain.data(one)?.length ?? 0)
+    }
+    return bytes
   }
 
   #multi(steps: Step[], undo: boolean): void {
