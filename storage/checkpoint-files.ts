@@ -72,16 +72,6 @@ export class CheckpointFiles {
     this.#manifest = readManifest(disk, directory)
   }
 
-  /** Removes what crashes left. Once at the start, by the owner of the directory. */
-  removeLeftovers(): void {
-    const { disk, directory } = this.#options
-    removeUnlisted(disk, directory, this.#manifest)
-    for (const name of disk.list(directory)) {
-      if (/^(incoming|arrived)/.test(name) || name.endsWith('.tmp'))
-        disk.remove(`${directory}/${name}`)
-    }
-  }
-
   /** Where the newest one stands; nothing when there is none. */
   newest(): { readonly position: number; readonly epoch: number } | undefined {
     const chain = this.#manifest.chains[0]
@@ -189,6 +179,15 @@ export class CheckpointFiles {
     this.#options.jobs.run<CheckpointJobResult>(checkpointJobModule, job, (error, result) => {
       done(errorOf(this.#options.directory, error, result), result)
     })
+  }
+}
+
+/** Removes what crashes left: once at the start, before anybody can send one to this node. */
+export function removeLeftovers(disk: Disk, directory: string): void {
+  removeUnlisted(disk, directory, readManifest(disk, directory))
+  for (const name of disk.list(directory)) {
+    if (/^(incoming|arrived)/.test(name) || name.endsWith('.tmp'))
+      disk.remove(`${directory}/${name}`)
   }
 }
 

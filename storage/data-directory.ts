@@ -10,6 +10,7 @@ import { systemDisk } from '../runtime/disk-node.ts'
 import type { Disk, Random } from '../runtime/host.ts'
 import { systemRandom } from '../runtime/random.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import { removeLeftovers } from './checkpoint-files.ts'
 import { endOf, readManifest } from './checkpoint-manifest.ts'
 import { StorageError } from './errors.ts'
 import { directoryOf, ensureDirectory, syncDirectory } from './files.ts'
@@ -80,6 +81,7 @@ export function openDataDirectory(
   const journalPath = options.journalPath ?? `${path}/journal`
   for (const directory of [path, journalPath, `${path}/checkpoints`])
     ensureDirectory(disk, directory)
+  removeLeftovers(disk, `${path}/checkpoints`)
   const found = readIdentity(disk, `${path}/${identityName}`)
   if (found === undefined) removeUnborn(disk, journalPath)
   const identity = found ?? makeStore(options, journalPath, { formed: false, replaced: 0 }, 0)

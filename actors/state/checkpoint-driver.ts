@@ -70,7 +70,6 @@ export class CheckpointDriver {
 
   /** Once, at the start: the newest whole checkpoint, if there is any. @throws StorageError */
   restore(): void {
-    this.#files.removeLeftovers()
     this.#load()
   }
 

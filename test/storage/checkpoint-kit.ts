@@ -1,6 +1,6 @@
 /** Checkpoints of a small keyspace on a memory disk. */
 import { type ListedContent, checkpointJobModule, run } from '../../storage/checkpoint-job.ts'
-import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
+import { CheckpointFiles, removeLeftovers } from '../../storage/checkpoint-files.ts'
 import { finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
 import { CheckpointLister } from '../../storage/checkpoint-lister.ts'
 import type { StorageError } from '../../storage/errors.ts'
@@ -63,7 +63,7 @@ export function checkpoint(node: Node, kind: 'base' | 'delta'): StorageError | u
 /** A new process on the same disk. */
 export function restart(disk: MemoryDisk): { node: Node; passedOver: readonly string[] } {
   const node = newNode(disk)
-  node.files.removeLeftovers()
+  removeLeftovers(disk, directory)
   let loaded: { tree: Tree; keyspace: Keyspace } = node
   const result = node.files.load(() => {
     const { tree, keyspace } = newNode(disk)

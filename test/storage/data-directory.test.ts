@@ -50,6 +50,18 @@ test('a crash at any step of the making leaves a directory that opens', () => {
   }
 })
 
+test('what crashes left of checkpoints goes before the threads start that could receive one', () => {
+  const disk = new MemoryDisk()
+  open(disk)
+  const left = ['incoming/1.base', 'arrived-90-1/2.base', '00000001-90.base.tmp', 'manifest.tmp']
+  for (const name of left) {
+    if (name.includes('/')) disk.makeDirectory(`${path}/checkpoints/${name.split('/')[0]}`)
+    disk.put(`${path}/checkpoints/${name}`, new Uint8Array(10))
+  }
+  open(disk)
+  expect(disk.list(`${path}/checkpoints`)).toEqual([])
+})
+
 test('formed is remembered', () => {
   const disk = new MemoryDisk()
   const first = open(disk)

@@ -1,3 +1,4 @@
+import { MemoryDisk } from '../../support/memory-disk.ts'
 import { describe, expect, test } from 'vitest'
 import { etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { stream } from '../../../actors/state/messages.ts'
@@ -217,6 +218,14 @@ describe('a checkpoint', () => {
       return { told: toldOf(node), status: node.status() }
     })
     expect(second).toEqual(first)
+  })
+
+  test('that is on its way to this node is not touched when the state machine starts late', () => {
+    const disk = new MemoryDisk()
+    for (const name of ['/checkpoints', '/checkpoints/incoming']) disk.makeDirectory(name)
+    disk.put('/checkpoints/incoming/00000001-90.base', new Uint8Array(10))
+    new StateNode({ disk })
+    expect(disk.exists('/checkpoints/incoming/00000001-90.base')).toBe(true)
   })
 
   test('a delta on top of a base is the same state too', () => {
