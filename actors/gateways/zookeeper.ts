@@ -129,7 +129,8 @@ class Gateway {
       entriesMax: setup.proposalsMax,
       bytesMax: setup.proposalBytesMax,
       resendMillis: setup.resendMillis,
-      tell: message => consensus.tell(message),
+      // By way of the state machine, so that no write of a session overtakes its reads on the way.
+      tell: message => this.#state.tell(message),
       ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
     })
     const { random } = context.host
@@ -350,7 +351,8 @@ class Gateway {
       this.#outstanding >= limits.outstandingTotalMax ||
       connection.outstanding.count >= limits.outstandingRequestsMax ||
       connection.socket.bufferedBytes > limits.outgoingBytesMax ||
-      this.#proposals.full
+      this.#proposals.full ||
+      !this.#context.hasRoom(this.#state)
     )
   }
 

@@ -1,4 +1,4 @@
-import type { ConsensusNotice } from '../consensus/messages.ts'
+import type { ConsensusNotice, ConsensusRequest } from '../consensus/messages.ts'
 
 /** Who proposes: each is an ordered stream of commands of this node (DESIGN.md D6). */
 export const stream = { zookeeper: 1, etcd: 2, sessions: 3 } as const
@@ -37,6 +37,11 @@ export type StateMessage =
       readonly position: number
       readonly request: Uint8Array
     }
+  /**
+   * Passed on to consensus as it is. Writes of ZooKeeper's door come this way, behind the reads that
+   * were sent before them: by another, from thread to thread, they could be here first.
+   */
+  | Extract<ConsensusRequest, { kind: 'propose' }>
   | {
       readonly kind: 'checkpointArrived'
       readonly directory: string

@@ -17,10 +17,12 @@ export interface ProposalsSetup {
   readonly bytesMax: number
   /** All waiting entries are handed in again after this long without any applied. */
   readonly resendMillis: number
-  readonly tell: (message: ConsensusMessage) => void
+  readonly tell: (message: Propose) => void
   /** Only where tracing is on: whom the command that is made now belongs to, if it is sampled. */
   readonly trace?: () => TraceContext | undefined
 }
+
+type Propose = Extract<ConsensusMessage, { kind: 'propose' }>
 
 interface Chunk {
   readonly bytes: Uint8Array

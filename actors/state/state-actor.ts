@@ -98,6 +98,8 @@ class StateMachine {
         return this.#applyAll(message.first, message.count, message.entries)
       case 'read':
         return this.#readWhenAllowed(message)
+      case 'propose':
+        return this.#context.find(directory.consensus).tell(message)
       case 'leader':
         this.#setup.identity.epoch = message.epoch
         this.#setup.identity.leader = message.leader

@@ -36,29 +36,30 @@ export interface ZookeeperNode {
   stop(): void
 }
 
+export const gatewaySetup: ZookeeperSetup = {
+  node: 1,
+  incarnation: 1,
+  nodeCount: 1,
+  listen: { host: '127.0.0.1', port: 0 },
+  sessionTimeoutMinMillis: 4_000,
+  sessionTimeoutMaxMillis: 40_000,
+  frameBytesMax: 1_048_575,
+  connectionsMax: 1_000,
+  proposalsMax: 10_000,
+  proposalBytesMax: 16 << 20,
+  resendMillis: 2_000,
+  touchMillis: 50,
+  superDigest: 'super:D/InIHSb7yEEbrWz8b9l71RjZJU=',
+  version: '3.9.5-quorate, built on 2026-11-23 00:00 UTC',
+}
+
 export function startZookeeperNode(
   host: Host,
   changed: Partial<ZookeeperSetup> = {},
 ): ZookeeperNode {
   const system = new System({ host, log: silentLogger, freezeMessages: true })
   const node = new Node(system)
-  system.spawn(zookeeperGateway, 'zookeeper', {
-    node: 1,
-    incarnation: 1,
-    nodeCount: 1,
-    listen: { host: '127.0.0.1', port: 0 },
-    sessionTimeoutMinMillis: 4_000,
-    sessionTimeoutMaxMillis: 40_000,
-    frameBytesMax: 1_048_575,
-    connectionsMax: 1_000,
-    proposalsMax: 10_000,
-    proposalBytesMax: 16 << 20,
-    resendMillis: 2_000,
-    touchMillis: 50,
-    superDigest: 'super:D/InIHSb7yEEbrWz8b9l71RjZJU=',
-    version: '3.9.5-quorate, built on 2026-11-23 00:00 UTC',
-    ...changed,
-  })
+  system.spawn(zookeeperGateway, 'zookeeper', { ...gatewaySetup, ...changed })
   node.start()
   return node
 }
@@ -203,6 +204,7 @@ class Node implements ZookeeperNode {
 
   #state(message: StateMessage): void {
     if (message.kind === 'committed') this.#apply(message.entries)
+    else if (message.kind === 'propose') this.system.find(directory.consensus).tell(message)
     else if (message.kind === 'read') {
       if (message.after > this.#sequence) this.#waiting.waitForSequence(message)
       else zookeeperFace.read(this.world, message)

@@ -265,3 +265,10 @@ function opened(node: StateNode): string[] {
   const notices = node.toldTo('sessions').filter(({ kind }) => kind === 'opened')
   return notices.map(notice => JSON.stringify(copyOf(notice))).sort()
 }
+
+test('proposals of the door whose reads they must not overtake are passed on as they are', () => {
+  const state = new StateNode()
+  const proposed = { kind: 'propose', entries: Uint8Array.of(1, 2, 3), count: 1 } as const
+  state.actor.round(proposed)
+  expect(state.toldTo('consensus').at(-1)).toEqual(proposed)
+})
