@@ -7,10 +7,17 @@ import {
 } from '../../transport/etcd/messages/maintenance.ts'
 
 export interface HttpSetup {
+  readonly tally: HealthTally
   readonly hasLeader: () => boolean
   /** A read that proves that this node serves; `error` is the gRPC text, or ''. */
   readonly probe: (serializable: boolean, done: (error: string) => void) => void
   readonly metrics: (answer: (text: string) => void) => void
+}
+
+/** What /health has answered so far. */
+export class HealthTally {
+  successes = 0
+  failures = 0
 }
 
 const headers = {
@@ -54,8 +61,13 @@ function answerHealth(
   answer: (response: HttpResponse) => void,
 ): void {
   const serializable = new URLSearchParams(request.query).get('serializable') === 'true'
-  if (!serializable && !setup.hasLeader()) return answer(health('RAFT NO LEADER'))
-  setup.probe(serializable, error => answer(health(error === '' ? '' : `RANGE ERROR:${error}`)))
+  const tell = (reason: string): void => {
+    if (reason === '') setup.tally.successes += 1
+    else setup.tally.failures += 1
+    answer(health(reason))
+  }
+  if (!serializable && !setup.hasLeader()) return tell('RAFT NO LEADER')
+  setup.probe(serializable, error => tell(error === '' ? '' : `RANGE ERROR:${error}`))
 }
 
 function health(reason: string): HttpResponse {

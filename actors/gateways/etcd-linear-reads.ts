@@ -30,6 +30,9 @@ export class LinearReads {
   #askedMillis = 0
   /** The last question failed: the next is for a leader's notice or a later tick. */
   #failed = false
+  /** Questions that got no answer in time; questions that nobody could answer. */
+  slowCount = 0
+  failedCount = 0
 
   constructor(setup: LinearReadsSetup) {
     this.#setup = setup
@@ -64,6 +67,7 @@ export class LinearReads {
   failed(id: number): void {
     if (id !== this.#id || this.#asked.length === 0) return
     this.#failed = true
+    this.failedCount += 1
     this.#putBack()
   }
 
@@ -76,6 +80,7 @@ export class LinearReads {
   tick(nowMillis: number): void {
     this.#failed = false
     if (this.#asked.length > 0 && nowMillis - this.#askedMillis >= this.#setup.retryMillis) {
+      this.slowCount += 1
       this.#putBack()
     }
     this.#asked = this.#dropLate(this.#asked, nowMillis)

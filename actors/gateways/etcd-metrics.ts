@@ -1,9 +1,65 @@
 /** What the etcd port counts, under the names of etcd and of gRPC's own interceptor. */
 import type { Metrics } from '../../runtime/metrics.ts'
-import { observeCounters } from '../../runtime/observe.ts'
+import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import type { EtcdServer, Method } from '../../transport/etcd/api.ts'
 import { statusNames } from '../../transport/etcd/grpc.ts'
+import { etcdClusterVersion, etcdVersion } from '../../transport/etcd/messages/maintenance.ts'
 import { methods } from './etcd-methods.ts'
+
+export interface EtcdNumbers {
+  readonly memberId: Uint8Array
+  readonly readsSlow: () => number
+  readonly readsFailed: () => number
+  readonly healthSuccesses: () => number
+  readonly healthFailures: () => number
+}
+
+/** What etcd's dashboards ask of a server, beyond its calls. */
+export function observeServer(metrics: Metrics, numbers: EtcdNumbers): void {
+  const id = Buffer.from(numbers.memberId).toString('hex').replace(/^0+/, '')
+  const one = (labels: Record<string, string>) => ({
+    each: (observe: (value: number, labels: Record<string, string>) => void) => observe(1, labels),
+  })
+  observeGauges(metrics, [
+    [
+      'etcd_server_version',
+      "Which version is running. 1 for 'server_version' label with current version.",
+      one({ server_version: etcdVersion }),
+    ],
+    [
+      'etcd_cluster_version',
+      "Which version is running. 1 for 'cluster_version' label with current cluster version",
+      one({ cluster_version: etcdClusterVersion.replace(/\.0$/, '') }),
+    ],
+    [
+      'etcd_server_id',
+      "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.",
+      one({ server_id: id }),
+    ],
+  ])
+  observeCounters(metrics, [
+    [
+      'etcd_server_slow_read_indexes_total',
+      "The total number of pending read indexes not in sync with leader's or timed out read index requests.",
+      numbers.readsSlow,
+    ],
+    [
+      'etcd_server_read_indexes_failed_total',
+      'The total number of failed read indexes seen.',
+      numbers.readsFailed,
+    ],
+    [
+      'etcd_server_health_success',
+      'The total number of successful health checks',
+      numbers.healthSuccesses,
+    ],
+    [
+      'etcd_server_health_failures',
+      'The total number of failed health checks',
+      numbers.healthFailures,
+    ],
+  ])
+}
 
 /** Calls begun, by the method's id: plain numbers, since every request counts. */
 export class CallTally {

@@ -18,13 +18,13 @@ import { Proposals } from '../state/proposals.ts'
 import { observeDoor } from './door-metrics.ts'
 import { About } from './etcd-about.ts'
 import { EtcdDoor } from './etcd-door.ts'
-import { answerHttp, type HttpSetup } from './etcd-http.ts'
+import { answerHttp, HealthTally, type HttpSetup } from './etcd-http.ts'
 import { EtcdInputs, type Input } from './etcd-inputs.ts'
 import { Leases, type TimeToLive } from './etcd-leases.ts'
 import { limits } from './etcd-limits.ts'
 import { LinearReads } from './etcd-linear-reads.ts'
 import { methods } from './etcd-methods.ts'
-import { CallTally } from './etcd-metrics.ts'
+import { CallTally, observeServer } from './etcd-metrics.ts'
 import type { EtcdSetup } from './etcd-setup.ts'
 import { EtcdTraces, TracedServer } from './etcd-traces.ts'
 import { ownConnection, StateReads } from './etcd-state-reads.ts'
@@ -105,13 +105,22 @@ class Gateway {
       reads: this.#reads,
       leases: this.#leases,
     })
+    const tally = new HealthTally()
     this.#http = {
+      tally,
       hasLeader: () => this.#door.leader !== 0,
       probe: (serializable, done) => this.#probe(serializable, done),
       metrics: answer => this.#askMetrics(answer),
     }
     const { server } = this.#door
     this.#calls.observe(metrics, server)
+    observeServer(metrics, {
+      memberId: setup.memberId,
+      readsSlow: () => this.#linear.slowCount,
+      readsFailed: () => this.#linear.failedCount,
+      healthSuccesses: () => tally.successes,
+      healthFailures: () => tally.failures,
+    })
     observeDoor(metrics, 'etcd', {
       connections: () => server.status().connections,
       proposalsWaiting: () => this.#proposals.waitingCount,

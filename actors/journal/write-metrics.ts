@@ -34,14 +34,15 @@ export class WriteMetrics {
       requestBuckets,
     )
     observeCounters(metrics, [
+      ['quorate_journal_syncs_total', 'Syncs of the journal.', () => status()?.syncs],
+    ])
+    observeGauges(metrics, [
+      // A gauge, as in etcd.
       [
         'etcd_disk_wal_write_bytes_total',
         'Total number of bytes written in WAL.',
         () => this.#bytes,
       ],
-      ['quorate_journal_syncs_total', 'Syncs of the journal.', () => status()?.syncs],
-    ])
-    observeGauges(metrics, [
       ['quorate_journal_segments', 'Files of the journal.', () => status()?.segments],
       ['quorate_journal_size_bytes', 'Size of the journal on disk.', () => status()?.sizeBytes],
       [

@@ -141,7 +141,7 @@ export class EtcdApply {
     const writer = command.local ? this.#writer.begin(512) : undefined
     this.#change.begin()
     // The header comes first but shows the revision after: its room is filled in at the end.
-    new TxnRun(this.#keyspace, this.#change, writer).run(chosen)
+    new TxnRun(this.#keyspace, this.#change, writer, this.#change.tally).run(chosen)
     const revision = this.#change.end()
     if (writer !== undefined) this.#reply(command, 0, this.#withHeader(writer, revision))
     return undefined
@@ -174,6 +174,7 @@ export class EtcdApply {
     const { lifetimes, emitter } = this.#world
     if (ttlSeconds > leaseTtlSecondsMax) return failure.leaseTtlTooLarge
     if (lifetimes.lease(id) !== undefined) return failure.leaseExists
+    this.#change.tally.leasesGranted += 1
     emitter.lifetimeOpened(lifetimes.open(lifetime.lease, id, ttlSeconds * 1000, nothing))
     if (!command.local) return undefined
     const writer = this.#writer.begin(headerBytesMax + 32)

@@ -9,12 +9,14 @@ import type { PutRequest } from '../../transport/etcd/messages/put.ts'
 import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
 import type { KeyEvent } from '../watches/messages.ts'
 import { intervalEnd, isInterval } from './etcd-range.ts'
+import { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime } from './lifetimes.ts'
 import type { World } from './world.ts'
 
 const nothing = new Uint8Array(0)
 
 export class Change {
+  readonly tally: EtcdTally
   readonly #writer = new Writer(new OwnRooms())
   readonly #found: Pointer[] = []
   readonly #world: World
@@ -27,6 +29,7 @@ export class Change {
   constructor(world: World) {
     this.#world = world
     this.#keyspace = world.keyspace
+    this.tally = world.tally ?? new EtcdTally()
   }
 
   begin(): void {
@@ -59,6 +62,8 @@ export class Change {
     }
     const pointer = keyspace.put(request.key, value, leaseHigh, leaseLow, this.#revision, this.#sub)
     this.#sub += 1
+    this.tally.puts += 1
+    this.tally.putBytes += request.key.length + value.length
     const previous = keyspace.previous(pointer)
     if (this.#world.emitter.keysWatched) this.#noteEvent(request.key, pointer, previous)
     return previous
@@ -86,6 +91,7 @@ export class Change {
   /** Deletes what is attached to a lease, and the lease. */
   revoke(lease: Lifetime): void {
     for (const key of this.#keysOf(lease)) this.remove(key)
+    this.tally.leasesRevoked += 1
     this.#world.lifetimes.close(lease)
     this.#world.emitter.lifetimeClosed(lease)
   }

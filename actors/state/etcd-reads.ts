@@ -22,6 +22,7 @@ import { leasedKeys } from './etcd-change.ts'
 import { checkRange, checkTxn } from './etcd-checks.ts'
 import { etcdRead, stateNumbers, timesBytes } from './etcd-commands.ts'
 import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } from './etcd-range.ts'
+import { EtcdTally } from './etcd-tally.ts'
 import { chooseTxn, chosenFailure, TxnRun } from './etcd-txn.ts'
 import type { Read, World } from './world.ts'
 
@@ -36,10 +37,12 @@ export class EtcdReads {
   readonly #writer: Writer
   readonly #header: HeaderEncoder
   readonly #result = new RangeResult()
+  readonly #tally: EtcdTally
 
   constructor(world: World) {
     this.#world = world
     this.#keyspace = world.keyspace
+    this.#tally = world.tally ?? new EtcdTally()
     this.#writer = new Writer(world.emitter)
     this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
   }
@@ -91,6 +94,7 @@ export class EtcdReads {
     const keyspace = this.#keyspace
     const failed = checkRange(range) ?? rangeFailure(keyspace, range)
     if (failed !== undefined) return failed
+    this.#tally.ranges += 1
     const result = this.#result
     collectRange(keyspace, range, result)
     const writer = this.#begin(rangeBytesMax(keyspace, range, result))
@@ -105,7 +109,7 @@ export class EtcdReads {
     const chosen = chooseTxn(this.#keyspace, txn)
     const impossible = chosenFailure(this.#world, chosen)
     if (impossible !== undefined) return impossible
-    new TxnRun(this.#keyspace, undefined, this.#begin(512)).run(chosen)
+    new TxnRun(this.#keyspace, undefined, this.#begin(512), this.#tally).run(chosen)
     return this.#finish(read)
   }
 

@@ -32,6 +32,7 @@ import {
   valueView,
   writeRange,
 } from './etcd-range.ts'
+import type { EtcdTally } from './etcd-tally.ts'
 import type { World } from './world.ts'
 
 /** A transaction of which one branch has been chosen. */
@@ -75,13 +76,21 @@ export class TxnRun {
   readonly #keyspace: Keyspace
   readonly #change: Change | undefined
   readonly #writer: Writer | undefined
+  readonly #tally: EtcdTally
   readonly #result = new RangeResult()
 
   /** Without `change` there are only ranges to run. */
-  constructor(keyspace: Keyspace, change: Change | undefined, writer: Writer | undefined) {
+  constructor(
+    keyspace: Keyspace,
+    change: Change | undefined,
+    writer: Writer | undefined,
+    tally: EtcdTally,
+  ) {
     this.#keyspace = keyspace
     this.#change = change
     this.#writer = writer
+    this.#tally = tally
+    tally.transactions += 1
   }
 
   run(chosen: ChosenTxn): void {
@@ -109,6 +118,7 @@ export class TxnRun {
   }
 
   #range(range: RangeRequest): void {
+    this.#tally.ranges += 1
     const writer = this.#writer
     if (writer === undefined) return
     const mark = writer.open(responseOpTag.range)
@@ -149,6 +159,7 @@ export function deleteRange(
   writer: Writer | undefined,
   header: (revision: number) => void,
 ): void {
+  change.tally.deletes += 1
   const keys = change.keysIn(request)
   // The first of them sets the revision that the header, which comes first, shows.
   let previous: Pointer = 0

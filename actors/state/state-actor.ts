@@ -18,6 +18,7 @@ import { lifetime } from '../sessions/messages.ts'
 import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
 import { StreamEmitter } from './emitter.ts'
 import { etcdFace } from './etcd-face.ts'
+import { EtcdTally } from './etcd-tally.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { Replica } from './replica.ts'
@@ -64,6 +65,7 @@ class StateMachine {
   readonly #checkpoints: CheckpointDriver
   readonly #tracing: Tracing
   readonly #metrics: StateMetrics
+  readonly #tally = new EtcdTally()
   /** A peer's checkpoint that waits until our own is written. */
   #arrived: Extract<StateMessage, { kind: 'checkpointArrived' }> | undefined
 
@@ -74,6 +76,7 @@ class StateMachine {
     this.#tracing = tracing
     this.#replica = setup.replica ?? new Replica(context.host.random.uint32())
     this.#metrics = new StateMetrics(metrics, this.#replica, () => this.#waiting.count)
+    this.#tally.observe(metrics)
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
       this.#metrics.checkpointed(millis),
     )
@@ -139,7 +142,8 @@ class StateMachine {
     const { keyspace, tree, lifetimes, numbers } = this.#replica
     const { identity } = this.#setup
     const [emitter, applied] = [this.#emitter, this.#replica]
-    return { keyspace, tree, lifetimes, numbers, identity, emitter, applied }
+    const tally = this.#tally
+    return { keyspace, tree, lifetimes, numbers, identity, emitter, applied, tally }
   }
 
   #tick(): void {

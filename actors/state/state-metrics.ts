@@ -3,9 +3,13 @@ import type { Histogram, Metrics } from '../../runtime/metrics.ts'
 import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import type { Replica } from './replica.ts'
 
+/** etcd's bound, for one batch. */
+const slowApplyMillis = 100
+
 export class StateMetrics {
   readonly #applySeconds: Histogram
   readonly #checkpointSeconds: Histogram
+  #slowApplies = 0
 
   constructor(metrics: Metrics, replica: Replica, waitingReads: () => number) {
     this.#applySeconds = metrics.histogram(
@@ -18,6 +22,14 @@ export class StateMetrics {
       [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
     )
     observeCounters(metrics, [
+      [
+        'etcd_server_slow_apply_total',
+        'The total number of slow apply requests (likely overloaded from slow disk).',
+        () => this.#slowApplies,
+      ],
+    ])
+    observeGauges(metrics, [
+      // A gauge, as in etcd.
       [
         'etcd_server_proposals_applied_total',
         'The total number of consensus proposals applied.',
@@ -33,6 +45,7 @@ export class StateMetrics {
 
   applied(millis: number): void {
     this.#applySeconds.record(millis / 1000)
+    if (millis > slowApplyMillis) this.#slowApplies += 1
   }
 
   checkpointed(millis: number): void {

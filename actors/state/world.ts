@@ -6,6 +6,7 @@
 import type { Keyspace } from '../../storage/keyspace.ts'
 import type { Tree } from '../../storage/tree.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
+import type { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime, Lifetimes } from './lifetimes.ts'
 
 export interface World {
@@ -19,6 +20,8 @@ export interface World {
   readonly emitter: Emitter
   /** The log position of the last entry applied, and the last membership; for answers about them. */
   readonly applied: { readonly position: number; readonly membership?: Uint8Array }
+  /** For metrics. */
+  readonly tally?: EtcdTally
 }
 
 export interface Numbers {

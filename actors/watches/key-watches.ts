@@ -64,6 +64,17 @@ export class KeyWatches {
     return this.#count
   }
 
+  /** Those that do not have all changes yet. */
+  get slowCount(): number {
+    return this.#count - this.#liveCount
+  }
+
+  get streamCount(): number {
+    let count = 0
+    for (const ofConnection of this.#streams.values()) count += ofConnection.size
+    return count
+  }
+
   /** A WatchRequest, already checked by the gateway, at this point of the ordered stream. */
   register(message: KeyWatch): void {
     this.#responses.setEpoch(message.epoch)

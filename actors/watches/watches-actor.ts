@@ -89,6 +89,16 @@ class Watches {
   #observe(metrics: Metrics): void {
     observeGauges(metrics, [
       ['etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => this.#keys.count],
+      [
+        'etcd_debugging_mvcc_watch_stream_total',
+        'Total number of watch streams.',
+        () => this.#keys.streamCount,
+      ],
+      [
+        'etcd_debugging_mvcc_slow_watcher_total',
+        'Total number of unsynced slow watchers.',
+        () => this.#keys.slowCount,
+      ],
       ['quorate_znode_watches', 'Watches of znodes.', () => this.#znodes.count],
     ])
     observeCounters(metrics, [

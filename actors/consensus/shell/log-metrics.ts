@@ -28,6 +28,12 @@ export function observeLog(metrics: Metrics, numbers: LogNumbers): void {
       'Whether this member is a learner. 1 if it is, 0 otherwise.',
       () => bit(status()?.role === 'learner'),
     ],
+    // A gauge, as in etcd.
+    [
+      'etcd_server_proposals_committed_total',
+      'The total number of consensus proposals committed.',
+      () => status()?.commit,
+    ],
     ['quorate_consensus_epoch', 'Number of the leader: its term.', () => status()?.epoch],
     ['quorate_log_last_position', 'Last position of the log in memory.', () => status()?.last],
     [
@@ -51,11 +57,6 @@ export function observeLog(metrics: Metrics, numbers: LogNumbers): void {
   ])
   observeCounters(metrics, [
     ['etcd_server_leader_changes_seen_total', 'The number of leader changes seen.', leaderChanges],
-    [
-      'etcd_server_proposals_committed_total',
-      'The total number of consensus proposals committed.',
-      () => status()?.commit,
-    ],
     ['etcd_server_proposals_failed_total', 'The total number of failed proposals seen.', refused],
   ])
 }

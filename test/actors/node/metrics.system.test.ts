@@ -50,6 +50,41 @@ test('the names that dashboards of etcd use have true values', async () => {
   }
 })
 
+test('what stands in dashboards of etcd has etcd’s type', async () => {
+  const text = await scrape(leader)
+  const types = new Map(
+    [...text.matchAll(/^# TYPE (etcd_\S+) (\w+)$/gm)].map(([, name, type]) => [name, type]),
+  )
+  const counters = [
+    ...['put', 'delete', 'range', 'txn'].map(name => `etcd_mvcc_${name}_total`),
+    ...['leader_changes_seen_total', 'proposals_failed_total', 'slow_apply_total'].map(serverName),
+    ...['slow_read_indexes_total', 'read_indexes_failed_total', 'health_success'].map(serverName),
+    'etcd_server_health_failures',
+    'etcd_network_client_grpc_received_bytes_total',
+    'etcd_network_client_grpc_sent_bytes_total',
+  ]
+  const gauges = [
+    ...['has_leader', 'is_leader', 'is_learner', 'id', 'version'].map(serverName),
+    ...['proposals_applied_total', 'proposals_committed_total', 'proposals_pending'].map(
+      serverName,
+    ),
+    'etcd_cluster_version',
+    'etcd_disk_wal_write_bytes_total',
+    'etcd_mvcc_db_total_size_in_bytes',
+    'etcd_mvcc_db_total_size_in_use_in_bytes',
+    'etcd_debugging_mvcc_watch_stream_total',
+    'etcd_debugging_mvcc_slow_watcher_total',
+  ]
+  expect(counters.filter(name => types.get(name) !== 'counter')).toEqual([])
+  expect(gauges.filter(name => types.get(name) !== 'gauge')).toEqual([])
+  expect(types.get('etcd_disk_wal_fsync_duration_seconds')).toBe('histogram')
+  expect(points(text, 'etcd_server_version').get('{server_version="3.6.14"}')).toBe(1)
+
+  function serverName(name: string): string {
+    return `etcd_server_${name}`
+  }
+})
+
 test('counters grow with traffic at both doors, and gauges follow it', async () => {
   const before = await scrape(leader)
   const etcd = new EtcdClient([cluster.etcd(leader)], 0)
@@ -67,6 +102,8 @@ test('counters grow with traffic at both doors, and gauges follow it', async () 
   expect(grown('etcd_server_proposals_applied_total')).toBeGreaterThanOrEqual(31)
   expect(grown('etcd_debugging_mvcc_keys_total')).toBe(20)
   expect(grown('etcd_debugging_mvcc_current_revision')).toBe(20)
+  expect(grown('etcd_mvcc_put_total')).toBe(20)
+  expect(grown('etcd_debugging_mvcc_total_put_size_in_bytes')).toBe(10 * 4 + 10 * 5 + 20 * 5)
   expect(grown('quorate_znodes')).toBe(10)
   expect(grown('quorate_znode_watches')).toBe(1)
   expect(grown('quorate_sessions')).toBe(1)

@@ -683,3 +683,25 @@ describe('leases', () => {
 function holds(world: EtcdWorld, compare: object): boolean {
   return world.readTxn({ compare: [compare] }).succeeded === true
 }
+
+test('counts what was applied here, whoever asked, and what was read here', () => {
+  const world = new EtcdWorld()
+  world.put('a', '123')
+  world.follow('put', { key: bytes('b'), value: bytes('4') })
+  world.run('txn', { success: [put('c'), get('a'), remove('b')], failure: [put('d')] })
+  world.follow('txn', { success: [get('a')] })
+  world.readTxn({ success: [get('a'), get('b')] })
+  world.range({ key: bytes('a') })
+  world.run('put', {})
+  world.run('leaseGrant', { TTL: 9, ID: 1 })
+  world.run('leaseRevoke', { ID: 1 })
+  expect({ ...world.tally }).toEqual({
+    puts: 3,
+    putBytes: 4 + 2 + 1,
+    deletes: 1,
+    ranges: 5,
+    transactions: 3,
+    leasesGranted: 1,
+    leasesRevoked: 1,
+  })
+})

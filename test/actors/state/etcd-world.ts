@@ -7,6 +7,7 @@ import {
   writeCall,
 } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
+import { EtcdTally } from '../../../actors/state/etcd-tally.ts'
 import { type Lifetime, Lifetimes } from '../../../actors/state/lifetimes.ts'
 import { stream } from '../../../actors/state/messages.ts'
 import type { Arena, Command, Emitter, World } from '../../../actors/state/world.ts'
@@ -91,6 +92,7 @@ export class EtcdWorld {
   readonly keyspace = new Keyspace()
   readonly lifetimes = new Lifetimes()
   readonly applied = { position: 0 }
+  readonly tally = new EtcdTally()
   readonly identity = {
     node: 1,
     clusterId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9),
@@ -106,6 +108,7 @@ export class EtcdWorld {
     identity: this.identity,
     emitter: this.emitter,
     applied: this.applied,
+    tally: this.tally,
   }
   #sequence = 0
 
