@@ -32,6 +32,8 @@ export type ControlMessage =
       readonly asked: string
     }
   | { readonly kind: 'memberChangeDone'; readonly id: number; readonly error: string }
+  /** A committed change of the membership has removed this node. */
+  | { readonly kind: 'removed' }
   /** How a `transfer` or `changeMembership` ended; `error` is empty where it succeeded. */
   | { readonly kind: 'done'; readonly id: number; readonly error: string }
 
@@ -41,6 +43,7 @@ export const controlProtocol = defineProtocol<ControlMessage>('control', {
   barrierReached: { id: 'long' },
   metricsQuestion: { id: 'long' },
   statusAnswer: { from: 'string', id: 'long', json: 'string' },
+  removed: {},
   done: { id: 'long', error: 'string' },
   memberChange: { from: 'int', id: 'long', asked: 'string' },
   memberChangeDone: { id: 'long', error: 'string' },

@@ -25,6 +25,7 @@ import { LinearReads } from './linear-reads.ts'
 import { MemberLinks } from './member-links.ts'
 import { decodeChange } from './membership-change.ts'
 import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
+import { OwnMembership } from './own-membership.ts'
 import { Pacing, pacing } from './pacing.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from './raft/messages.ts'
@@ -87,6 +88,7 @@ class Shell {
   #isWaking = false
   readonly #reads: LinearReads
   readonly #members: MemberLinks
+  readonly #own: OwnMembership
   readonly #traces: LogTraces | undefined
   /** Undefined until the state machine and the journal have said where they stand. */
   #machine: StepMachine<RaftMessage> | undefined
@@ -119,6 +121,7 @@ class Shell {
       ref => context.hasRoom(ref),
       bytes => context.recycle(bytes),
     )
+    this.#own = new OwnMembership(setup.node)
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
     this.#reads = this.#newReads()
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
@@ -222,7 +225,9 @@ class Shell {
       case 'committedTo':
         this.#pacing.committed(effect.position)
         this.#traces?.committedTo(effect.position)
-        return this.#feed.committedTo(effect.position)
+        this.#feed.committedTo(effect.position)
+        if (this.#own.committedTo(effect.position)) this.#removed()
+        return
       case 'readReady':
         return this.#reads.ready(effect.id, effect.position)
       case 'readFailed':
@@ -238,6 +243,7 @@ class Shell {
       case 'proposalsRefused':
         return this.#proposals.refuse(effect.count)
       case 'membershipChanged':
+        this.#own.changed(effect.membership, effect.position)
         return this.#members.changed(effect.membership)
       case 'membershipDone':
         return this.#answerChange('')
@@ -403,6 +409,10 @@ class Shell {
     if (asker !== undefined) this.#done(asker, error)
   }
 
+  #removed(): void {
+    this.#context.find<ControlMessage>(directory.control).tell({ kind: 'removed' })
+  }
+
   #whoLeads(): string {
     return this.#leader === 0
       ? 'no leader is known'
@@ -423,7 +433,8 @@ class Shell {
     if (this.#role !== 'forming' && this.#role !== 'waiting') return
     const reason = this.#waitingReason
     const help = waitingHelp[reason]
-    this.#context.log.warn('This node neither votes nor counts', { reason, help })
+    const store = this.#setup.storeId
+    this.#context.log.warn('This node neither votes nor counts', { reason, store, help })
   }
 
   #answerLeader(replyTo: string): void {

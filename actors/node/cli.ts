@@ -52,23 +52,28 @@ function program(): Command {
     .option(...endpoints)
     .option('--json', 'print what the nodes answer', false)
     .action(async options => (await import('./commands/status.ts')).status(options))
-  const member = quorate.command('member').description('list and change the members of the cluster')
+  const member = quorate
+    .command('member')
+    .description('list and change the members of the cluster')
+    .addHelpText('after', memberHelp)
   member
     .command('list')
     .description('print the members: voters, learners, and those that are leaving')
     .option(...endpoints)
     .action(async options => (await import('./commands/member.ts')).list(options))
   for (const [change, text] of [
-    ['add', 'add a node as a learner (it copies the log and does not vote)'],
+    ['add', 'add a node, which runs already, as a learner: it copies the log and does not vote'],
     ['promote', 'make a learner that has caught up a voter'],
     ['replace', 'bind a node whose data was lost to its new data directory'],
     ['remove', 'remove a node'],
   ] as const) {
     const command = member.command(change).description(text).argument('<node>', 'its name or id')
-    if (change === 'add') command.requiredOption('--peer <host:port>', 'where the others reach it')
-    if (change === 'replace') command.option('--peer <host:port>', 'where the others reach it now')
     if (change === 'add' || change === 'replace') {
-      command.option('--store <id>', 'its store, where it has not yet called the leader')
+      command.option('--peer <host:port>', 'where the others reach it; default: as configured')
+      command.option(
+        '--store <id>',
+        'its store, where the leader cannot hear of it; its log shows it',
+      )
     }
     command
       .option(...endpoints)
@@ -78,6 +83,17 @@ function program(): Command {
   }
   return quorate
 }
+
+const memberHelp = `
+A node joins: write its configuration with all members in it, itself included, and start it. Then
+  quorate member add 4 --peer 10.0.0.4:7100   it copies the log, and does not vote yet
+  quorate member promote 4                    it votes, once it has caught up
+A node whose data directory was lost: start it with an empty one. Then
+  quorate member replace 3                    it copies the log, and counts again
+A node leaves for good, and its process ends:
+  quorate member remove 3                     its clients go elsewhere
+Any node of --endpoints can be asked: the leader carries it out, and one change at a time. It is
+answered once a majority holds it.`
 
 function localNodeCount(text: string): number {
   const count = Number(text)

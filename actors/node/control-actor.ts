@@ -32,6 +32,8 @@ export class Control {
   readonly #pending = new Map<number, Answer>()
   #lastId = 0
   metrics: NodeMetrics | undefined
+  /** A committed change of the membership has removed this node. */
+  onRemoved = (): void => {}
 
   constructor(context: Context<ControlMessage>, node: number) {
     this.#context = context
@@ -125,17 +127,6 @@ export class Control {
     })
   }
 
-  /** Whether the membership in force here names this node; undefined: nothing is known of it. */
-  isMember(answer: (isMember: boolean | undefined) => void): void {
-    this.status(['consensus'], ({ consensus }) => {
-      const { membership, role } = (consensus ?? {}) as Partial<ConsensusStatus>
-      if (membership === undefined || membership.voters.length === 0) return answer(undefined)
-      const { voters, learners = [], outgoing = [] } = membership
-      const all = [...voters, ...learners, ...outgoing]
-      answer(role !== 'waiting' || all.some(({ node }) => node === this.#node))
-    })
-  }
-
   #carryOut(asked: AskedChange, answer: (error: string | undefined) => void): void {
     // A node that is to be bound has said at its link which store it has.
     this.status(['peers'], ({ peers }) => {
@@ -183,6 +174,8 @@ export class Control {
         return this.#answer(message.id, undefined, undefined)
       case 'memberChange':
         return this.#carryOutFor(message.from, message.id, message.asked)
+      case 'removed':
+        return this.onRemoved()
       case 'memberChangeDone':
       case 'done':
         return this.#answer(message.id, message.error === '' ? undefined : message.error, undefined)

@@ -50,7 +50,7 @@ const sentences: Readonly<Record<MembershipRefusal, string>> = {
 
 function storeMissing(node: number): string {
   return (
-    `node ${node} has not been heard of: start it, with all members in its configuration, ` +
-    'or name its store (--store; its log shows it)'
+    `the leader has not heard of node ${node}: start it, with all members in its configuration, ` +
+    'and try again in a few seconds, or name its store (--store; its log shows it)'
   )
 }

@@ -6,6 +6,8 @@ export type PeersMessage =
   | { readonly kind: 'sendCheckpoint'; readonly node: number }
   /** Something was written to a link in this round: its end flushes. Told by the links themselves. */
   | { readonly kind: 'flush' }
+  /** To itself: time to say who we are to nodes that do not dial us. */
+  | { readonly kind: 'introduce' }
   | { readonly kind: 'listening'; readonly error: string }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
 

@@ -10,7 +10,7 @@ import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { KindCodec } from '../../runtime/protocol.ts'
 import type { NodeGate } from '../../runtime/router.ts'
 import type { Connection, ConnectionEnd } from '../../transport/peers/connection.ts'
-import { awaitGreeting, type GreetingResult } from '../../transport/peers/greeting.ts'
+import { awaitGreeting, greet, type GreetingResult } from '../../transport/peers/greeting.ts'
 import { type Hello, purpose } from '../../transport/peers/handshake.ts'
 import { limits } from '../../transport/peers/limits.ts'
 import { type PeerAddress, PeerLink } from '../../transport/peers/peer-link.ts'
@@ -48,6 +48,7 @@ export const peersActor: Definition<PeersMessage, PeersSetup> = {
   start(context, setup) {
     const peers = new Peers(context, setup)
     context.onRoundEnd(() => peers.flush())
+    context.every(limits.introductionMillis, { kind: 'introduce' })
     context.onStop(() => peers.stop())
     return message => peers.handle(message)
   },
@@ -64,6 +65,8 @@ class Peers {
   /** The same of callers that were refused. */
   readonly #refused = new Map<number, string>()
   readonly #links = new Map<number, PeerLink>()
+  /** How to give up introductions that are under way, by node. */
+  readonly #introductions = new Map<number, () => void>()
   readonly #consensus: Ref<PeersNotice>
   readonly #listener: Listener
   #greetings = 0
@@ -95,6 +98,9 @@ class Peers {
         this.#acquaintances.setMembers(message.members)
         this.#updateLinks()
         return
+      case 'introduce':
+        this.#introduce()
+        return
       case 'sendCheckpoint':
         this.#sendCheckpoint(message.node)
         return
@@ -117,6 +123,7 @@ class Peers {
     this.#stopping = true
     this.#listener.close()
     this.#transfers.stop()
+    for (const giveUp of [...this.#introductions.values()]) giveUp()
     for (const [node, link] of this.#links) this.#removeLink(node, link)
   }
 
@@ -154,6 +161,28 @@ class Peers {
   /** The node with the larger id dials. */
   #addressOf(node: number): PeerAddress | undefined {
     return node < this.#setup.node ? this.#acquaintances.member(node) : undefined
+  }
+
+  /**
+   * A node with a larger id dials us, unless we are no member there: then it hears of us and of our
+   * store only from ourselves.
+   */
+  #introduce(): void {
+    for (const { node, host, port } of this.#acquaintances.others()) {
+      if (node < this.#setup.node || this.#links.get(node)?.up) continue
+      if (!this.#introductions.has(node)) this.#introduceTo(node, { host, port })
+    }
+  }
+
+  #introduceTo(node: number, address: PeerAddress): void {
+    const { host } = this.#context
+    const socket = host.network.connect(address)
+    const giveUp = greet(host, socket, this.#acquaintances, node, purpose.introduction, result => {
+      this.#introductions.delete(node)
+      if (result.kind === 'greeted') endIntroduction(result.connection)
+      else if (!this.#stopping) this.#dialFailed(node, result.end)
+    })
+    this.#introductions.set(node, giveUp)
   }
 
   #linkUp(link: PeerLink, hello: Hello): void {
@@ -210,8 +239,13 @@ class Peers {
       return
     }
     const { hello, connection } = result
+    const link = this.#links.get(hello.from)
     if (hello.purpose === purpose.checkpoint) this.#receiveCheckpoint(connection, hello.from)
-    else this.#links.get(hello.from)?.adopt(connection, hello)
+    else if (hello.purpose === purpose.messages) link?.adopt(connection, hello)
+    else {
+      endIntroduction(connection)
+      link?.wake()
+    }
   }
 
   #sendCheckpoint(node: number): void {
@@ -252,6 +286,11 @@ class Peers {
     const answer: StatusAnswer = { kind: 'statusAnswer', from: 'peers', id, json }
     this.#context.find<StatusAnswer>({ name: replyTo }).tell(answer)
   }
+}
+
+function endIntroduction(connection: Connection): void {
+  connection.handlers = { frame() {}, closed() {} }
+  connection.close('done', 'the introduction is over')
 }
 
 interface DialFailure {

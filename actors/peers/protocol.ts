@@ -7,6 +7,7 @@ export const peersProtocol = defineProtocol<PeersMessage>('peers', {
   },
   sendCheckpoint: { node: 'int' },
   flush: {},
+  introduce: {},
   listening: { error: 'string' },
   status: { replyTo: 'string', id: 'long' },
 })

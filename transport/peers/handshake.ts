@@ -10,7 +10,8 @@
 export const protocolVersion = 1
 export const fingerprintBytes = 16
 
-export const purpose = { messages: 1, checkpoint: 2 } as const
+/** An introduction is closed as soon as both have said hello: the node that dials as a rule does so then. */
+export const purpose = { messages: 1, checkpoint: 2, introduction: 3 } as const
 
 export interface Hello {
   readonly version: number
@@ -198,7 +199,7 @@ export function decodeHello(body: Uint8Array): Hello | Refusal {
   }
   if (reader.short) return refuse('badHello', `hello of ${body.length} bytes is cut short`)
   if (reader.left > 0) return refuse('badHello', `hello has ${reader.left} bytes too many`)
-  if (hello.purpose !== purpose.messages && hello.purpose !== purpose.checkpoint) {
+  if (!Object.values<number>(purpose).includes(hello.purpose)) {
     return refuse('badHello', `purpose ${hello.purpose} of a connection is unknown`)
   }
   if (hello.from === 0 || !Number.isSafeInteger(hello.incarnation)) {

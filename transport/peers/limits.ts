@@ -15,6 +15,8 @@ export const limits = {
   controlQueueBytesMax: 8 * 1024 * 1024,
   redialMillisMin: 10,
   redialMillisMax: 400,
+  /** How often a node that is not dialled goes and says who it is: it may be no member yet. */
+  introductionMillis: 2000,
   /** From the dial to the end of the handshake. */
   greetingMillisMax: 1000,
   greetingsMax: 64,

@@ -28,8 +28,7 @@ import { protocols } from '../protocols.ts'
 
 const jobThreadsMax = 2
 const readyPollMillis = 20
-const memberPollMillis = 500
-const outsidePollsMin = 4
+const removedMillis = 1000
 /** Of the time to stop, the part in which clients get their last answers. */
 const drainPart = 0.25
 const threadModule = new URL('../thread.ts', import.meta.url)
@@ -120,31 +119,12 @@ export async function startNode(config: Config, module = threadModule): Promise<
       stop().catch((error: Error) => fatal(log, 'the node could not stop', error))
     })
   }
-  stopWhenRemoved(control, () => {
+  // Clients of a node that is no member any more would wait for ever. Who asked for it is answered first.
+  control.onRemoved = () => {
     log.warn('This node was removed from the cluster: it stops')
-    process.kill(process.pid, 'SIGTERM')
-  })
+    setTimeout(() => process.kill(process.pid, 'SIGTERM'), removedMillis)
+  }
   announceReady(control, log, config, () => directory.data.markFormed())
-}
-
-/**
- * Clients of a node that is no member any more would wait for ever. It must stay out for a while: what
- * removed it may not have been committed, and another leader takes it back then.
- */
-function stopWhenRemoved(control: Control, removed: () => void): void {
-  let wasMember = false
-  let outside = 0
-  const poll = setInterval(() => {
-    control.isMember(isMember => {
-      if (isMember === undefined) return
-      outside = isMember ? 0 : outside + 1
-      wasMember ||= isMember
-      if (!wasMember || outside < outsidePollsMin) return
-      clearInterval(poll)
-      removed()
-    })
-  }, memberPollMillis)
-  poll.unref()
 }
 
 interface OwnedDirectory {

@@ -249,6 +249,9 @@ test('a membership change is answered once it is committed; a wrong one says wha
   expect(ask(4, { kind: 'remove', node: away })).toBe('')
   const { voters } = shells.status(leader)['membership'] as { voters: { node: number }[] }
   expect(voters.map(voter => voter.node)).not.toContain(away)
+  for (const { id } of shells.nodes) {
+    expect(shells.noticesOf(id, 'control', 'removed')).toHaveLength(id === away ? 1 : 0)
+  }
 })
 
 test('a damaged journal leaves a node that neither votes nor writes', () => {

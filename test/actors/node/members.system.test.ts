@@ -3,6 +3,7 @@
  * node, until a fourth node counts and the first leader is gone.
  */
 import { execFile } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, expect, test } from 'vitest'
@@ -54,6 +55,7 @@ test('a fourth node joins, counts, and takes the place of the leader', async () 
   // A node that is removed leaves, so that its clients go elsewhere.
   expect(await cluster.ended(leader)).toBe(0)
   expect(cluster.output(leader)).toContain('This node was removed from the cluster')
+  await rejoins(cluster, leader, others[0] ?? 0)
   changing = false
   await running
   expect(writers.flatMap(writer => writer.errors)).toEqual([])
@@ -66,6 +68,23 @@ test('a fourth node joins, counts, and takes the place of the leader', async () 
   expect(new Set(statuses.map(status => status.state.hash)).size).toBe(1)
   for (const writer of writers) writer.session.abandon()
 }, 70_000)
+
+/** With a new store: whoever leads hears of it from itself, also where its id is the smallest. */
+async function rejoins(on: LocalCluster, node: number, via: number): Promise<void> {
+  rmSync(on.dataDirectory(node), { recursive: true })
+  const file = on.configFile(node)
+  const own = JSON.parse(readFileSync(file, 'utf8')) as { cluster: object }
+  const all = JSON.parse(readFileSync(on.configFile(4), 'utf8')) as { cluster: object }
+  writeFileSync(file, JSON.stringify({ ...own, cluster: all.cluster }))
+  on.start(node)
+  await on.untilAnswers(node)
+  await untilHeard(on, node)
+  const list = await memberCommand(on, via, ['add', `node${node}`])
+  expect(list).toMatch(new RegExp(`^node${node} .*learner`, 'm'))
+  await on.untilReady(node)
+  await memberCommand(on, via, ['remove', `node${node}`])
+  expect(await on.ended(node)).toBe(0)
+}
 
 async function memberCommand(on: LocalCluster, via: number, args: string[]): Promise<string> {
   // The first endpoint answers nobody: the next is tried.

@@ -130,6 +130,34 @@ describe('peers', () => {
     expect(four.notices.sort()).toEqual(['up 1 1', 'up 2 1', 'up 3 1'])
   })
 
+  test('hear of a node with a small id that is no member, and of its store, from itself', () => {
+    const world = new TestWorld(3)
+    const [first = member(1), ...known] = world.members
+    for (const node of [2, 3]) world.start(node, { members: known })
+    world.run(100)
+    const one = world.start(1, { storeId: 'abcdef01'.repeat(4) })
+    world.run(2 * limits.introductionMillis)
+    expect(status(world, 3).stores[1]).toBe('abcdef01'.repeat(4))
+    expect(one.logs.join('\n')).toContain('node 1 is not a member of cluster')
+    expect(one.notices).toEqual([])
+    for (const node of [2, 3])
+      world.nodes.get(node)!.peers.tell({ kind: 'members', members: [first, ...known] })
+    world.run(1000)
+    expect(one.notices.sort()).toEqual(['up 2 1', 'up 3 1'])
+    for (const { logs } of world.nodes.values())
+      expect(logs.filter(line => line.includes('warn')).length).toBeLessThan(3)
+  })
+
+  test('dial a member that introduces itself, over one link', () => {
+    const world = new TestWorld(2)
+    world.start(1)
+    world.run(limits.unreachableMillis + 1000)
+    world.start(2)
+    world.run(3 * limits.introductionMillis)
+    expect(world.nodes.get(1)!.notices).toEqual(['up 2 1'])
+    expect(world.nodes.get(2)!.notices).toEqual(['up 1 1'])
+  })
+
   test('end the link to a node that is removed, and do not take it back', () => {
     const world = startThree()
     const members = world.members.slice(0, 2)
