@@ -44,6 +44,26 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'sequence !== (origin.last[stream] ?? 0) + 1)',
     to: 'sequence > (origin.last[stream] ?? 0) + 1)',
   },
+  ephemeralOutlivesItsSession: {
+    file: 'actors/state/zookeeper-sessions.ts',
+    from: 'for (const node of owned) writes.remove(',
+    to: 'for (const node of owned.slice(1)) writes.remove(',
+  },
+  watchesThatComeBackMissChanges: {
+    file: 'actors/state/zookeeper-catch-up.ts',
+    from: 'return tree.mzxid(node) > since ?',
+    to: 'return tree.mzxid(node) < 0 ?',
+  },
+  eventAfterTheAnswer: {
+    file: 'actors/watches/watches-actor.ts',
+    from: "        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })",
+    to: "        context.host.timers.after(1, () => this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body }))",
+  },
+  failedMultiIsNotUndone: {
+    file: 'actors/state/zookeeper-multi.ts',
+    from: 'tree.rollback()\n    results.abandon()\n    writes.changes = []\n    answerFailure',
+    to: 'tree.commit()\n    results.abandon()\n    writes.changes = []\n    answerFailure',
+  },
   linearizableReadIsLocal: {
     file: 'actors/gateways/etcd-unary.ts',
     from: '    if (range.serializable) return this.#read(',

@@ -11,7 +11,7 @@ interface LeaseSetup {
 }
 
 /** Longer than any time without a leader here. */
-const waitMillisMax = 3000
+const waitMillisMax = 5000
 
 export class EtcdLease {
   current: Lease | undefined

@@ -3,7 +3,8 @@ import type { Replica } from '../../actors/state/replica.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Observer } from './observer.ts'
-import { appendRoot, type ZookeeperClient } from './zookeeper-client.ts'
+import type { ZookeeperClient } from './zookeeper-client.ts'
+import { appendRoot } from './zookeeper-request.ts'
 
 export function verifyEnd(
   observer: Observer,
@@ -39,7 +40,7 @@ function verifyEqual(observer: Observer, replicas: readonly (Replica | undefined
 
 function verifyClient(observer: Observer, { tree }: Replica, client: ZookeeperClient): void {
   const own = tree.find(client.path)
-  if (own < 0) return observer.violate(0, `${client.path} is gone`)
+  if (own === 0) return observer.violate(0, `${client.path} is gone`)
   const version = tree.version(own)
   if (version < client.version || version > client.setsSent) {
     observer.violate(0, `${client.path} has version ${version}, acknowledged was ${client.version}`)
@@ -52,12 +53,14 @@ function verifyClient(observer: Observer, { tree }: Replica, client: ZookeeperCl
     )
   }
   verifyAppended(observer, { tree } as Replica, client)
+  client.ephemerals.verify(tree)
+  client.watches.verify(tree)
 }
 
 /** What was acknowledged is there, and what is there was asked for: none is lost, none doubled. */
 function verifyAppended(observer: Observer, { tree }: Replica, client: ZookeeperClient): void {
   for (const path of client.appended) {
-    if (tree.find(path) < 0) observer.violate(0, `${path} was acknowledged and is gone`)
+    if (tree.find(path) === 0) observer.violate(0, `${path} was acknowledged and is gone`)
   }
   const children: number[] = []
   tree.children(tree.find(appendRoot), children)

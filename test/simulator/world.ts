@@ -205,7 +205,7 @@ class World {
   }
 
   #createClient(id: number): ZookeeperClient {
-    const { seed, operations } = this.#options
+    const { seed, operations, zookeeperClients } = this.#options
     const thread = this.#clientThread(`client${id}`)
     return new ZookeeperClient({
       id,
@@ -214,6 +214,7 @@ class World {
       machines: this.nodes.map(({ machine }) => machine),
       port: zookeeperPort,
       operations,
+      clients: zookeeperClients,
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
     })

@@ -2,23 +2,23 @@
  * One ZooKeeper client of a simulated world: keeps a session over whatever nodes it reaches, has
  * several requests in flight, and holds every answer against what the client itself has seen before. It is
  * the only writer of its own znode, so each of its writes is applied once or not at all, and in order.
+ * Now and then it closes its session, or sleeps until that may have ended.
  */
 import type { Host, Random, Socket } from '../../runtime/host.ts'
 import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
-import { encodeAcls } from '../../transport/zookeeper/acl.ts'
 import { decodeConnectResponse, encodeConnectRequest } from '../../transport/zookeeper/connect.ts'
 import { errorCode } from '../../transport/zookeeper/errors.ts'
 import { FrameSplitter } from '../../transport/zookeeper/frames.ts'
 import { encodeRequestHeader } from '../../transport/zookeeper/headers.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
-import {
-  createMode,
-  operation,
-  permission,
-  specialXid,
-} from '../../transport/zookeeper/operations.ts'
+import { decodeMultiHeader } from '../../transport/zookeeper/multi.ts'
+import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
 import { decodeStat } from '../../transport/zookeeper/stat.ts'
+import { decodeWatcherEvent } from '../../transport/zookeeper/watcher-event.ts'
+import { Ephemerals, pathsOf } from './zookeeper-ephemerals.ts'
+import { appendRoot, encodeRequest, ephemeralRoot, type Request } from './zookeeper-request.ts'
+import { absent, Watches } from './zookeeper-watches.ts'
 
 export interface ClientSetup {
   readonly id: number
@@ -27,27 +27,22 @@ export interface ClientSetup {
   readonly machines: readonly string[]
   readonly port: number
   readonly operations: number
+  /** How many there are, with ids from 1. */
+  readonly clients: number
   readonly note: (event: string) => void
   readonly violate: (sentence: string) => void
 }
 
-interface Request {
-  readonly kind: 'set' | 'get' | 'append' | 'sync' | 'makeRoot' | 'makeOwn'
-  readonly xid: number
-  /** For a set: its number, which is also what it writes. */
-  readonly number: number
-}
-
-export const appendRoot = '/appended'
 const inFlightMax = 8
-const sessionMillis = 8000
+const sessionMillis = 4000
 const pingMillis = 1000
 const silenceMillis = 3000
 const reconnectMillis = 50
-const preparations = 2
+const sleepMillis = 4000
+/** A leader that does not hear of a client for a while (a cut of 2.5 s at most) counts that against it. */
+const earlyShareMax = 0.35
 const burstMillisMin = 20
 const burstMillisMax = 250
-const everyone = [{ perms: permission.all, scheme: 'world', id: 'anyone' }]
 
 export class ZookeeperClient {
   readonly path: string
@@ -60,6 +55,8 @@ export class ZookeeperClient {
   acknowledged = 0
   appendsSent = 0
   sessions = 0
+  readonly watches: Watches
+  readonly ephemerals: Ephemerals
   connections = 0
   readonly #setup: ClientSetup
   readonly #random: Random
@@ -72,18 +69,29 @@ export class ZookeeperClient {
   #password: Uint8Array = new Uint8Array(16)
   #lastZxid = 0
   #xid = 0
-  #prepared = 0
+  #unprepared: string[]
   #inFlight: Request[] = []
   /** Sets whose connection broke before an answer: since the last acknowledged one. */
   #unknownSets = 0
   #heardMillis = 0
+  /** When the last request was sent that this session got an answer to. */
+  #servedMillis = 0
+  #closing = false
+  #mayBeClosed = false
+  #sleepsLeft: number
+  #reconnectMillis = reconnectMillis
   #left: number
 
   constructor(setup: ClientSetup) {
     this.#setup = setup
-    this.path = `/own-${setup.id}`
+    this.path = ownPath(setup.id)
+    this.#unprepared = [appendRoot, ephemeralRoot, this.path]
     this.#left = setup.operations
     this.#random = seededRandom(deriveSeed(setup.seed, `client${setup.id}`))
+    this.#sleepsLeft = below(this.#random, 3) === 0 ? 1 : 0
+    const violate = (sentence: string): void => this.#violate(sentence)
+    this.watches = new Watches(violate)
+    this.ephemerals = new Ephemerals(setup.id, violate)
   }
 
   get done(): boolean {
@@ -102,10 +110,24 @@ export class ZookeeperClient {
     host.timers.after(
       burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction(),
       () => {
+        if (this.#mayLeave() && below(this.#random, 30) === 0) this.#leave()
         this.#fill()
         this.#burst()
       },
     )
+  }
+
+  #mayLeave(): boolean {
+    return this.#established && !this.#closing && this.#unprepared.length === 0 && this.#left > 5
+  }
+
+  /** Closes the session, or sleeps longer than it lasts, or nearly so. */
+  #leave(): void {
+    if (this.#sleepsLeft === 0) return this.#send('close')
+    this.#sleepsLeft--
+    this.#setup.note(`client ${this.#setup.id} sleeps`)
+    this.#reconnectMillis = sleepMillis
+    this.#socket?.destroy()
   }
 
   #connect(): void {
@@ -140,11 +162,19 @@ export class ZookeeperClient {
     if (this.#socket !== socket) return
     this.#socket = undefined
     this.#established = false
-    this.#unknownSets += this.#inFlight.filter(({ kind }) => kind === 'set').length
+    for (const request of this.#inFlight) this.#forget(request)
     this.#inFlight = []
-    this.#setup.host.timers.after(reconnectMillis * (1 + this.#random.fraction()), () =>
-      this.#connect(),
-    )
+    const millis = this.#reconnectMillis * (1 + this.#random.fraction())
+    this.#reconnectMillis = reconnectMillis
+    this.#setup.host.timers.after(millis, () => this.#connect())
+  }
+
+  /** It was done, or not. */
+  #forget({ kind, path }: Request): void {
+    if (kind === 'set' || kind === 'multi') this.#unknownSets++
+    else if (kind === 'hold' || kind === 'drop') this.ephemerals.lost(path)
+    else if (kind === 'close') this.#mayBeClosed = true
+    this.#closing = false
   }
 
   /** Also notices a connection from which nothing comes any more. */
@@ -174,83 +204,90 @@ export class ZookeeperClient {
       if (this.#established) this.#answer()
       else this.#connected()
     }
-    if (this.#prepared < preparations) this.#fill()
+    if (this.#unprepared.length > 0) this.#fill()
   }
 
   #connected(): void {
     const { session, password, timeoutMillis } = decodeConnectResponse(this.#reader)
     if (timeoutMillis === 0) {
-      this.#setup.note(`client ${this.#setup.id} lost session ${this.#session.toString(16)}`)
-      this.#session = 0n
-      this.#password = new Uint8Array(16)
-      return
+      const silentMillis = this.#heardMillis - this.#servedMillis
+      if (!this.#mayBeClosed && silentMillis < sessionMillis * earlyShareMax)
+        this.#violate(`lost its session after ${silentMillis} ms`)
+      return this.#sessionEnded('lost')
     }
     if (session !== this.#session) this.sessions++
     this.connections++
     this.#session = session
     this.#password = password.slice()
     this.#established = true
+    this.#servedMillis = this.#heardMillis
+    if (this.watches.count > 0) this.#setWatches()
+  }
+
+  #sessionEnded(how: string): void {
+    this.#setup.note(`client ${this.#setup.id} ${how} session ${this.#session.toString(16)}`)
+    this.#session = 0n
+    this.#password = new Uint8Array(16)
+    this.#mayBeClosed = false
+    this.#closing = false
+    this.ephemerals.sessionEnded()
+    this.watches.clear()
+  }
+
+  #setWatches(): void {
+    this.#frame(this.#socket!, writer => {
+      encodeRequestHeader(writer, { xid: specialXid.setWatches, type: operation.setWatches })
+      this.watches.encode(writer, this.#lastZxid)
+    })
   }
 
   /** Keeps some requests in flight: prepares its znodes first. */
   #fill(): void {
-    while (this.#established && this.#inFlight.length < inFlightMax) {
-      if (this.#prepared < preparations) {
-        if (this.#inFlight.length > 0) return
-        this.#send(this.#prepared === 0 ? 'makeRoot' : 'makeOwn')
+    while (this.#established && !this.#closing && this.#inFlight.length < inFlightMax) {
+      const [unprepared] = this.#unprepared
+      if (unprepared !== undefined) {
+        if (this.#inFlight.length === 0) this.#send('make', unprepared)
         return
       }
       if (this.#inFlight.length >= this.#left) return
-      const dice = below(this.#random, 10)
-      this.#send(dice < 5 ? 'set' : dice < 7 ? 'append' : dice < 9 ? 'get' : 'sync')
+      this.#next()
       if (below(this.#random, 4) === 0) return
     }
   }
 
-  #send(kind: Request['kind']): void {
-    const number = kind === 'set' ? ++this.setsSent : kind === 'append' ? ++this.appendsSent : 0
-    const request: Request = { kind, xid: ++this.#xid, number }
+  #next(): void {
+    const dice = below(this.#random, 20)
+    if (dice < 7) this.#send('set')
+    else if (dice < 9) this.#send('append')
+    else if (dice < 11) this.#send('get', ownPath(1 + below(this.#random, this.#setup.clients)))
+    else if (dice < 12) this.#send('sync')
+    else if (dice < 14) this.#send(below(this.#random, 3) === 0 ? 'failingMulti' : 'multi')
+    else if (dice < 15) this.#send('children', appendRoot)
+    else if (dice < 17) this.#send('exists', this.#someEphemeral())
+    else this.#useEphemeral(this.ephemerals.paths[below(this.#random, 3)]!)
+  }
+
+  /** Of any client. */
+  #someEphemeral(): string {
+    return pathsOf(1 + below(this.#random, this.#setup.clients))[below(this.#random, 3)]!
+  }
+
+  /** What is done to one of its own waits for what was done before. */
+  #useEphemeral(path: string): void {
+    if (this.#inFlight.some(request => request.path === path)) return this.#send('set')
+    this.#send(this.ephemerals.state(path) === 'there' ? 'drop' : 'hold', path)
+  }
+
+  #send(kind: Request['kind'], path = this.path): void {
+    const sets = kind === 'set' || kind === 'multi'
+    if (kind === 'append' || kind === 'multi') this.appendsSent++
+    const number = sets ? ++this.setsSent : 0
+    const watch = below(this.#random, 2) === 0
+    const sentMillis = this.#setup.host.clock.monotonicMillis()
+    const request: Request = { kind, xid: ++this.#xid, number, path, watch, sentMillis }
+    if (kind === 'close') this.#closing = true
     this.#inFlight.push(request)
-    this.#frame(this.#socket!, writer => this.#encode(writer, request))
-  }
-
-  #encode(writer: JuteWriter, { kind, xid, number }: Request): void {
-    switch (kind) {
-      case 'set':
-        encodeRequestHeader(writer, { xid, type: operation.setData })
-        writer.string(this.path)
-        writer.buffer(Buffer.from(String(number)))
-        writer.int(-1)
-        return
-      case 'get':
-        encodeRequestHeader(writer, { xid, type: operation.getData })
-        writer.string(this.path)
-        writer.boolean(false)
-        return
-      case 'sync':
-        encodeRequestHeader(writer, { xid, type: operation.sync })
-        writer.string(this.path)
-        return
-      case 'append':
-        return this.#encodeCreate(
-          writer,
-          xid,
-          `${appendRoot}/${this.#setup.id}-`,
-          createMode.persistentSequential,
-        )
-      case 'makeRoot':
-        return this.#encodeCreate(writer, xid, appendRoot, createMode.persistent)
-      case 'makeOwn':
-        return this.#encodeCreate(writer, xid, this.path, createMode.persistent)
-    }
-  }
-
-  #encodeCreate(writer: JuteWriter, xid: number, path: string, mode: number): void {
-    encodeRequestHeader(writer, { xid, type: operation.create })
-    writer.string(path)
-    writer.buffer(Buffer.from('0'))
-    encodeAcls(writer, everyone)
-    writer.int(mode)
+    this.#frame(this.#socket!, writer => encodeRequest(writer, request, this.#setup.id))
   }
 
   #frame(socket: Socket, write: (writer: JuteWriter) => void): void {
@@ -264,36 +301,108 @@ export class ZookeeperClient {
     const xid = reader.int()
     const zxid = reader.long()
     const error = reader.int()
-    if (xid === specialXid.ping) return
+    if (xid === specialXid.ping || xid === specialXid.setWatches) return
+    if (xid === specialXid.notification) return this.#event()
     const request = this.#inFlight.shift()
     if (request?.xid !== xid) {
       return this.#violate(`got the answer to ${xid}, but ${request?.xid ?? 'nothing'} was next`)
     }
     if (error === errorCode.sessionMoved || error === errorCode.sessionExpired) {
-      if (request.kind === 'set') this.#unknownSets++
+      this.#forget(request)
       this.#socket?.destroy()
       return
     }
     if (zxid < this.#lastZxid) this.#violate(`zxid went back from ${this.#lastZxid} to ${zxid}`)
     this.#lastZxid = Math.max(this.#lastZxid, zxid)
+    this.#servedMillis = request.sentMillis
+    if (request.kind === 'close') {
+      this.#sessionEnded('closed')
+      this.#socket?.destroy()
+      return
+    }
     this.acknowledged++
-    if (request.kind !== 'makeRoot' && request.kind !== 'makeOwn') this.#left--
+    if (request.kind !== 'make') this.#left--
     this.#take(request, error)
   }
 
+  #event(): void {
+    const { type, path } = decodeWatcherEvent(this.#reader)
+    this.watches.fired(type, path)
+  }
+
   #take(request: Request, error: number): void {
-    const made = request.kind === 'makeRoot' || request.kind === 'makeOwn'
-    if (made && (error === errorCode.ok || error === errorCode.nodeExists)) this.#prepared++
-    else if (error !== errorCode.ok)
-      this.#violate(`${request.kind} ${request.number} failed with ${error}`)
-    else if (request.kind === 'set') this.#takeSet(request)
-    else if (request.kind === 'get') this.#takeGet()
-    else if (request.kind === 'append') this.#takeAppend()
+    const { kind, path } = request
+    switch (kind) {
+      case 'make':
+        this.#expect(request, error, errorCode.ok, errorCode.nodeExists)
+        this.#unprepared = this.#unprepared.filter(one => one !== path)
+        return
+      case 'hold':
+        this.#expect(request, error, errorCode.ok, errorCode.nodeExists)
+        if (error === errorCode.ok) this.watches.changed('exists', path)
+        return this.ephemerals.created(path, error)
+      case 'drop':
+        this.#expect(request, error, errorCode.ok, errorCode.noNode)
+        if (error === errorCode.ok) this.watches.changed('exists', path)
+        return this.ephemerals.deleted(path, error)
+      case 'exists':
+        this.#expect(request, error, errorCode.ok, errorCode.noNode)
+        return this.#takeExists(request, error)
+      case 'get':
+        this.#expect(request, error, errorCode.ok, errorCode.noNode)
+        return error === errorCode.ok ? this.#takeGet(request) : undefined
+      default:
+        this.#expect(request, error, errorCode.ok)
+    }
+    if (kind === 'set') this.#takeSet(request)
+    else if (kind === 'append') this.#takeAppend()
+    else if (kind === 'children') this.#takeChildren(request)
+    else if (kind === 'multi') this.#takeMulti(request)
+    else if (kind === 'failingMulti') this.#takeFailedMulti()
+  }
+
+  #expect({ kind, path }: Request, error: number, ...allowed: number[]): void {
+    if (!allowed.includes(error)) this.#violate(`${kind} of ${path} got ${error}`)
+  }
+
+  #takeExists({ path, watch }: Request, error: number): void {
+    const creation = error === errorCode.ok ? decodeStat(this.#reader).czxid : absent
+    this.watches.shows('exists', path, creation, watch)
+    const isOwn = this.ephemerals.paths.includes(path)
+    const isChanging = this.#inFlight.some(
+      request => request.path === path && request.kind !== 'exists',
+    )
+    if (isOwn && !isChanging) this.ephemerals.looked(path, error)
+  }
+
+  #takeChildren({ path, watch }: Request): void {
+    for (let left = this.#reader.int(); left > 0; left--) this.#reader.string()
+    this.watches.shows('children', path, decodeStat(this.#reader).cversion, watch)
+  }
+
+  /** Results: the set's stat, the path that was made. */
+  #takeMulti(request: Request): void {
+    const first = decodeMultiHeader(this.#reader)
+    if (first !== operation.setData) return this.#violate(`a multi got ${first}`)
+    this.#takeSet(request)
+    decodeMultiHeader(this.#reader)
+    this.#takeAppend()
+  }
+
+  /** The check is named, and what came before it is not done: the next set would show that. */
+  #takeFailedMulti(): void {
+    const errors = [0, 0].map(() => {
+      decodeMultiHeader(this.#reader)
+      return this.#reader.int()
+    })
+    if (errors[0] !== errorCode.ok || errors[1] !== errorCode.badVersion)
+      this.#violate(`a multi that has to fail got ${errors}`)
   }
 
   /** The version counts the sets of this client: one that is lost or doubled shows. */
   #takeSet(request: Request): void {
     const { version } = decodeStat(this.#reader)
+    this.watches.changed('data', this.path)
     const least = this.version + 1
     const most = least + this.#unknownSets
     if (version < least || version > most) {
@@ -305,9 +414,11 @@ export class ZookeeperClient {
     this.#setup.note(`client ${this.#setup.id} set ${request.number} is version ${version}`)
   }
 
-  #takeGet(): void {
+  #takeGet({ path, watch }: Request): void {
     const data = Number(Buffer.from(this.#reader.buffer() ?? []).toString())
     const { version } = decodeStat(this.#reader)
+    this.watches.shows('data', path, version, watch)
+    if (path !== this.path) return
     if (version < this.version || version > this.version + this.#unknownSets) {
       this.#violate(`read version ${version} after its own ${this.version}`)
     }
@@ -318,6 +429,7 @@ export class ZookeeperClient {
 
   #takeAppend(): void {
     const path = this.#reader.string()
+    this.watches.changed('children', appendRoot)
     const last = this.appended.at(-1)
     if (last !== undefined && sequenceOf(path) <= sequenceOf(last)) {
       this.#violate(`appended ${path} after ${last}`)
@@ -332,4 +444,8 @@ export class ZookeeperClient {
 
 function sequenceOf(path: string): number {
   return Number(path.slice(-10))
+}
+
+function ownPath(client: number): string {
+  return `/own-${client}`
 }
