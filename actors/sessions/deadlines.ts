@@ -8,11 +8,15 @@ export interface Deadline {
   readonly id: bigint
   readonly ttlMillis: number
   atMillis: number
+  /** What it is attached to; a lease to nothing. */
+  readonly node: number
+  readonly connection: number
   /** The epoch in which its end was proposed; 0: not. */
   proposedIn: number
 }
 
 const bucketMillis = 100
+const unattached = { node: 0, connection: 0 }
 
 export class Deadlines {
   readonly #tables = new Map<number, Map<bigint, Deadline>>()
@@ -30,9 +34,16 @@ export class Deadlines {
   }
 
   /** Opened again, it has its whole time again. */
-  open(lifetime: number, id: bigint, ttlMillis: number, nowMillis: number): void {
+  open(
+    lifetime: number,
+    id: bigint,
+    ttlMillis: number,
+    nowMillis: number,
+    { node, connection } = unattached,
+  ): void {
     this.close(lifetime, id)
-    const opened = { lifetime, id, ttlMillis, atMillis: nowMillis + ttlMillis, proposedIn: 0 }
+    const atMillis = nowMillis + ttlMillis
+    const opened = { lifetime, id, ttlMillis, atMillis, node, connection, proposedIn: 0 }
     let table = this.#tables.get(lifetime)
     if (table === undefined) this.#tables.set(lifetime, (table = new Map()))
     table.set(id, opened)

@@ -15,6 +15,9 @@ export type SessionsMessage =
       readonly lifetime: number
       readonly id: Uint8Array
       readonly ttlMillis: number
+      /** To which a session is attached; a new one makes an end that was decided before void. */
+      readonly node: number
+      readonly connection: number
     }
   | { readonly kind: 'closed'; readonly lifetime: number; readonly id: Uint8Array }
   /** All that was opened before is void: a checkpoint has been installed. */

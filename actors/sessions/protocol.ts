@@ -7,7 +7,7 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>('sessions', {
   leader: { epoch: 'long', leader: 'int', self: 'boolean' },
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
-  opened: { lifetime: 'int', id, ttlMillis: 'long' },
+  opened: { lifetime: 'int', id, ttlMillis: 'long', node: 'int', connection: 'long' },
   closed: { lifetime: 'int', id },
   forgetAll: {},
   appliedOwn: { sequence: 'long' },

@@ -24,6 +24,7 @@ export interface SessionsSetup {
 const tickMillis = 100
 const endsPerTickMax = 1000
 const questionsMax = 10_000
+const lifetimeEndBytes = 29
 
 interface Question {
   readonly node: number
@@ -95,6 +96,7 @@ class Sessions {
           idOf(message.id, 0),
           message.ttlMillis,
           this.#now(),
+          message,
         )
       case 'closed':
         return this.#deadlines.close(message.lifetime, idOf(message.id, 0))
@@ -212,15 +214,20 @@ class Sessions {
     else this.#context.find(directory.sessions, this.#leader).tell({ kind: 'touchedRemotely', ids })
   }
 
-  /** Void unless it is committed in the epoch in which this leader decided it (state-actor.ts). */
+  /**
+   * Void unless it is committed in the epoch in which this leader decided it, and while the session
+   * is attached as it was then (state-actor.ts).
+   */
   #proposeEnd(ended: Deadline): void {
     if (ended.proposedIn === this.#epoch) return
     ended.proposedIn = this.#epoch
-    const { view, start } = this.#proposals.reserve(17)
+    const { view, start } = this.#proposals.reserve(lifetimeEndBytes)
     view.setUint8(start, ended.lifetime)
     view.setBigInt64(start + 1, ended.id)
     view.setFloat64(start + 9, this.#epoch)
-    this.#proposals.commit(entryKind.lifetime, 17)
+    view.setUint32(start + 17, ended.node)
+    view.setFloat64(start + 21, ended.connection)
+    this.#proposals.commit(entryKind.lifetime, lifetimeEndBytes)
   }
 
   #ask(

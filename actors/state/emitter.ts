@@ -88,8 +88,9 @@ export class StreamEmitter implements Emitter {
   }
 
   lifetimeOpened(opened: Lifetime): void {
-    const { kind, ttlMillis } = opened
-    this.#sessions.tell({ kind: 'opened', lifetime: kind, id: idBytes(opened.id), ttlMillis })
+    const { kind, ttlMillis, node, connection } = opened
+    const id = idBytes(opened.id)
+    this.#sessions.tell({ kind: 'opened', lifetime: kind, id, ttlMillis, node, connection })
   }
 
   lifetimeClosed(closed: Lifetime): void {

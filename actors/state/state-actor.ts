@@ -268,7 +268,10 @@ class StateMachine {
     }
   }
 
-  /** Body: u8 lifetime, i64 id, f64 epoch in which the leader decided it; void in any other epoch. */
+  /**
+   * Body: u8 lifetime, i64 id, f64 epoch in which the leader decided it, and the u32 node and f64
+   * connection to which a session was attached then; void in any other epoch, and once it is attached anew.
+   */
   #endLifetime(command: Command): void {
     const { view, start } = command
     if (view.getFloat64(start + 9) !== command.epoch) return
@@ -277,6 +280,8 @@ class StateMachine {
     const { lifetimes } = this.#world
     const ended = session ? lifetimes.session(id) : lifetimes.lease(id)
     if (ended === undefined) return
+    if (view.getUint32(start + 17) !== ended.node) return
+    if (view.getFloat64(start + 21) !== ended.connection) return
     const face: Face = session ? zookeeperFace : etcdFace
     face.expire(this.#world, command, ended)
   }

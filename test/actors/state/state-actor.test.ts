@@ -103,7 +103,7 @@ function sequel(log: Entries): Entry[] {
     log.etcd('leaseRevoke', { ID: 70 }),
     log.ended('lease', 71n),
     log.zookeeper(cat, operation.closeSession, () => {}),
-    log.ended('session', 0x12n),
+    log.ended('session', 0x12n, 1, ben.connection),
     log.etcd('deleteRange', { key: Buffer.from([0]), range_end: Buffer.from([0]), prev_kv: true }),
   ]
 }
@@ -186,6 +186,24 @@ describe('memory that is used again', () => {
     const entries = new Uint8Array(400).fill(0xdb)
     follower.actor.round({ kind: 'committed', first: position - 1, count: 2, entries })
     expect(follower.toldTo('consensus').at(-1)).toEqual({ kind: 'applied', position })
+  })
+})
+
+describe('the end of a session', () => {
+  test('is void when its client came back after the leader had decided', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    const sessions = (): number => (node.status() as { sessions: number }).sessions
+    node.commit([log.handshake(ben, ownOperation.createSession, password(2))])
+    node.commit([log.handshake({ ...ben, connection: 22 }, ownOperation.attach, password(2))])
+    node.commit([log.ended('session', 0x12n, 1, ben.connection)])
+    expect(sessions()).toBe(1)
+    expect(node.toldTo('sessions').filter(({ kind }) => kind === 'opened')).toMatchObject([
+      { node: 1, connection: ben.connection },
+      { node: 1, connection: 22 },
+    ])
+    node.commit([log.ended('session', 0x12n, 1, 22)])
+    expect(sessions()).toBe(0)
   })
 })
 
