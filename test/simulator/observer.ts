@@ -292,11 +292,11 @@ export class Observer implements Tap {
   #checkCommitted(node: number, message: Extract<ConsensusNotice, { kind: 'committed' }>): void {
     const log = this.#log(node)
     let expected = message.first
-    forEachEntry(message.entries, (position, epoch, checksum) => {
+    forEachEntry(message.entries, (position, epoch, checksum, kind) => {
       if (position !== expected++)
         this.violate(node, `committed ${position} where ${expected - 1} was due`)
       const known = this.#committed.get(position)
-      if (known === undefined) this.#firstCommit(node, position, { epoch, checksum })
+      if (known === undefined) this.#firstCommit(node, position, kind, { epoch, checksum })
       else if (known.epoch !== epoch || known.checksum !== checksum) {
         this.violate(
           node,
@@ -310,9 +310,10 @@ export class Observer implements Tap {
     }
   }
 
-  #firstCommit(node: number, position: number, entry: LogEntry): void {
+  #firstCommit(node: number, position: number, kind: number, entry: LogEntry): void {
     this.#committed.set(position, entry)
-    this.note(node, `commits ${position} of epoch ${entry.epoch} ${entry.checksum.toString(16)}`)
+    const { epoch, checksum } = entry
+    this.note(node, `commits ${position} of epoch ${epoch} kind ${kind} ${checksum.toString(16)}`)
     let copies = 0
     for (const { durable } of this.#logs.values()) {
       if (durable.get(position)?.checksum === entry.checksum) copies++
@@ -352,7 +353,7 @@ function dropFrom(entries: Map<number, LogEntry>, position: number): void {
 
 function forEachEntry(
   entries: Uint8Array,
-  visit: (position: number, epoch: number, checksum: number) => void,
+  visit: (position: number, epoch: number, checksum: number, kind: number) => void,
 ): void {
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
   for (let at = 0; at < entries.length; ) {
@@ -360,7 +361,8 @@ function forEachEntry(
     if (length < entryHeaderBytes || at + length > entries.length)
       throw new Error('entries are cut off')
     const position = readUint64(view, at + offset.position)
-    visit(position, readUint64(view, at + offset.epoch), crc32c(entries, 0, at, at + length))
+    const epoch = readUint64(view, at + offset.epoch)
+    visit(position, epoch, crc32c(entries, 0, at, at + length), view.getUint8(at + offset.kind))
     at += length
   }
 }

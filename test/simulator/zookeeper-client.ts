@@ -217,6 +217,7 @@ export class ZookeeperClient {
     }
     if (session !== this.#session) this.sessions++
     this.connections++
+    this.#setup.note(`client ${this.#setup.id} has session ${session.toString(16)}`)
     this.#session = session
     this.#password = password.slice()
     this.#established = true
