@@ -58,9 +58,24 @@ export class Outstanding {
     return false
   }
 
-  clear(): void {
+  /** Takes out the commands up to this sequence, which will not be answered; returns how many. */
+  dropThrough(sequence: number): number {
+    const mask = this.#sequences.length - 1
+    const before = this.#count
     this.#count = 0
-    this.#writes = 0
+    for (let index = 0; index < before; index += 1) {
+      const from = (this.#head + index) & mask
+      const one = this.#sequences[from]!
+      if (one !== 0 && one <= sequence) {
+        this.#writes -= 1
+        continue
+      }
+      const to = (this.#head + this.#count) & mask
+      this.#sequences[to] = one
+      this.#arrivals[to] = this.#arrivals[from]!
+      this.#count += 1
+    }
+    return before - this.#count
   }
 
   #grow(): void {

@@ -386,13 +386,17 @@ class Gateway {
 
   #answer(connection: Connection, message: ReplyMessage): void {
     this.#deliver(connection, message)
+    this.#deliverEarly(connection)
+    if (!connection.isOpen && connection.outstanding.count === 0) this.#forget(connection)
+  }
+
+  #deliverEarly(connection: Connection): void {
     while (connection.early.length > 0) {
       const { next } = connection.outstanding
       const at = connection.early.findIndex(early => early.sequence === next)
       if (at < 0) break
       this.#deliver(connection, connection.early.splice(at, 1)[0]!)
     }
-    if (!connection.isOpen && connection.outstanding.count === 0) this.#forget(connection)
   }
 
   #deliver(connection: Connection, { status, body }: ReplyMessage): void {
@@ -433,15 +437,16 @@ class Gateway {
   #unanswered(through: number): void {
     this.#proposals.applied(through, this.#clock())
     for (const connection of this.#connections.values()) {
-      if (connection.outstanding.hasThrough(through)) this.#abandon(connection)
+      if (connection.outstanding.hasThrough(through)) this.#abandon(connection, through)
     }
   }
 
-  #abandon(connection: Connection): void {
-    this.#outstanding -= connection.outstanding.count
-    connection.outstanding.clear()
+  /** The others are answered yet: reads among them may register watches, which must end after that. */
+  #abandon(connection: Connection, through: number): void {
+    this.#outstanding -= connection.outstanding.dropThrough(through)
     this.#traces?.abandoned(connection)
     this.#drop(connection)
+    this.#deliverEarly(connection)
     this.#queue(connection)
   }
 

@@ -9,6 +9,7 @@ import { System } from '../../../runtime/system.ts'
 import { offset, readUint64, writeUint64 } from '../../../actors/consensus/entry.ts'
 import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
 import { directory } from '../../../actors/directory.ts'
+import type { GatewayMessage } from '../../../actors/gateways/messages.ts'
 import { type ZookeeperSetup, zookeeperGateway } from '../../../actors/gateways/zookeeper.ts'
 import type { SessionsMessage } from '../../../actors/sessions/messages.ts'
 import type { StateMessage } from '../../../actors/state/messages.ts'
@@ -32,6 +33,8 @@ export interface ZookeeperNode {
   readonly touches: bigint[]
   readonly watches: ZnodeWatches
   expire(session: bigint): void
+  /** A checkpoint of a peer came that contains the proposals up to this sequence. */
+  cover(through: number): void
   port(): Promise<number>
   stop(): void
 }
@@ -159,6 +162,14 @@ class Node implements ZookeeperNode {
     const bytes = new Uint8Array(0)
     const command = { ...emptyCommand(), bytes, view: new DataView(bytes.buffer) }
     if (ended !== undefined) zookeeperFace.expire(this.world, command, ended)
+  }
+
+  cover(through: number): void {
+    this.#sequence = through
+    const gateway = this.system.find<GatewayMessage>(directory.zookeeper)
+    gateway.tell({ kind: 'unanswered', stream: 1, through })
+    for (const read of this.#waiting.takeThroughSequence(1, through))
+      zookeeperFace.read(this.world, read)
   }
 
   async port(): Promise<number> {

@@ -458,6 +458,29 @@ describe('ends', () => {
     expect(node.watches.connectionCount).toBe(0)
   })
 
+  test.each([
+    ['that wait behind them', []],
+    ['and writes that come after them', ['/b', '/c']],
+  ])('commands that a checkpoint contained leave no watches of reads %s', (_name, later) => {
+    const { node, settle, client } = scene()
+    const waiting = client()
+    node.held = true
+    waiting.request(operation.create, createRecord('/a'))
+    waiting.request(operation.exists, watchRecord('/w', true))
+    for (const path of later) {
+      waiting.request(operation.create, createRecord(path))
+      waiting.request(operation.getChildren, watchRecord('/', true))
+    }
+    settle()
+    node.cover(2)
+    settle()
+    expect(waiting.socket.isClosed).toBe(true)
+    node.release()
+    settle()
+    expect(node.world.tree.nodeCount).toBe(4 + later.length)
+    expect([node.watches.count, node.watches.connectionCount]).toEqual([0, 0])
+  })
+
   test('stopping closes the port and all connections', () => {
     const { network, node, settle, client } = scene()
     const one = client()
