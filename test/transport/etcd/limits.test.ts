@@ -413,6 +413,42 @@ describe('streamWindowBytes and connectionWindowBytes', () => {
   })
 })
 
+describe('windows that a client grants', () => {
+  const most = 2 ** 31 - 1
+  const flowControl = 3
+  const protocol = 1
+
+  it('beyond 2^31-1 end the connection where they are its own', () => {
+    const client = testPort().connect().handshake()
+    client.send(windowUpdate(0, most))
+    expect(client.say()).toEqual([`GOAWAY 0 ${flowControl} connection window above 2^31-1`])
+  })
+
+  it('beyond 2^31-1 reset the stream where they are a stream’s', () => {
+    const client = testPort().connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    client.send(windowUpdate(1, most))
+    expect(client.say()).toEqual([`RST_STREAM 1 ${flowControl}`])
+    client.call(3, 'hello')
+    expect(client.say().filter(line => line.startsWith('DATA 3'))).toHaveLength(1)
+  })
+
+  it('beyond 2^31-1 by a setting end the connection', () => {
+    const client = testPort().connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    client.send(windowUpdate(1, 1), settingsFrame([initialWindow(most)]))
+    expect(client.say().at(-1)).toBe(`GOAWAY 1 ${flowControl} stream window above 2^31-1`)
+  })
+
+  it('of nothing end the connection, or reset the stream', () => {
+    const client = testPort().connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')), windowUpdate(1, 0))
+    expect(client.say()).toEqual([`RST_STREAM 1 ${protocol}`])
+    client.send(windowUpdate(0, 0))
+    expect(client.say().at(-1)).toMatch(`GOAWAY 1 ${protocol} `)
+  })
+})
+
 describe('keepaliveIdleMillis and keepaliveTimeoutMillis', () => {
   it('asks a silent client, and breaks the connection if nothing comes', () => {
     const port = testPort({ keepaliveIdleMillis: 60_000, keepaliveTimeoutMillis: 5000 })
