@@ -269,14 +269,18 @@ export class Cluster {
     this.round(id, { kind: 'checkpointed', position: node.applied })
   }
 
-  /** Carries out the first transfer that `from` asked for. */
-  transferCheckpoint(from: number, arrives = true): boolean {
+  /** Carries out the first transfer that `from` asked for; the receiver may end before its log hears of it. */
+  transferCheckpoint(from: number, arrives = true, receiverEnds = false): boolean {
     const node = this.node(from)
     const to = node.snapshotsWanted.shift()
     if (to === undefined || node.machine === undefined) return false
     const receiver = this.nodes.get(to)
     const sent = arrives && receiver?.machine !== undefined
-    if (sent) this.#install(receiver, node.disk.checkpoint)
+    if (sent && receiverEnds) {
+      if (node.disk.checkpoint.position > receiver.applied)
+        receiver.disk.checkpoint = node.disk.checkpoint
+      this.crash(to)
+    } else if (sent) this.#install(receiver, node.disk.checkpoint)
     this.round(from, { kind: 'snapshotSent', node: to, sent })
     return true
   }
@@ -462,10 +466,12 @@ function write(disk: Disk, effect: PersistEffect<RaftMessage>): void {
   }
 }
 
-function recoveredBatches(disk: Disk): Batch[] {
-  if (disk.entries.length === 0) return []
-  const bytes = concatenated(disk.entries.map(entry => entry.bytes))
-  return [{ first: disk.base + 1, count: disk.entries.length, bytes }]
+/** From the one at the checkpoint on, if that is there. */
+function recoveredBatches({ entries, checkpoint }: Disk): Batch[] {
+  const above = entries.filter(({ position }) => position >= checkpoint.position)
+  const first = above[0]?.position
+  if (first === undefined) return []
+  return [{ first, count: above.length, bytes: concatenated(above.map(entry => entry.bytes)) }]
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -2,6 +2,7 @@
  * Runs a transcript: lines that begin with `>` are commands, what follows is what the machines did.
  * `npm test` compares; with TRANSCRIPTS=rewrite the files are written anew, to be read as a diff.
  *
+ *     > limits inflightMessagesMax 2 …   of the clusters made after it
  *     > cluster 3               three nodes that have formed, and of which node 1 leads
  *     > nodes 3 | start 1 2 3 | stop 1 (its process ends) | silence 1 (it just stops) | lose-disk 1
  *     > settle [1-2 3-1 …]      persist and deliver until nothing moves; these links carry nothing
@@ -38,6 +39,7 @@ export function runTranscript(text: string): string {
 
 class Runner {
   #cluster = new Cluster({ nodes: 0 })
+  #limits: Record<string, number> = {}
   #lines: string[] = []
 
   run(command: string): string[] {
@@ -52,9 +54,14 @@ class Runner {
     const [first = 0, second = 0] = numbers
     const cluster = this.#cluster
     switch (name) {
+      case 'limits':
+        for (let index = 0; index < words.length; index += 2)
+          this.#limits[words[index]!] = Number(words[index + 1])
+        return
       case 'nodes':
         this.#cluster = new Cluster({
           nodes: first,
+          limits: this.#limits,
           observe: (id, effect) => this.#show(id, effect),
         })
         return

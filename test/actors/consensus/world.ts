@@ -13,16 +13,22 @@ export class World {
   readonly #losesStore: boolean
   /** Nodes come and go and tick more than they talk: many elections. */
   readonly #stormy: boolean
+  /** Processes end between a checkpoint that arrived and what the log makes of it. */
+  readonly #endsReceivers: boolean
+  /** Apart from the other draws, so that seeds from before this fault are what they were. */
+  readonly #endings: SeededRandom
   #cut = new Set<string>()
   #values = 0
   #stores = 0
 
-  constructor(seed: number, plant?: ClusterOptions['plant']) {
+  constructor(seed: number, plant?: ClusterOptions['plant'], endsReceivers = true) {
+    this.#endings = new SeededRandom(seed * 31)
     this.#random = new SeededRandom(seed * 7919)
     this.#nodes = [3, 3, 5, 1, 4][this.#random.below(5)]!
     this.#lossPercent = [0, 2, 10][this.#random.below(3)]!
     this.#reorderPercent = [0, 0, 20][this.#random.below(3)]!
     this.#crashes = this.#random.below(4) > 0
+    this.#endsReceivers = endsReceivers && this.#crashes
     this.#stormy = this.#random.below(4) === 0
     this.#losesStore = this.#random.below(2) === 0
     this.cluster = new Cluster({
@@ -240,7 +246,8 @@ export class World {
 
   #sendCheckpoint(): void {
     for (const node of this.cluster.running) {
-      if (this.cluster.transferCheckpoint(node.id, this.#random.below(3) > 0)) return
+      const ends = this.#endsReceivers && this.#endings.below(4) === 0
+      if (this.cluster.transferCheckpoint(node.id, this.#random.below(3) > 0, ends)) return
     }
   }
 
