@@ -181,10 +181,14 @@ function linkDown(state: RaftState, node: number, closed: boolean): void {
   if (closed && node === state.leader && node !== state.self) leaderClosed(state)
 }
 
-/** What is kept below the checkpoint serves followers that are a little behind, or receive this very one. */
+/**
+ * What is kept below the checkpoint serves followers that are a little behind, or receive this very one.
+ * The journal reaches back to the checkpoint before: that is what a start uses if this one is damaged.
+ */
 function checkpointed(state: RaftState, position: number): void {
   invariant(position <= state.committedTold, 'only what was committed is in a checkpoint')
-  state.checkpoint = Math.max(state.checkpoint, position)
+  const before = state.checkpoint
+  state.checkpoint = Math.max(before, position)
   // What is under way to the journal lies in the log's memory, which is used again.
   const written = Math.min(position, state.persistence.durable)
   let point = state.log.compactionPoint(written, state.limits.retentionBytes)
@@ -196,7 +200,7 @@ function checkpointed(state: RaftState, position: number): void {
   if (point <= state.log.base) return
   state.log.compact(point)
   state.memberships.compact(point)
-  state.effects.push({ kind: 'compactJournal', position: point })
+  state.effects.push({ kind: 'compactJournal', position: Math.min(point, before) })
 }
 
 /**
