@@ -317,6 +317,8 @@ export class Cluster {
       case 'reset':
         node.disk.base = effect.position
         node.disk.entries = []
+        // The journal writes in order: what is under way comes before the reset.
+        node.pending = node.pending.map(one => ({ ...one, truncateFrom: 0, entries: [] }))
         return
       case 'compactJournal':
         while (node.disk.base < effect.position && node.disk.entries.length > 0) {
