@@ -145,7 +145,7 @@ function welcome(nodes: readonly Node[], directory: string): string {
     endpoint(config.listeners.etcd),
     endpoint(config.listeners.admin),
   ])
-  const all = (door: 'zookeeper' | 'etcd'): string =>
+  const all = (door: 'zookeeper' | 'etcd' | 'admin'): string =>
     nodes.map(({ config }) => endpoint(config.listeners[door])).join(',')
   return [
     '',
@@ -154,7 +154,7 @@ function welcome(nodes: readonly Node[], directory: string): string {
     'Try:',
     `  zkCli.sh -server ${all('zookeeper')} create /hello world`,
     `  etcdctl --endpoints ${all('etcd')} put hello world`,
-    `  npx quorate status`,
+    `  npx quorate status --endpoints ${all('admin')}`,
     '',
     `Config files and data are in ${directory}/. Ctrl-C stops all nodes.`,
   ].join('\n')
