@@ -51,6 +51,8 @@ export class WatchStream {
   readonly connection: number
   readonly tag: number
   readonly watches = new Map<WatchId, KeyWatchOf>()
+  /** Those with something to send: what one stream gets leaves together. */
+  dirty: KeyWatchOf[] = []
   /** Its client is slow. */
   held = false
   /** Sent in the tick with this number; beyond a limit it pauses until the next. */

@@ -41,7 +41,7 @@ export class KeyWatches {
   readonly #notified = new Set<WatchStream>()
   readonly #paused = new Set<WatchStream>()
   readonly #matched: KeyWatchOf[] = []
-  #dirty: KeyWatchOf[] = []
+  #dirty: WatchStream[] = []
   /** Events given to watches so far. */
   eventCount = 0
   #count = 0
@@ -143,7 +143,11 @@ export class KeyWatches {
     const dirty = this.#dirty
     if (dirty.length === 0) return
     this.#dirty = []
-    for (const watch of dirty) this.#sendPending(watch)
+    for (const stream of dirty) {
+      const watches = stream.dirty
+      stream.dirty = []
+      for (const watch of watches) this.#sendPending(watch)
+    }
   }
 
   /** Whether an answer to this connection could overtake events of its own watches. */
@@ -339,7 +343,7 @@ export class KeyWatches {
       if (watch.state === 'held') return
     }
     if (watch.pending.length === 0) {
-      if (first) this.#dirty.push(watch)
+      if (first) this.#noteDirty(watch)
       watch.pendingFirst = revision
       watch.pendingBytes = 0
     }
@@ -347,6 +351,12 @@ export class KeyWatches {
     watch.pending.push(bytes)
     watch.pendingBytes += bytes.length
     watch.pendingRevision = revision
+  }
+
+  #noteDirty(watch: KeyWatchOf): void {
+    const { stream } = watch
+    if (stream.dirty.length === 0) this.#dirty.push(stream)
+    stream.dirty.push(watch)
   }
 
   #sendPending(watch: KeyWatchOf): void {

@@ -180,6 +180,15 @@ describe('events', () => {
     expect(scene.got()).toEqual(['0@1 created', '0@2 c=2 a=2 b=2'])
   })
 
+  test('of all watches of one stream come behind one another', () => {
+    const scene = new Scene()
+    for (const tag of [3, 5, 3, 5]) scene.create({ key: bytes('a') }, tag)
+    scene.sent.length = 0
+    scene.put('a')
+    scene.watches.flush()
+    expect(scene.sent.map(({ tag }) => tag)).toEqual([3, 3, 5, 5])
+  })
+
   test('a deletion names the key and its revision alone', () => {
     const scene = new Scene()
     scene.put('a')

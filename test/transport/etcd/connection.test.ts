@@ -62,6 +62,33 @@ describe('a unary call', () => {
     expect(client.say()).toEqual([...answer(3, 6), ...answer(1, 6)])
   })
 
+  it('shares one frame among the messages of a stream that follow each other', () => {
+    const port = testPort()
+    const client = port.connect().handshake()
+    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
+    client.send(client.headers(3, fieldsFor('/test.Echo/Stream')))
+    for (const [stream, text] of [
+      [1, 'a'],
+      [1, 'bc'],
+      [3, 'd'],
+      [1, 'e'],
+      [1, ''],
+    ] as const)
+      port.server.send(1, stream, Buffer.from(text))
+    port.server.flush()
+    const data = client.frames().filter(({ type }) => type === frameType.data)
+    expect(data.map(({ stream, payload }) => [stream, payload.toString('latin1')])).toEqual([
+      [1, '\0\0\0\0\x01a\0\0\0\0\x02bc'],
+      [3, '\0\0\0\0\x01d'],
+      [1, '\0\0\0\0\x01e\0\0\0\0\0'],
+    ])
+    for (let at = 0; at < 4; at += 1) port.server.send(1, 3, Buffer.alloc(8000))
+    port.server.flush()
+    const large = client.frames().map(({ payload }) => payload.length)
+    expect(large).toEqual([16_010, 16_010])
+    expect(port.server.bufferedBytes(1, 3)).toBe(0)
+  })
+
   it('may not be answered twice, nor after it is gone', () => {
     const port = testPort()
     const client = port.connect().handshake()

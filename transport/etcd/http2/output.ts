@@ -9,14 +9,17 @@ const pool: Uint8Array[] = []
 export class Output {
   length = 0
   #bytes: Uint8Array = nothing
+  /** The DATA frame of messages that was laid out last: of which stream, where, and its end. */
+  #dataStream = 0
+  #dataAt = 0
+  #dataEnd = -1
 
   /** Hands out all that was laid out; the bytes may be reused as soon as `write` returns. */
   flushTo(write: (bytes: Uint8Array) => void): void {
     if (this.length === 0) return
     const bytes = this.#bytes
     const length = this.length
-    this.#bytes = nothing
-    this.length = 0
+    this.discard()
     write(bytes.subarray(0, length))
     if (bytes.length === pooledBytes && pool.length < pooledCountMax) pool.push(bytes)
   }
@@ -24,6 +27,7 @@ export class Output {
   discard(): void {
     this.#bytes = nothing
     this.length = 0
+    this.#dataEnd = -1
   }
 
   header(length: number, type: number, flags: number, stream: number): void {
@@ -68,15 +72,21 @@ export class Output {
     }
   }
 
-  /** The start of a gRPC message in a DATA frame of its own; `body` follows. */
+  /** A whole gRPC message, in the same DATA frame as those of its stream just before it. */
   grpcMessage(stream: number, body: Uint8Array): void {
-    this.header(5 + body.length, frameType.data, 0, stream)
+    const messageBytes = 5 + body.length
+    if (!this.#extend(stream, messageBytes)) {
+      this.#dataStream = stream
+      this.#dataAt = this.length
+      this.header(messageBytes, frameType.data, 0, stream)
+    }
     const bytes = this.#bytes
     const at = this.length
     bytes[at] = 0
     writeUint32(bytes, at + 1, body.length)
     bytes.set(body, at + 5)
-    this.length = at + 5 + body.length
+    this.length = at + messageBytes
+    this.#dataEnd = this.length
   }
 
   settings(pairs: readonly (readonly [number, number])[]): void {
@@ -114,6 +124,18 @@ export class Output {
     this.uint32(lastStream)
     this.uint32(code)
     this.bytes(text)
+  }
+
+  #extend(stream: number, more: number): boolean {
+    const length = this.length - this.#dataAt - frameHeaderBytes + more
+    const isLast = this.#dataEnd === this.length && this.#dataStream === stream
+    if (!isLast || length > framePayloadBytesMax) return false
+    this.#reserve(more)
+    const bytes = this.#bytes
+    bytes[this.#dataAt] = length >>> 16
+    bytes[this.#dataAt + 1] = length >>> 8
+    bytes[this.#dataAt + 2] = length
+    return true
   }
 
   #reserve(more: number): void {
