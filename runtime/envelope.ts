@@ -20,14 +20,14 @@ export function writeEnvelope(
   actor: number,
   kind: KindCodec,
   message: Message,
+  bytesMax: number = limits.envelopeBytesMax,
 ): number {
   const body = at + envelopeHeaderBytes
   const missing = body - target.length
   if (missing > 0) return -missing - 64
   const end = encodeBody(target, body, kind, message)
   if (end < 0) return end
-  if (end - body > limits.envelopeBytesMax)
-    throw new CodecError(`${kind.name} is too long for an envelope`)
+  if (end - body > bytesMax) throw new CodecError(`${kind.name} is too long for an envelope`)
   target.writeUInt32LE(end - body, at)
   target.writeUInt32LE(actor, at + 4)
   target.writeUInt32LE(kind.id, at + 8)
@@ -38,7 +38,7 @@ export function writeEnvelope(
 export function envelopeEnd(source: Buffer, at: number, end: number): number {
   if (end - at < envelopeHeaderBytes) throw new CodecError('an envelope is cut off')
   const length = source.readUInt32LE(at)
-  if (length > limits.envelopeBytesMax || length > end - at - envelopeHeaderBytes) {
+  if (length > limits.threadEnvelopeBytesMax || length > end - at - envelopeHeaderBytes) {
     throw new CodecError('an envelope is longer than what holds it')
   }
   return at + envelopeHeaderBytes + length

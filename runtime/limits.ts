@@ -10,14 +10,16 @@ export const limits = {
   linkCreditBytes: 16 * 1024 * 1024,
   /** Bytes that wait on the sending side without credit; beyond it ordinary messages are dead letters. */
   linkHeldBytesMax: 32 * 1024 * 1024,
-  /** Room beyond `linkHeldBytesMax` for completions, supervision and link-down. */
-  linkReservedBytes: 4 * 1024 * 1024,
+  /** Room beyond `linkHeldBytesMax` for completions, supervision and link-down, and for what a command tells of. */
+  linkReservedBytes: 1024 * 1024 * 1024,
   /** A slab between threads; a message that does not fit gets one of its own size. */
   slabBytes: 64 * 1024,
   /** Shared memory of a thread link, each way; what does not fit goes through the port. */
   ringBytes: 1024 * 1024,
-  /** One envelope, between threads or nodes. */
+  /** One envelope, between nodes. */
   envelopeBytesMax: 64 * 1024 * 1024,
+  /** The same between threads: answers to clients are as long as that, and a slab's memory moves uncopied. */
+  threadEnvelopeBytesMax: 512 * 1024 * 1024,
   /** At most one line per actor in this time tells of dead letters. */
   deadLetterLogMillis: 1_000,
   deadLetterAddressesMax: 1_000,

@@ -8,6 +8,7 @@ import type { Carrier } from './carrier.ts'
 import type { Cell } from './cell.ts'
 import { envelopeHeaderBytes, writeEnvelope } from './envelope.ts'
 import { invariant } from './invariant.ts'
+import { limits } from './limits.ts'
 import { type LinkLimits, ThreadLink } from './link.ts'
 import { defineProtocol, type KindCodec, nameHash, type Protocol } from './protocol.ts'
 import type { System } from './system.ts'
@@ -29,6 +30,7 @@ export const linkProtocol = defineProtocol<LinkMessage>('link', {
   forward: { node: 'int', reserved: 'boolean', envelope: 'bytes' },
   nodeLost: { node: 'int' },
 })
+const { threadEnvelopeBytesMax: bytesMax } = limits
 /** Addresses the router itself. */
 export const linkActor = 0
 /** Envelopes of a slab, from `start` on. */
@@ -82,10 +84,10 @@ export class ThreadPeer {
   send(actor: number, kind: KindCodec, message: Message): boolean {
     const { link } = this
     if (link === undefined || !link.reserve(envelopeHeaderBytes, kind.reserved)) return false
-    let end = writeEnvelope(link.buffer, link.at, actor, kind, message)
+    let end = writeEnvelope(link.buffer, link.at, actor, kind, message, bytesMax)
     while (end < 0) {
       link.reserve(link.buffer.length - link.at - end, kind.reserved)
-      end = writeEnvelope(link.buffer, link.at, actor, kind, message)
+      end = writeEnvelope(link.buffer, link.at, actor, kind, message, bytesMax)
     }
     link.commit(end)
     return true

@@ -78,10 +78,10 @@ export class StreamCalls {
   }
 
   /** From the watch actor. Where the client does not keep up, it is told to stop. */
-  event(connection: number, call: number, body: Uint8Array): void {
+  event(connection: number, call: number, body: Uint8Array, continues: boolean): void {
     const opened = this.#streams.get(connection, call)
     if (opened === undefined) return
-    const waitingBytes = this.#door.server.send(connection, call, body)
+    const waitingBytes = this.#door.server.send(connection, call, body, continues)
     if (opened.held || waitingBytes <= this.#bufferedBytesLow) return
     opened.held = true
     this.#parts.watches.tell({ kind: 'keyStream', connection, tag: call, change: 'held' })

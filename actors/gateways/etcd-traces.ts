@@ -87,8 +87,8 @@ export class TracedServer implements EtcdServer {
     this.#server.open(connection, stream)
   }
 
-  send(connection: number, stream: number, body: Uint8Array): number {
-    return this.#server.send(connection, stream, body)
+  send(connection: number, stream: number, body: Uint8Array, continues = false): number {
+    return this.#server.send(connection, stream, body, continues)
   }
 
   finish(connection: number, stream: number): void {

@@ -138,7 +138,7 @@ class Gateway {
         // What an earlier generation asked has nobody left to answer to.
         return message.stream === this.#stream ? this.#unary.replied(message) : undefined
       case 'event':
-        return this.#streams.event(message.connection, message.tag, message.body)
+        return this.#streams.event(message.connection, message.tag, message.body, message.continues)
       case 'input':
         return this.#takeInputs()
       case 'readReady':

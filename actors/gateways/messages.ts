@@ -11,6 +11,8 @@ export type GatewayMessage =
       readonly connection: number
       readonly tag: number
       readonly body: Uint8Array
+      /** It goes on with the one before: a client that takes that one takes this too. */
+      readonly continues: boolean
     }
   /**
    * Own commands of this stream up to this sequence have applied, but as part of a checkpoint that a peer sent:

@@ -15,7 +15,7 @@ const gateway = {
   leader: { epoch: 'long', leader: 'int', self: 'boolean' },
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
-  event: { connection: 'long', tag: 'long', body: 'bytes' },
+  event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
   unanswered: { stream: 'int', through: 'long' },
   closeConnection: { connection: 'long' },
   drain: { id: 'long' },
@@ -23,21 +23,32 @@ const gateway = {
   tick: {},
 } as const
 
-/** Status answers are for four-letter words. */
-export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>('zookeeper', {
-  ...gateway,
-  statusAnswer: { from: 'string', id: 'long', json: 'string' },
-})
+/** Clients wait for answers, and count on events: none is lost. */
+const reserved = ['reply', 'event', 'unanswered'] as const
 
-export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer | MetricsText>('etcd', {
-  ...gateway,
-  metricsText: { id: 'long', text: 'string' },
-  leaseAnswer: {
-    connection: 'long',
-    tag: 'long',
-    id: 'bytes',
-    remainingMillis: 'double',
-    ttlMillis: 'double',
-    failed: 'boolean',
+/** Status answers are for four-letter words. */
+export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(
+  'zookeeper',
+  {
+    ...gateway,
+    statusAnswer: { from: 'string', id: 'long', json: 'string' },
   },
-})
+  { reserved },
+)
+
+export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer | MetricsText>(
+  'etcd',
+  {
+    ...gateway,
+    metricsText: { id: 'long', text: 'string' },
+    leaseAnswer: {
+      connection: 'long',
+      tag: 'long',
+      id: 'bytes',
+      remainingMillis: 'double',
+      ttlMillis: 'double',
+      failed: 'boolean',
+    },
+  },
+  { reserved },
+)

@@ -3,26 +3,31 @@ import type { SessionsMessage } from './messages.ts'
 
 const id = 'bytes'
 
-export const sessionsProtocol = defineProtocol<SessionsMessage>('sessions', {
-  leader: { epoch: 'long', leader: 'int', self: 'boolean' },
-  readReady: { id: 'long', position: 'long' },
-  readFailed: { id: 'long' },
-  opened: { lifetime: 'int', id, ttlMillis: 'long', node: 'int', connection: 'long' },
-  closed: { lifetime: 'int', id },
-  forgetAll: {},
-  appliedOwn: { sequence: 'long' },
-  touched: { ids: 'bytes' },
-  touchedRemotely: { ids: 'bytes' },
-  leaseQuestion: { connection: 'long', tag: 'long', id, renew: 'boolean' },
-  leaseQuestionRemote: { node: 'int', connection: 'long', tag: 'long', id, renew: 'boolean' },
-  leaseAnswer: {
-    connection: 'long',
-    tag: 'long',
-    id,
-    remainingMillis: 'double',
-    ttlMillis: 'double',
-    failed: 'boolean',
+export const sessionsProtocol = defineProtocol<SessionsMessage>(
+  'sessions',
+  {
+    leader: { epoch: 'long', leader: 'int', self: 'boolean' },
+    readReady: { id: 'long', position: 'long' },
+    readFailed: { id: 'long' },
+    opened: { lifetime: 'int', id, ttlMillis: 'long', node: 'int', connection: 'long' },
+    closed: { lifetime: 'int', id },
+    forgetAll: {},
+    appliedOwn: { sequence: 'long' },
+    touched: { ids: 'bytes' },
+    touchedRemotely: { ids: 'bytes' },
+    leaseQuestion: { connection: 'long', tag: 'long', id, renew: 'boolean' },
+    leaseQuestionRemote: { node: 'int', connection: 'long', tag: 'long', id, renew: 'boolean' },
+    leaseAnswer: {
+      connection: 'long',
+      tag: 'long',
+      id,
+      remainingMillis: 'double',
+      ttlMillis: 'double',
+      failed: 'boolean',
+    },
+    barrierReached: { id: 'long' },
+    tick: {},
   },
-  barrierReached: { id: 'long' },
-  tick: {},
-})
+  // A session that nobody knows of would never end.
+  { reserved: ['opened', 'closed', 'forgetAll', 'appliedOwn'] },
+)

@@ -1,16 +1,18 @@
 /** The state machine's one ordered stream to the watch actor, and the arena its answers are built in. */
 import type { Ref } from '../../runtime/actor.ts'
-import { CodecError } from '../../runtime/codec.ts'
 import type { TraceContext } from '../../runtime/tracing.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import type { SessionsMessage } from '../sessions/messages.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
+import { limits } from './limits.ts'
 import { doorOf, stream as streams } from './messages.ts'
 import type { Arena, Emitter } from './world.ts'
+import { replyStatus } from './zookeeper-commands.ts'
 
 const arenaBytes = 128 * 1024
 const nothing = new Uint8Array(0)
+const replyTooLarge = { status: replyStatus.close }
 
 export class StreamEmitter implements Emitter {
   znodesWatched = false
@@ -29,7 +31,7 @@ export class StreamEmitter implements Emitter {
   }
 
   emit(message: WatchesMessage): void {
-    if (message.kind === 'znodeWatch') {
+    if (message.kind === 'znodeWatch' || message.kind === 'znodeWatches') {
       this.znodesWatched = true
       this.#registrations += 1
     } else if (message.kind === 'keyWatch') {
@@ -60,13 +62,10 @@ export class StreamEmitter implements Emitter {
     body: Uint8Array,
   ): void {
     const reply = { kind: 'reply', stream, connection, tag, sequence, status, body } as const
-    try {
-      this.#watches.tell(reply)
-    } catch (error) {
-      // Between threads an envelope has a limit; the caller hears of it instead of the node ending.
-      if (!(error instanceof CodecError) || doorOf(stream) !== streams.etcd) throw error
-      this.#watches.tell({ ...reply, status: failure.responseTooLarge.status, body: nothing })
-    }
+    if (body.length <= limits.replyBytesMax) return this.#watches.tell(reply)
+    // The caller hears of it; ZooKeeper's has no word for it, and loses its connection.
+    const refusal = doorOf(stream) === streams.etcd ? failure.responseTooLarge : replyTooLarge
+    this.#watches.tell({ ...reply, status: refusal.status, body: nothing })
   }
 
   reserve(bytesMax: number): Arena {
@@ -84,6 +83,8 @@ export class StreamEmitter implements Emitter {
     const arena = this.#arena
     const taken = arena.bytes.subarray(arena.start, arena.start + bytes)
     arena.start += bytes
+    // A long answer takes its memory with it.
+    if (arena.bytes.length > arenaBytes) arena.start = arena.bytes.length
     return taken
   }
 

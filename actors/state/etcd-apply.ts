@@ -23,6 +23,7 @@ import { checkDeleteRange, checkPut, checkTxn, leaseTtlSecondsMax } from './etcd
 import { callBytes, etcdOperation } from './etcd-commands.ts'
 import { chooseTxn, chosenFailure, deleteRange, putFailure, TxnRun } from './etcd-txn.ts'
 import type { Lifetime } from './lifetimes.ts'
+import { limits } from './limits.ts'
 import type { Command, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -49,7 +50,7 @@ export class EtcdApply {
   constructor(world: World) {
     this.#world = world
     this.#keyspace = world.keyspace
-    this.#writer = new Writer(world.emitter)
+    this.#writer = new Writer(world.emitter, limits.replyBytesMax)
     this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
     this.#change = new Change(world)
   }
@@ -114,7 +115,7 @@ export class EtcdApply {
     const writer = this.#writer.begin(headerBytesMax + previousBytes)
     this.#header.write(writer, revision, this.#epoch)
     if (previous !== 0) writeKeyValue(writer, putResponseTag.prevKv, keyspace, previous)
-    this.#reply(command, 0, writer.finish())
+    this.#answer(command, writer)
   }
 
   #deleteRange(command: Command): Failure | undefined {
@@ -127,7 +128,7 @@ export class EtcdApply {
       if (writer !== undefined) this.#header.write(writer, revision, this.#epoch)
     })
     this.#change.end()
-    if (writer !== undefined) this.#reply(command, 0, writer.finish())
+    if (writer !== undefined) this.#answer(command, writer)
     return undefined
   }
 
@@ -143,16 +144,17 @@ export class EtcdApply {
     // The header comes first but shows the revision after: its room is filled in at the end.
     new TxnRun(this.#keyspace, this.#change, writer, this.#change.tally).run(chosen)
     const revision = this.#change.end()
-    if (writer !== undefined) this.#reply(command, 0, this.#withHeader(writer, revision))
+    if (writer !== undefined) {
+      this.#prependHeader(writer, revision)
+      this.#answer(command, writer)
+    }
     return undefined
   }
 
-  /** What `writer` holds, with the header before it. */
-  #withHeader(writer: Writer, revision: number): Uint8Array {
+  #prependHeader(writer: Writer, revision: number): void {
     const bodySize = writer.size
     this.#header.write(writer, revision, this.#epoch)
-    writer.rotate(bodySize)
-    return writer.finish()
+    if (!writer.overflowed) writer.rotate(bodySize)
   }
 
   #compact(command: Command): Failure | undefined {
@@ -200,6 +202,12 @@ export class EtcdApply {
       Math.max(this.#epoch, this.#world.identity.epoch),
     )
     return writer.finish()
+  }
+
+  /** The command has applied, whether its answer can be sent or not. */
+  #answer(command: Command, writer: Writer): void {
+    if (writer.overflowed) this.#reply(command, failure.responseTooLarge.status, nothing)
+    else this.#reply(command, 0, writer.finish())
   }
 
   #reply(command: Command, status: number, body: Uint8Array): void {

@@ -11,6 +11,7 @@ import type { KeyEvent } from '../watches/messages.ts'
 import { intervalEnd, isInterval } from './etcd-range.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime } from './lifetimes.ts'
+import { limits } from './limits.ts'
 import type { World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -18,13 +19,15 @@ const nothing = new Uint8Array(0)
 export class Change {
   readonly tally: EtcdTally
   readonly #writer = new Writer(new OwnRooms())
-  readonly #found: Pointer[] = []
   readonly #world: World
   readonly #keyspace: Keyspace
   /** Of the first change of this command. */
   #revision = 0
   #sub = 0
   #events: KeyEvent[] = []
+  #eventBytes = 0
+  /** Of this command's changes some were told. */
+  #isParted = false
 
   constructor(world: World) {
     this.#world = world
@@ -39,12 +42,7 @@ export class Change {
 
   /** Tells the watches; returns the revision that the command's answer shows. */
   end(): number {
-    if (this.#events.length > 0) {
-      const { emitter, identity } = this.#world
-      const { epoch } = identity
-      emitter.emit({ kind: 'keysChanged', revision: this.#revision, epoch, events: this.#events })
-      this.#events = []
-    }
+    if (this.#events.length > 0 || this.#isParted) this.#tell(false)
     return this.#keyspace.revision
   }
 
@@ -69,48 +67,59 @@ export class Change {
     return previous
   }
 
-  /** The keys that `request` covers now, in order. */
-  keysIn(request: DeleteRangeRequest): Uint8Array[] {
+  /** What `request` covers now, in the order of the keys; good until the command ends. */
+  found(request: DeleteRangeRequest): readonly Pointer[] {
     const { key, rangeEnd } = request
-    if (rangeEnd.length === 0) return this.#keyspace.get(key) === 0 ? [] : [key]
-    if (!isInterval(key, rangeEnd)) return []
-    this.#found.length = 0
-    this.#keyspace.range(key, intervalEnd(rangeEnd), 0, 0, this.#found)
-    // Pointers do not outlive the first deletion.
-    return this.#found.map(pointer => this.#keyspace.key(pointer))
+    const found: Pointer[] = []
+    if (rangeEnd.length === 0) {
+      const pointer = this.#keyspace.get(key)
+      if (pointer !== 0) found.push(pointer)
+    } else if (isInterval(key, rangeEnd)) {
+      this.#keyspace.range(key, intervalEnd(rangeEnd), 0, 0, found)
+    }
+    return found
   }
 
-  /** `key` exists. Returns the version that it had. */
-  remove(key: Uint8Array): Pointer {
+  /** `pointer` is the current version of a key: the key goes. */
+  remove(pointer: Pointer): void {
+    const key = this.#keyspace.key(pointer)
     const previous = this.#keyspace.delete(key, this.#revision, this.#sub)
     this.#sub += 1
     if (this.#world.emitter.keysWatched) this.#noteEvent(key, 0, previous)
-    return previous
   }
 
   /** Deletes what is attached to a lease, and the lease. */
   revoke(lease: Lifetime): void {
-    for (const key of this.#keysOf(lease)) this.remove(key)
+    const found: Pointer[] = []
+    leasedKeys(this.#keyspace, lease.id, found)
+    for (const pointer of found) this.remove(pointer)
     this.tally.leasesRevoked += 1
     this.#world.lifetimes.close(lease)
     this.#world.emitter.lifetimeClosed(lease)
   }
 
-  #keysOf(lease: Lifetime): Uint8Array[] {
-    this.#found.length = 0
-    leasedKeys(this.#keyspace, lease.id, this.#found)
-    return this.#found.map(pointer => this.#keyspace.key(pointer))
-  }
-
   #noteEvent(key: Uint8Array, pointer: Pointer, previous: Pointer): void {
     // Where the command has changed this key before, events still show what was before the command.
     const before = this.#sub > 1 ? this.#keyspace.get(key, this.#revision - 1) : previous
-    this.#events.push({
+    const event = {
       deleted: pointer === 0,
       key: key.slice(),
       current: pointer === 0 ? this.#tombstone(key) : this.#encode(pointer),
       previous: before === 0 ? nothing : this.#encode(before),
-    })
+    }
+    this.#events.push(event)
+    this.#eventBytes += eventBytes(event)
+    if (this.#eventBytes >= limits.changeBytesMax) this.#tell(true)
+  }
+
+  #tell(more: boolean): void {
+    const { emitter, identity } = this.#world
+    const { epoch } = identity
+    const events = this.#events
+    emitter.emit({ kind: 'keysChanged', revision: this.#revision, epoch, events, more })
+    this.#events = []
+    this.#eventBytes = 0
+    this.#isParted = more
   }
 
   #encode(pointer: Pointer): Uint8Array {
@@ -125,6 +134,11 @@ export class Change {
     writer.number(0x18, this.#revision)
     return writer.finish()
   }
+}
+
+/** What an event takes on its way, roughly. */
+export function eventBytes({ key, current, previous }: KeyEvent): number {
+  return 16 + key.length + current.length + previous.length
 }
 
 /** Versions that are attached to a lease now, in the order of their keys. */

@@ -17,17 +17,16 @@ import { decodeRange } from '../../transport/etcd/messages/range.ts'
 import { MalformedMessage, Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
 import { Writer } from '../../transport/etcd/messages/writer.ts'
-import type { KeyEvent, KeysChanged } from '../watches/messages.ts'
-import { leasedKeys } from './etcd-change.ts'
+import type { KeyEvent, RevisionChanges } from '../watches/messages.ts'
+import { eventBytes, leasedKeys } from './etcd-change.ts'
 import { checkRange, checkTxn } from './etcd-checks.ts'
 import { etcdRead, stateNumbers, timesBytes } from './etcd-commands.ts'
 import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } from './etcd-range.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import { chooseTxn, chosenFailure, TxnRun } from './etcd-txn.ts'
+import { limits } from './limits.ts'
 import type { Read, World } from './world.ts'
 
-/** A slice of history ends with the revision that takes it beyond this. */
-const historyBytesMax = 1024 * 1024
 const nothing = new Uint8Array(0)
 
 export class EtcdReads {
@@ -43,7 +42,7 @@ export class EtcdReads {
     this.#world = world
     this.#keyspace = world.keyspace
     this.#tally = world.tally ?? new EtcdTally()
-    this.#writer = new Writer(world.emitter)
+    this.#writer = new Writer(world.emitter, limits.replyBytesMax)
     this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
   }
 
@@ -194,37 +193,45 @@ export class EtcdReads {
     const first = Math.max(1, compactRevision, view.getFloat64(1, true))
     const pointers: Pointer[] = []
     const next = this.#keyspace.changes(first, view.getUint32(9, true), pointers)
-    const changes: KeysChanged[] = []
-    const upTo = this.#encodeChanges(pointers, next - 1, changes)
-    this.#world.emitter.emit({
-      kind: 'keyHistory',
-      id: tag,
-      upTo,
-      revision,
-      compactRevision,
-      changes,
-    })
+    const about = { kind: 'keyHistory', id: tag, revision, compactRevision } as const
+    const rest = this.#encodeChanges(pointers, next - 1, changes =>
+      this.#world.emitter.emit({ ...about, upTo: 0, changes, more: true }),
+    )
+    this.#world.emitter.emit({ ...about, ...rest, more: false })
   }
 
-  /** Returns the last revision that is in `changes`, which may be before `last`. */
-  #encodeChanges(pointers: readonly Pointer[], last: number, changes: KeysChanged[]): number {
-    const keyspace = this.#keyspace
+  /** Hands out parts as they get long; the rest ends with a whole revision, which may be before `last`. */
+  #encodeChanges(
+    pointers: readonly Pointer[],
+    last: number,
+    part: (changes: RevisionChanges[]) => void,
+  ): { readonly changes: RevisionChanges[]; readonly upTo: number } {
+    const { epoch } = this.#world.identity
+    let changes: RevisionChanges[] = []
     let events: KeyEvent[] = []
     let revision = 0
     let bytes = 0
+    let partBytes = 0
     for (const pointer of pointers) {
-      const mod = keyspace.modRevision(pointer)
-      if (mod !== revision) {
-        if (bytes > historyBytesMax) return revision
+      const mod = this.#keyspace.modRevision(pointer)
+      const isNext = mod !== revision
+      if (isNext && bytes > limits.historyBytesMax) return { changes, upTo: revision }
+      if (partBytes >= limits.changeBytesMax) {
+        part(changes)
+        changes = []
+        partBytes = 0
+      }
+      if (isNext || changes.length === 0) {
         events = []
         revision = mod
-        changes.push({ kind: 'keysChanged', revision, epoch: this.#world.identity.epoch, events })
+        changes.push({ revision, epoch, events })
       }
       const event = this.#event(pointer)
-      bytes += event.current.length + event.previous.length
+      bytes += eventBytes(event)
+      partBytes += eventBytes(event)
       events.push(event)
     }
-    return last
+    return { changes, upTo: last }
   }
 
   #event(pointer: Pointer): KeyEvent {
@@ -260,7 +267,9 @@ export class EtcdReads {
   }
 
   #finish(read: Read): undefined {
-    this.#reply(read, 0, this.#writer.finish())
+    const writer = this.#writer
+    if (writer.overflowed) this.#reply(read, failure.responseTooLarge.status, nothing)
+    else this.#reply(read, 0, writer.finish())
   }
 
   #reply({ stream, connection, tag }: Read, status: number, body: Uint8Array): void {

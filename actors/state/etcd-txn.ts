@@ -120,7 +120,7 @@ export class TxnRun {
   #range(range: RangeRequest): void {
     this.#tally.ranges += 1
     const writer = this.#writer
-    if (writer === undefined) return
+    if (writer === undefined || writer.overflowed) return
     const mark = writer.open(responseOpTag.range)
     writeInnerHeader(writer, this.#keyspace.revision)
     collectRange(this.#keyspace, range, this.#result)
@@ -160,17 +160,17 @@ export function deleteRange(
   header: (revision: number) => void,
 ): void {
   change.tally.deletes += 1
-  const keys = change.keysIn(request)
+  const found = change.found(request)
   // The first of them sets the revision that the header, which comes first, shows.
-  let previous: Pointer = 0
-  const [first] = keys
-  if (first !== undefined) previous = change.remove(first)
+  const [first] = found
+  if (first !== undefined) change.remove(first)
   header(keyspace.revision)
-  writer?.number(deleteRangeResponseTag.deleted, keys.length)
-  for (let index = 0; index < keys.length; index += 1) {
-    if (index > 0) previous = change.remove(keys[index] as Uint8Array)
+  writer?.number(deleteRangeResponseTag.deleted, found.length)
+  for (let index = 0; index < found.length; index += 1) {
+    const pointer = found[index] as Pointer
+    if (index > 0) change.remove(pointer)
     if (request.prevKv && writer !== undefined) {
-      writeKeyValue(writer, deleteRangeResponseTag.prevKvs, keyspace, previous)
+      writeKeyValue(writer, deleteRangeResponseTag.prevKvs, keyspace, pointer)
     }
   }
 }

@@ -23,6 +23,7 @@ export function catchUpWatches(work: Work): void {
 
 function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], missed: Missed): void {
   const { reader, world, answer, writes } = work
+  const paths: string[] = []
   for (let left = reader.count(4); left > 0; left -= 1) {
     const path = reader.string()
     // The empty path is another name of the root, as in reads.
@@ -30,12 +31,13 @@ function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], miss
     const type = missed(world.tree, node, since)
     if (type !== 0 && mayHear(work, node)) {
       answer.notice(replyStatus.notification, eventFrame(answer.writer, type, path, -1))
-    } else {
-      const identities = writes.access.identitiesBytes()
-      const { connection } = answer
-      world.emitter.emit({ kind: 'znodeWatch', connection, path, watcher, identities })
-    }
+    } else paths.push(path)
   }
+  if (paths.length === 0) return
+  // One message: there may be very many, and the caller's identities are not repeated for each.
+  const identities = writes.access.identitiesBytes()
+  const { connection } = answer
+  world.emitter.emit({ kind: 'znodeWatches', connection, paths, watcher, identities })
 }
 
 function mayHear({ world, writes }: Work, node: Znode): boolean {

@@ -16,6 +16,8 @@ import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch } from './messages.ts'
 export interface KeyWatchesSetup extends WatchResponsesSetup {
   /** A watch that asked for it and had no events hears of progress this often. */
   readonly progressMillis: number
+  /** What all watches together may gather before it is sent; beyond it one that is not alone waits. */
+  readonly gatheredBytesMax?: number
   /** To be answered, in order with the changes, by `keyHistory` with this id. */
   readonly askHistory: (id: number, firstRevision: number, revisionsMax: number) => void
 }
@@ -23,6 +25,7 @@ export interface KeyWatchesSetup extends WatchResponsesSetup {
 const historyRevisionsMax = 1000
 /** One watch does not gather more than this before it is sent. */
 const pendingBytesMax = 1024 * 1024
+const gatheredBytesMaxDefault = 256 * 1024 * 1024
 /** One stream does not get more than about this in one tick, whatever its client takes. */
 const streamTickBytesMax = 8 * 1024 * 1024
 
@@ -32,6 +35,7 @@ const watchesMax = 2_000_000
 export class KeyWatches {
   readonly #setup: KeyWatchesSetup
   readonly #responses: WatchResponses
+  readonly #gatheredBytesMax: number
   readonly #events = new EventEncoder()
   readonly #reader = new Reader()
   readonly #streams = new Map<number, Map<number, WatchStream>>()
@@ -40,6 +44,8 @@ export class KeyWatches {
   readonly #behind = new Set<KeyWatchOf>()
   readonly #notified = new Set<WatchStream>()
   readonly #paused = new Set<WatchStream>()
+  /** Those for which there was no room: they go on with the next tick. */
+  readonly #deferred = new Set<KeyWatchOf>()
   readonly #matched: KeyWatchOf[] = []
   #dirty: WatchStream[] = []
   /** Events given to watches so far. */
@@ -53,10 +59,15 @@ export class KeyWatches {
   #walkId = 0
   #walkFrom = 0
   #walkIds = 0
+  /** What all watches have gathered and not sent. */
+  #gatheredBytes = 0
+  /** A revision, or a slice of history, has come in part: until the rest nothing is sent, nobody joins. */
+  #partial = false
 
   constructor(setup: KeyWatchesSetup) {
     this.#setup = setup
     this.#responses = new WatchResponses(setup)
+    this.#gatheredBytesMax = setup.gatheredBytesMax ?? gatheredBytesMaxDefault
   }
 
   /** Watches of all streams; the state machine need not tell of changes while there are none. */
@@ -89,14 +100,15 @@ export class KeyWatches {
     else if (request.kind === 'progress') this.#answerProgress(stream)
   }
 
-  /** All changes of the next revision. */
-  changed({ revision, epoch, events }: KeysChanged): void {
+  /** Changes of the next revision: all, or the next part of them. */
+  changed({ revision, epoch, events, more }: KeysChanged): void {
     this.#responses.setEpoch(epoch)
     if (revision <= this.#revision) return
     this.#reach(revision - 1)
     if (this.#liveCount > 0) for (const event of events) this.#deliver(this.#live, event, revision)
+    this.#partial = more
     // Only now: a stream that stops half-way gets the whole revision again.
-    this.#revision = revision
+    if (!more) this.#revision = revision
   }
 
   history(slice: KeyHistory): void {
@@ -106,6 +118,8 @@ export class KeyWatches {
     for (const { revision, events } of slice.changes) {
       for (const event of events) this.#deliver(this.#behindIndex, event, revision)
     }
+    this.#partial = slice.more
+    if (slice.more) return
     this.#walkId = 0
     this.#advance(slice.upTo)
     this.#walk()
@@ -141,7 +155,7 @@ export class KeyWatches {
   /** Sends what gathered; to be called before anything that must not overtake events. */
   flush(): void {
     const dirty = this.#dirty
-    if (dirty.length === 0) return
+    if (dirty.length === 0 || this.#partial) return
     this.#dirty = []
     for (const stream of dirty) {
       const watches = stream.dirty
@@ -159,15 +173,23 @@ export class KeyWatches {
   tick(nowMillis: number): void {
     this.#nowMillis = nowMillis
     this.#responses.tick()
+    if (!this.#partial) this.#resumeAll()
+    for (const stream of this.#notified) {
+      if (nowMillis - stream.notifiedMillis >= this.#setup.progressMillis) this.#notify(stream)
+    }
+  }
+
+  #resumeAll(): void {
     const paused = [...this.#paused]
     this.#paused.clear()
     for (const stream of paused) {
       stream.paused = false
       this.#resume(stream)
     }
-    for (const stream of this.#notified) {
-      if (nowMillis - stream.notifiedMillis >= this.#setup.progressMillis) this.#notify(stream)
-    }
+    const deferred = [...this.#deferred]
+    this.#deferred.clear()
+    for (const watch of deferred) if (watch.state === 'held') this.#enter(watch)
+    this.#walk()
   }
 
   #openStream(connection: number, tag: number): WatchStream {
@@ -286,7 +308,8 @@ export class KeyWatches {
 
   #remove(watch: KeyWatchOf): void {
     this.#leave(watch)
-    watch.pending = []
+    this.#clearPending(watch)
+    this.#deferred.delete(watch)
     watch.stream.watches.delete(watch.id)
     this.#count -= 1
   }
@@ -300,18 +323,38 @@ export class KeyWatches {
   #stop(stream: WatchStream): void {
     for (const watch of stream.watches.values()) {
       this.#leave(watch)
-      // What was not sent yet is history again.
-      if (watch.pending.length > 0) {
-        watch.next = watch.pendingFirst
-        watch.pending = []
-        watch.pendingBytes = 0
-      }
+      this.#forgetPending(watch)
       this.#enter(watch)
     }
   }
 
+  /** There is no room for what it would gather: it begins again where it was. */
+  #defer(watch: KeyWatchOf): void {
+    this.#leave(watch)
+    this.#forgetPending(watch)
+    watch.state = 'held'
+    this.#deferred.add(watch)
+  }
+
+  /** What was not sent yet is history again. */
+  #forgetPending(watch: KeyWatchOf): void {
+    if (watch.pending.length > 0) watch.next = watch.pendingFirst
+    this.#clearPending(watch)
+  }
+
+  #clearPending(watch: KeyWatchOf): void {
+    this.#gatheredBytes -= watch.pendingBytes
+    watch.pending = []
+    watch.pendingBytes = 0
+  }
+
   #resume(stream: WatchStream): void {
     if (stream.held || stream.paused) return
+    if (this.#partial) {
+      stream.paused = true
+      this.#paused.add(stream)
+      return
+    }
     for (const watch of stream.watches.values()) if (watch.state === 'held') this.#enter(watch)
     this.#walk()
   }
@@ -342,14 +385,16 @@ export class KeyWatches {
       this.#sendPending(watch)
       if (watch.state === 'held') return
     }
+    if (this.#gatheredBytes > Math.max(this.#gatheredBytesMax, watch.pendingBytes))
+      return this.#defer(watch)
     if (watch.pending.length === 0) {
       if (first) this.#noteDirty(watch)
       watch.pendingFirst = revision
-      watch.pendingBytes = 0
     }
     this.eventCount += 1
     watch.pending.push(bytes)
     watch.pendingBytes += bytes.length
+    this.#gatheredBytes += bytes.length
     watch.pendingRevision = revision
   }
 
@@ -363,7 +408,7 @@ export class KeyWatches {
     const { pending, stream } = watch
     if (pending.length === 0) return
     this.#responses.events(watch)
-    watch.pending = []
+    this.#clearPending(watch)
     watch.next = Math.max(watch.next, watch.pendingRevision + 1)
     watch.active = true
     if (this.#responses.sentBytes(stream) > streamTickBytesMax && !stream.paused) {

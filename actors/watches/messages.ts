@@ -6,6 +6,7 @@ export type WatchesMessage =
   | ReplyMessage
   | ZnodeChanged
   | ZnodeWatch
+  | ZnodeWatches
   | ZnodeIdentities
   | KeysChanged
   | KeyWatch
@@ -57,6 +58,12 @@ export interface ZnodeWatch {
   readonly identities: Uint8Array
 }
 
+/** The same for many paths, as a client names them that comes back. */
+export interface ZnodeWatches extends Omit<ZnodeWatch, 'kind' | 'path'> {
+  readonly kind: 'znodeWatches'
+  readonly paths: readonly string[]
+}
+
 /** An auth packet added to what the connection is. */
 export interface ZnodeIdentities {
   readonly kind: 'znodeIdentities'
@@ -65,8 +72,13 @@ export interface ZnodeIdentities {
 }
 
 /** All changes of one revision, in order; sent only while `keyWatches` are registered. */
-export interface KeysChanged {
+export interface KeysChanged extends RevisionChanges {
   readonly kind: 'keysChanged'
+  /** The next message goes on with the same revision. */
+  readonly more: boolean
+}
+
+export interface RevisionChanges {
   readonly revision: number
   /** For the raft_term of what is sent from now on. */
   readonly epoch: number
@@ -101,7 +113,9 @@ export interface KeyHistory {
   readonly upTo: number
   readonly revision: number
   readonly compactRevision: number
-  readonly changes: readonly KeysChanged[]
+  readonly changes: readonly RevisionChanges[]
+  /** The next message goes on with this slice, maybe within a revision; only the last one has `upTo`. */
+  readonly more: boolean
 }
 
 /**

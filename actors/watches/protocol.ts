@@ -1,7 +1,7 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { WatchesMessage } from './messages.ts'
 
-const keysChanged = {
+const revisionChanges = {
   revision: 'long',
   epoch: 'long',
   events: {
@@ -12,38 +12,65 @@ const keysChanged = {
   },
 } as const
 
-export const watchesProtocol = defineProtocol<WatchesMessage>('watches', {
-  reply: {
-    stream: 'int',
-    connection: 'long',
-    tag: 'long',
-    sequence: 'long',
-    status: 'int',
-    body: 'bytes',
+/** What the state machine tells is not lost, however much one command tells at once. */
+const reserved = [
+  'reply',
+  'znodeChanged',
+  'znodeWatch',
+  'znodeWatches',
+  'znodeIdentities',
+  'keysChanged',
+  'keyWatch',
+  'keyHistory',
+  'keyStream',
+  'cause',
+  'gatewayStarted',
+  'connectionClosed',
+] as const
+
+export const watchesProtocol = defineProtocol<WatchesMessage>(
+  'watches',
+  {
+    reply: {
+      stream: 'int',
+      connection: 'long',
+      tag: 'long',
+      sequence: 'long',
+      status: 'int',
+      body: 'bytes',
+    },
+    znodeChanged: { event: 'int', path: 'string', zxid: 'long', acl: 'bytes', parentAcl: 'bytes' },
+    znodeWatch: { connection: 'long', path: 'string', watcher: 'string', identities: 'bytes' },
+    znodeWatches: {
+      connection: 'long',
+      paths: { array: 'string' },
+      watcher: 'string',
+      identities: 'bytes',
+    },
+    znodeIdentities: { connection: 'long', identities: 'bytes' },
+    keysChanged: { ...revisionChanges, more: 'boolean' },
+    keyWatch: {
+      connection: 'long',
+      tag: 'long',
+      revision: 'long',
+      compactRevision: 'long',
+      epoch: 'long',
+      request: 'bytes',
+    },
+    keyHistory: {
+      id: 'long',
+      upTo: 'long',
+      revision: 'long',
+      compactRevision: 'long',
+      changes: { array: { record: 'RevisionChanges', fields: revisionChanges } },
+      more: 'boolean',
+    },
+    keyStream: { connection: 'long', tag: 'long', change: 'string' },
+    cause: { trace: 'bytes' },
+    gatewayStarted: { stream: 'int' },
+    connectionClosed: { stream: 'int', connection: 'long' },
+    status: { replyTo: 'string', id: 'long' },
+    tick: {},
   },
-  znodeChanged: { event: 'int', path: 'string', zxid: 'long', acl: 'bytes', parentAcl: 'bytes' },
-  znodeWatch: { connection: 'long', path: 'string', watcher: 'string', identities: 'bytes' },
-  znodeIdentities: { connection: 'long', identities: 'bytes' },
-  keysChanged,
-  keyWatch: {
-    connection: 'long',
-    tag: 'long',
-    revision: 'long',
-    compactRevision: 'long',
-    epoch: 'long',
-    request: 'bytes',
-  },
-  keyHistory: {
-    id: 'long',
-    upTo: 'long',
-    revision: 'long',
-    compactRevision: 'long',
-    changes: { array: { record: 'KeysChanged', fields: keysChanged } },
-  },
-  keyStream: { connection: 'long', tag: 'long', change: 'string' },
-  cause: { trace: 'bytes' },
-  gatewayStarted: { stream: 'int' },
-  connectionClosed: { stream: 'int', connection: 'long' },
-  status: { replyTo: 'string', id: 'long' },
-  tick: {},
-})
+  { reserved },
+)

@@ -8,12 +8,14 @@ export interface WatchResponsesSetup {
   /** 8 bytes each, big-endian. */
   readonly clusterId: Uint8Array
   readonly memberId: Uint8Array
-  /** A WatchResponse for one stream of a connection. */
-  readonly send: (connection: number, tag: number, body: Uint8Array) => void
+  /** A WatchResponse for one stream of a connection; `continues`: a further fragment. */
+  readonly send: (connection: number, tag: number, body: Uint8Array, continues: boolean) => void
 }
 
 /** A response this long is sent in fragments where the client allows it. */
 const fragmentBytesMax = 1_572_864 + 524_288
+/** No response is longer than this: nobody could send it, nor take it. */
+const responseBytesMax = 256 * 1024 * 1024
 
 const reasons = {
   duplicateId: 'mvcc: duplicate watch ID provided on the WatchStream',
@@ -83,11 +85,12 @@ export class WatchResponses {
   /** What gathered for a watch. */
   events(watch: KeyWatchOf): void {
     const { pending } = watch
-    const split = watch.fragment && watch.pendingBytes >= fragmentBytesMax
+    const bytesMax = watch.fragment ? fragmentBytesMax : responseBytesMax
+    const split = watch.pendingBytes >= bytesMax
     let from = 0
     // Fragments follow each other with nothing in between: clients put them together again.
     while (from < pending.length) {
-      const to = split ? fragmentEnd(pending, from) : pending.length
+      const to = split ? fragmentEnd(pending, from, bytesMax) : pending.length
       this.#sendEvents(watch, from, to)
       from = to
     }
@@ -95,10 +98,12 @@ export class WatchResponses {
 
   #sendEvents(watch: KeyWatchOf, from: number, to: number): void {
     const { pending, stream } = watch
-    const writer = this.#begin(watch.pendingRevision, watch.id, watch.pendingBytes)
-    writer.flag(watchResponseTag.fragment, to < pending.length)
+    let bytes = 0
+    for (let at = from; at < to; at += 1) bytes += (pending[at] as Uint8Array).length
+    const writer = this.#begin(watch.pendingRevision, watch.id, bytes)
+    writer.flag(watchResponseTag.fragment, watch.fragment && to < pending.length)
     for (let at = from; at < to; at += 1) writer.raw(pending[at] as Uint8Array)
-    this.#finish(stream)
+    this.#finish(stream, from > 0)
   }
 
   #begin(revision: number, id: WatchId, moreBytes = 128): Writer {
@@ -108,20 +113,20 @@ export class WatchResponses {
     return writer
   }
 
-  #finish(stream: WatchStream): void {
+  #finish(stream: WatchStream, continues = false): void {
     const body = this.#writer.finish()
     stream.sentBytes = this.sentBytes(stream) + body.length
     stream.sentTick = this.#tick
-    this.#send(stream.connection, stream.tag, body)
+    this.#send(stream.connection, stream.tag, body, continues)
   }
 }
 
-function fragmentEnd(pending: readonly Uint8Array[], from: number): number {
+function fragmentEnd(pending: readonly Uint8Array[], from: number, bytesMax: number): number {
   let bytes = headerBytesMax + (pending[from] as Uint8Array).length
   let to = from + 1
   for (; to < pending.length; to += 1) {
     bytes += (pending[to] as Uint8Array).length
-    if (bytes >= fragmentBytesMax) break
+    if (bytes >= bytesMax) break
   }
   return to
 }

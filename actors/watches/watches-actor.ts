@@ -68,7 +68,7 @@ class Watches {
     this.#znodes = new ZnodeWatches({
       event: (connection, body) => {
         this.#znodeEvents += 1
-        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
+        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body, continues: false })
       },
     })
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
@@ -76,7 +76,8 @@ class Watches {
     const state = context.find(directory.state)
     this.#keys = new KeyWatches({
       ...setup,
-      send: (connection, tag, body) => this.#etcd.tell({ kind: 'event', connection, tag, body }),
+      send: (connection, tag, body, continues) =>
+        this.#etcd.tell({ kind: 'event', connection, tag, body, continues }),
       askHistory: (id, firstRevision, revisionsMax) => {
         const request = encodeHistoryRequest(firstRevision, revisionsMax)
         const read = { stream: stream.etcd, connection: 0, tag: id, after: 0, position: 0, request }
@@ -125,6 +126,10 @@ class Watches {
         this.#registrations += 1
         this.#znodesIdle = false
         return this.#znodes.register(message)
+      case 'znodeWatches':
+        this.#registrations += 1
+        this.#znodesIdle = false
+        return this.#znodes.registerAll(message)
       case 'znodeIdentities':
         return this.#znodes.identify(message.connection, message.identities)
       case 'keysChanged':

@@ -9,7 +9,7 @@ import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { eventType, permission } from '../../transport/zookeeper/operations.ts'
 import { parentOf } from '../../transport/zookeeper/paths.ts'
 import { eventFrame } from '../../transport/zookeeper/watcher-event.ts'
-import type { ZnodeChanged, ZnodeWatch } from './messages.ts'
+import type { ZnodeChanged, ZnodeWatch, ZnodeWatches as ManyWatches } from './messages.ts'
 
 export interface EventSink {
   /** The frame is shared by all connections that get it. */
@@ -45,14 +45,22 @@ export class ZnodeWatches {
   }
 
   /** What is registered already stays one registration. */
-  register(watch: ZnodeWatch): void {
-    const { connection } = watch
+  register({ connection, path, watcher, identities }: ZnodeWatch): void {
+    this.identify(connection, identities)
+    this.#register(connection, path, watching[watcher])
+  }
+
+  registerAll({ connection, paths, watcher, identities }: ManyWatches): void {
+    this.identify(connection, identities)
+    for (const path of paths) this.#register(connection, path, watching[watcher])
+  }
+
+  #register(connection: number, path: string, bits: number): void {
     const watcher = this.#watcher(connection)
-    watcher.identities = watch.identities
-    const place = this.#place(watch.path)
+    const place = this.#place(path)
     const { watchers } = place
     const before = watchers.get(connection) ?? 0
-    const after = before | watching[watch.watcher]
+    const after = before | bits
     if (before === 0) {
       if (watchers.size === 0) this.#idlePlaces -= 1
       this.count += 1

@@ -101,9 +101,10 @@ export interface EtcdServer {
   /**
    * One message on a stream. Returns how many bytes of the stream wait for the client; above
    * `streamBufferedBytesLow` stop and await `drained`; above `streamBufferedBytesMax` the stream is
-   * reset (`cancelled` comes). A single message of any size always passes.
+   * reset (`cancelled` comes). A single message of any size always passes, and so do those that
+   * continue it: the client takes them as one.
    */
-  send(connection: number, stream: number, body: Uint8Array): number
+  send(connection: number, stream: number, body: Uint8Array, continues?: boolean): number
   /** Ends a stream with status 0 after all that was sent. */
   finish(connection: number, stream: number): void
   /** Bytes sent on this stream that the client's flow control or socket holds back. */

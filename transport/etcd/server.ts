@@ -95,11 +95,11 @@ class Port implements EtcdServer {
     if (at !== undefined) at.sendHeaders(at.streams.get(stream)!)
   }
 
-  send(connection: number, stream: number, body: Uint8Array): number {
+  send(connection: number, stream: number, body: Uint8Array, continues = false): number {
     const at = this.#find(connection, stream)
     if (at === undefined) return 0
     const to = at.streams.get(stream)!
-    at.sendMessage(to, body)
+    at.sendMessage(to, body, continues)
     if (to.queuedBytes > this.#limits.streamBufferedBytesLow) to.wantsDrained = true
     return to.queuedBytes
   }

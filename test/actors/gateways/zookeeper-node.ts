@@ -85,7 +85,8 @@ class Node implements ZookeeperNode {
     this.system = system
     const gateway = () => system.find(directory.zookeeper)
     this.watches = new ZnodeWatches({
-      event: (connection, body) => gateway().tell({ kind: 'event', connection, tag: 0, body }),
+      event: (connection, body) =>
+        gateway().tell({ kind: 'event', connection, tag: 0, body, continues: false }),
     })
     this.world = {
       keyspace: new Keyspace(),
@@ -262,6 +263,7 @@ class Node implements ZookeeperNode {
     if (message.kind === 'reply') gateway.tell(message)
     else if (message.kind === 'znodeChanged') this.watches.changed(message)
     else if (message.kind === 'znodeWatch') this.watches.register(message)
+    else if (message.kind === 'znodeWatches') this.watches.registerAll(message)
     else if (message.kind === 'znodeIdentities') {
       this.watches.identify(message.connection, message.identities)
     } else if (message.kind === 'connectionClosed') this.watches.close(message.connection)

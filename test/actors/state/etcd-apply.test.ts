@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { lifetime } from '../../../actors/sessions/messages.ts'
-import { etcdRead } from '../../../actors/state/etcd-commands.ts'
+import { encodeHistoryRequest, etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { type Decoded, encode } from '../../transport/etcd/messages/schema.ts'
 import { EtcdWorld } from './etcd-world.ts'
@@ -187,6 +187,55 @@ describe('put', () => {
 })
 
 describe('sizes', () => {
+  test('an answer that is too long is refused, and what it would have told of is done', () => {
+    const world = new EtcdWorld()
+    for (let at = 0; at < 3; at += 1)
+      world.run('put', { key: bytes(`big${at}`), value: Buffer.alloc(1_000_000) })
+    const ranges = Array.from({ length: 100 }, () => get('big', 'bih'))
+    const tooLarge = [8, 'grpc: trying to send message larger than max']
+    expect(world.readTxn({ success: ranges })).toEqual(tooLarge)
+    const changes = [put('a', '1'), ...ranges, remove('big', 'bih', { prev_kv: true })]
+    expect(world.run('txn', { success: changes })).toEqual(tooLarge)
+    expect(world.contents()).toBe('a=1')
+    expect(revisionOf(world.put('b'))).toBe(6)
+  })
+
+  test('changes of one revision are told in parts, and no part is long', () => {
+    const world = new EtcdWorld()
+    world.emitter.keysWatched = true
+    const puts = Array.from({ length: 12 }, (_, at) => put(`k${at}`, 'v'.repeat(300_000)))
+    world.run('txn', { success: puts })
+    world.run('deleteRange', { key: bytes('k'), range_end: bytes('l') })
+    const changes = world.emitter.emitted.filter(message => message.kind === 'keysChanged')
+    for (const revision of [2, 3]) {
+      const parts = changes.filter(one => one.revision === revision)
+      expect(parts.slice(0, -1).every(({ more }) => more)).toBe(true)
+      expect(parts.at(-1)?.more).toBe(false)
+      expect(parts.length).toBeGreaterThan(2)
+      expect(parts.flatMap(({ events }) => events)).toHaveLength(12)
+      for (const { events } of parts) expect(events.length).toBeLessThan(5)
+    }
+    expect(changes.map(({ revision }) => revision)).toEqual(
+      changes.map(({ revision }) => revision).sort(),
+    )
+  })
+
+  test('so is history, within a revision too', () => {
+    const world = new EtcdWorld()
+    const puts = Array.from({ length: 12 }, (_, at) => put(`k${at}`, 'v'.repeat(300_000)))
+    world.run('txn', { success: puts })
+    world.put('x')
+    world.readBytes(etcdRead.history, encodeHistoryRequest(1, 10).subarray(1))
+    const slices = world.emitter.emitted.filter(message => message.kind === 'keyHistory')
+    expect(slices.slice(0, -1).every(({ more }) => more)).toBe(true)
+    expect(slices.at(-1)).toMatchObject({ more: false, upTo: 2 })
+    expect(slices.length).toBeGreaterThan(2)
+    const events = slices.flatMap(({ changes }) => changes).flatMap(change => change.events)
+    expect(events.map(({ key }) => String.fromCharCode(...key))).toEqual(
+      Array.from({ length: 12 }, (_, at) => `k${at}`),
+    )
+  })
+
   test('a key, or a value, may be as long as a request', () => {
     const world = new EtcdWorld()
     const length = 1_500_000

@@ -137,28 +137,31 @@ export interface StateNodeOptions {
   readonly log?: Logger
 }
 
+export function setupOf(options: StateNodeOptions): StateSetup {
+  const { node = 1, incarnation = 1, everyBytes = Number.MAX_SAFE_INTEGER } = options
+  return {
+    identity: {
+      node,
+      clusterId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9),
+      memberId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 8),
+      epoch: 1,
+      leader: 1,
+    },
+    incarnation,
+    checkpoints: { directory: '/checkpoints', everyBytes, fsync: 'always' },
+  }
+}
+
 export class StateNode {
   readonly disk: MemoryDisk
   readonly actor: TestActor<StateMessage>
   position: number
 
   constructor(options: StateNodeOptions = {}) {
-    const { node = 1, incarnation = 1, everyBytes = Number.MAX_SAFE_INTEGER } = options
     this.disk = options.disk ?? new MemoryDisk()
     const jobs = inlineJobs(this.disk, [{ url: checkpointJobModule, run }], done => done())
-    const setup: StateSetup = {
-      identity: {
-        node,
-        clusterId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9),
-        memberId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 8),
-        epoch: 1,
-        leader: 1,
-      },
-      incarnation,
-      checkpoints: { directory: '/checkpoints', everyBytes, fsync: 'always' },
-    }
     const host = manualHost({ disk: this.disk, jobs })
-    this.actor = testActor(stateActor, setup, {
+    this.actor = testActor(stateActor, setupOf(options), {
       host,
       ...(options.log === undefined ? {} : { log: options.log }),
     })

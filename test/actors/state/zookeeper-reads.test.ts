@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ownOperation, replyStatus } from '../../../actors/state/zookeeper-commands.ts'
+import type { ZnodeWatches } from '../../../actors/watches/messages.ts'
 import { errorCode } from '../../../transport/zookeeper/errors.ts'
 import { encodeIdentities } from '../../../transport/zookeeper/identities.ts'
 import { JuteReader } from '../../../transport/zookeeper/jute-reader.ts'
@@ -187,9 +188,9 @@ describe('setWatches', () => {
     }
     const { error } = made.read(caller, operation.setWatches, setWatches(since, ...lists))
     expect(error).toBe(0)
-    const registered = made.takeEmitted().map(message => {
-      const { kind, path, watcher } = message as { kind: string; path: string; watcher: string }
-      return `${kind} ${watcher} ${path}`
+    const registered = made.takeEmitted().flatMap(message => {
+      const { kind, paths, watcher } = message as ZnodeWatches
+      return paths.map(path => `${kind} ${watcher} ${path}`)
     })
     return { collected, registered }
   }
@@ -218,9 +219,9 @@ describe('setWatches', () => {
       [2, '/gone'],
     ])
     expect(registered).toEqual([
-      'znodeWatch data /same',
-      'znodeWatch data /missing',
-      'znodeWatch children /same',
+      'znodeWatches data /same',
+      'znodeWatches data /missing',
+      'znodeWatches children /same',
     ])
   })
 
@@ -232,7 +233,7 @@ describe('setWatches', () => {
   test('the empty path is the root', () => {
     const { collected, registered } = caughtUp(history(), 6, [[''], [], ['']])
     expect(collected).toEqual([])
-    expect(registered).toEqual(['znodeWatch data ', 'znodeWatch children '])
+    expect(registered).toEqual(['znodeWatches data ', 'znodeWatches children '])
   })
 
   test('tells nothing about what may not be read', () => {

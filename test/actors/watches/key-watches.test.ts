@@ -3,8 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { encodeHistoryRequest, etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { stream } from '../../../actors/state/messages.ts'
+import { KeyWatchOf, WatchStream } from '../../../actors/watches/key-watch.ts'
 import { KeyWatches } from '../../../actors/watches/key-watches.ts'
-import type { WatchesMessage } from '../../../actors/watches/messages.ts'
+import type { KeyEvent, RevisionChanges, WatchesMessage } from '../../../actors/watches/messages.ts'
+import { WatchResponses } from '../../../actors/watches/watch-responses.ts'
+import { Reader } from '../../../transport/etcd/messages/reader.ts'
+import { decodeWatch, type WatchCreate } from '../../../transport/etcd/messages/watch.ts'
 import { EtcdWorld } from '../state/etcd-world.ts'
 import { type Decoded, decode, decodeFull, encode } from '../../transport/etcd/messages/schema.ts'
 
@@ -19,12 +23,15 @@ class Scene {
   readonly watches: KeyWatches
   readonly questions: { id: number; first: number; most: number }[] = []
   readonly sent: { connection: number; tag: number; body: Uint8Array }[] = []
+  /** Changes come one by one then, and this runs in between. */
+  between: (() => void) | undefined
 
-  constructor() {
+  constructor(gatheredBytesMax = 1 << 28) {
     this.world.emitter.keysWatched = true
     this.watches = new KeyWatches({
       ...this.world.identity,
       progressMillis: 1000,
+      gatheredBytesMax,
       send: (connection, tag, body) => this.sent.push({ connection, tag, body }),
       askHistory: (id, first, most) => this.questions.push({ id, first, most }),
     })
@@ -78,9 +85,25 @@ class Scene {
   }
 
   #take(message: WatchesMessage): void {
-    if (message.kind === 'keysChanged') this.watches.changed(message)
-    else if (message.kind === 'keyWatch') this.watches.register(message)
-    else if (message.kind === 'keyHistory') this.watches.history(message)
+    if (message.kind === 'keyWatch') this.watches.register(message)
+    else if (message.kind === 'keysChanged') {
+      if (this.between !== undefined) {
+        for (const events of parts(message)) {
+          this.watches.changed({ ...message, events, more: true })
+          this.between()
+        }
+        this.watches.changed({ ...message, events: [] })
+      } else this.watches.changed(message)
+    } else if (message.kind === 'keyHistory') {
+      const { between } = this
+      if (between !== undefined) {
+        for (const change of message.changes.flatMap(one => separate(one))) {
+          this.watches.history({ ...message, upTo: 0, changes: [change], more: true })
+          between()
+        }
+        this.watches.history({ ...message, changes: [] })
+      } else this.watches.history(message)
+    }
   }
 
   /** What the client got since the last time, in short. */
@@ -90,6 +113,20 @@ class Scene {
     for (const one of own) this.sent.splice(this.sent.indexOf(one), 1)
     return own.map(one => short(decodeFull('WatchResponse', one.body)))
   }
+}
+
+function decodeCreate(create_request: object): WatchCreate {
+  const request = decodeWatch(new Reader().open(encode('WatchRequest', { create_request })))
+  if (request.kind !== 'create') throw new Error('no request for a watch')
+  return request
+}
+
+function parts({ events }: RevisionChanges): KeyEvent[][] {
+  return events.map(event => [event])
+}
+
+function separate(change: RevisionChanges): RevisionChanges[] {
+  return parts(change).map(events => ({ ...change, events }))
 }
 
 /** `0@5 a=5 b!` is watch 0, header at 5, a put at revision 5, b deleted. */
@@ -492,6 +529,100 @@ describe('a slow client', () => {
   })
 })
 
+describe('a revision that comes in parts', () => {
+  const pair = ['a', 'b'].map(name => ({ request_put: { key: bytes(name) } }))
+
+  test('is sent as one', () => {
+    const scene = new Scene()
+    scene.create({ key: bytes('a'), range_end: bytes('c') })
+    const early: string[] = []
+    scene.between = () => early.push(...scene.got())
+    scene.world.run('txn', { success: pair })
+    scene.pump()
+    expect(early).toEqual(['0@1 created'])
+    expect(scene.got()).toEqual(['0@2 a=2 b=2'])
+  })
+
+  test('who found no room for its first part does not join for the rest', () => {
+    const scene = new Scene(1)
+    scene.create({ key: bytes('a'), range_end: bytes('c') }, 3)
+    scene.create({ key: bytes('a'), range_end: bytes('c') }, 5)
+    for (const tag of [3, 5]) scene.got(tag)
+    scene.between = () => {
+      scene.watches.setHeld(1, 3, true)
+      scene.watches.tick(1)
+    }
+    scene.world.run('txn', { success: pair })
+    scene.pump()
+    scene.between = undefined
+    scene.watches.tick(2)
+    scene.answerAll()
+    expect(scene.got(5)).toEqual(['0@2 a=2 b=2'])
+    expect(scene.got(3)).toEqual([])
+    scene.watches.setHeld(1, 3, false)
+    scene.answerAll()
+    expect(scene.got(3)).toEqual(['0@2 a=2 b=2'])
+  })
+})
+
+describe('much at once', () => {
+  test('watches that gather more than there is room for get it one after the other', () => {
+    const scene = new Scene(50_000)
+    for (let tag = 1; tag <= 6; tag += 1)
+      scene.create({ key: bytes('a'), range_end: bytes('z') }, tag)
+    const puts = Array.from({ length: 40 }, (_, at) => ({
+      request_put: { key: bytes(`k${at}`), value: Buffer.alloc(1000) },
+    }))
+    scene.world.run('txn', { success: puts })
+    scene.pump()
+    const served: number[] = []
+    for (let round = 0; round < 6; round += 1) {
+      scene.answerAll()
+      scene.watches.flush()
+      const tags = scene.sent.filter(one => one.body.length > 1000).map(one => one.tag)
+      expect(tags.length).toBeLessThanOrEqual(1)
+      served.push(...tags)
+      scene.sent.length = 0
+      scene.watches.tick(round)
+    }
+    expect(served.sort()).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('fragments take the memory of what is in them', () => {
+    const scene = new Scene()
+    scene.create({ key: bytes('a'), range_end: bytes('z'), fragment: true })
+    const puts = Array.from({ length: 100 }, (_, at) => ({
+      request_put: { key: bytes(`k${at}`), value: Buffer.alloc(100_000) },
+    }))
+    scene.world.run('txn', { success: puts })
+    scene.pump()
+    scene.watches.flush()
+    const buffers = new Set(scene.sent.map(({ body }) => body.buffer))
+    let heldBytes = 0
+    for (const buffer of buffers) heldBytes += buffer.byteLength
+    expect(scene.sent.length).toBeGreaterThan(4)
+    expect(heldBytes).toBeLessThan(12_000_000)
+  })
+
+  test('what is longer than any response may be goes in several, of whole events', () => {
+    const sent: Uint8Array[] = []
+    const send = (_connection: number, _tag: number, body: Uint8Array) => void sent.push(body)
+    const { clusterId, memberId } = new EtcdWorld().identity
+    const responses = new WatchResponses({ clusterId, memberId, send })
+    const watch = new KeyWatchOf(
+      new WatchStream(1, 3, 0),
+      0,
+      decodeCreate({ key: bytes('a'), range_end: bytes('z') }),
+      1,
+    )
+    const event = new Uint8Array(40 * 1024 * 1024)
+    watch.pending = Array.from({ length: 8 }, () => event)
+    watch.pendingBytes = 8 * event.length
+    responses.events(watch)
+    expect(sent.map(body => Math.floor(body.length / event.length))).toEqual([6, 2])
+  })
+})
+
 /** The six guarantees, whatever happens in whatever order. */
 test('every watch gets every change of its keys once, in order, in whole revisions', () => {
   const key = fc.constantFrom('a', 'b', 'c')
@@ -527,9 +658,30 @@ test('every watch gets every change of its keys once, in order, in whole revisio
     { weight: 1, arbitrary: fc.record({ do: fc.constant('progress' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('silence' as const), key }) },
   )
+  const meanwhile = fc.array(
+    fc.constantFrom('nothing', 'flush', 'tick', 'hold 3', 'hold 5', 'release 3', 'release 5'),
+    { maxLength: 12 },
+  )
+  // In parts; and with room for hardly any event.
+  const way = fc.record({
+    inParts: fc.boolean(),
+    gatheredBytesMax: fc.constantFrom(1 << 28, 60, 1),
+  })
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), steps => {
-      const scene = new Scene()
+    fc.property(fc.array(step, { maxLength: 60 }), meanwhile, way, (steps, acts, how) => {
+      const scene = new Scene(how.gatheredBytesMax)
+      let at = 0
+      let nowMillis = 0
+      const tick = (): void => scene.watches.tick((nowMillis += 1))
+      if (how.inParts) {
+        scene.between = () => {
+          const [act, tag] = (acts[at % acts.length] ?? 'nothing').split(' ')
+          at += 1
+          if (act === 'flush') scene.watches.flush()
+          else if (act === 'tick') tick()
+          else if (act !== 'nothing') scene.watches.setHeld(1, Number(tag), act === 'hold')
+        }
+      }
       const created: { tag: number; id: number; from: string; start: number }[] = []
       for (const one of steps) {
         const { revision } = scene.world.keyspace
@@ -558,13 +710,18 @@ test('every watch gets every change of its keys once, in order, in whole revisio
           scene.world.emitter.emitted = []
         }
       }
+      scene.between = undefined
       for (const tag of [3, 5]) scene.watches.setHeld(1, tag, false)
       scene.put('a')
-      scene.answerAll()
-      scene.watches.flush()
+      // A tick for each watch that found no room, and one for the streams that waited.
+      for (let left = created.length + 1; left >= 0; left -= 1) {
+        scene.answerAll()
+        scene.watches.flush()
+        tick()
+      }
       checkAll(scene, created)
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   )
 })
 

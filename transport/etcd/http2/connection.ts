@@ -138,15 +138,15 @@ export class Connection implements SenderOwner {
     this.queueEnded(stream)
   }
 
-  /** One gRPC message of a stream. */
-  sendMessage(stream: Stream, body: Uint8Array): void {
+  /** One gRPC message of a stream; `continues`: where there was room for the one before, it passes. */
+  sendMessage(stream: Stream, body: Uint8Array, continues = false): void {
     this.sendHeaders(stream)
     if (this.sender.admit(stream, body.length + 5)) {
       this.output.grpcMessage(stream.id, body)
       this.guards.answered()
       return
     }
-    if (!this.sender.mayQueue(stream, body.length + 5)) {
+    if (!continues && !this.sender.mayQueue(stream, body.length + 5)) {
       this.reset(stream, errorCode.enhanceYourCalm)
       return
     }

@@ -19,22 +19,23 @@ const twoTo31 = 2147483648
 const copyLoopBytesMax = 48
 
 export class Writer {
+  /** More was written than there may be: what is here is void, and the rest is thrown away. */
+  overflowed = false
   readonly #rooms: Rooms
+  readonly #bytesMax: number
   bytes: Uint8Array = new Uint8Array(0)
   #start = 0
   #at = 0
   #end = 0
 
-  constructor(rooms: Rooms) {
+  constructor(rooms: Rooms, bytesMax = Number.POSITIVE_INFINITY) {
     this.#rooms = rooms
+    this.#bytesMax = bytesMax
   }
 
   begin(bytesGuess: number): this {
-    const room = this.#rooms.reserve(bytesGuess)
-    this.bytes = room.bytes
-    this.#start = room.start
-    this.#at = room.start
-    this.#end = Math.min(room.bytes.length, room.start + bytesGuess)
+    this.overflowed = false
+    this.#open(Math.min(bytesGuess, this.#bytesMax))
     return this
   }
 
@@ -133,6 +134,7 @@ export class Writer {
   }
 
   close(mark: number): void {
+    if (this.overflowed) return
     const size = this.#at - this.#start - mark
     if (size >= 128) {
       const extra = varintBytes(size) - 1
@@ -162,13 +164,29 @@ export class Writer {
     if (this.#end - this.#at < count) this.#grow(count)
   }
 
+  #open(bytesWanted: number): void {
+    const room = this.#rooms.reserve(bytesWanted)
+    this.bytes = room.bytes
+    this.#start = room.start
+    this.#at = room.start
+    this.#end = Math.min(room.bytes.length, room.start + bytesWanted)
+  }
+
   #grow(count: number): void {
     const { bytes } = this
     const start = this.#start
     const used = this.#at - start
-    this.begin(Math.max(2 * used, used + count, 256))
+    if (used + count > this.#bytesMax) return this.#overflow(count)
+    this.#open(Math.min(this.#bytesMax, Math.max(2 * used, used + count, 256)))
     this.bytes.set(bytes.subarray(start, start + used), this.#start)
     this.#at = this.#start + used
+  }
+
+  /** Whoever writes goes on as if nothing were: what a command changes may not depend on its answer. */
+  #overflow(count: number): void {
+    this.overflowed = true
+    this.#at = this.#start
+    if (this.#end - this.#at < count) this.#open(count)
   }
 
   #varint(value: number): void {

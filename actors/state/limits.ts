@@ -1,0 +1,9 @@
+/** Limits of the state machine, with their units. */
+export const limits = {
+  /** One answer to a client; a longer one is refused, whatever its command has changed. */
+  replyBytesMax: 256 * 1024 * 1024,
+  /** Changes of one revision go to the watch actor in parts of about this size. */
+  changeBytesMax: 1024 * 1024,
+  /** A slice of history ends with the revision that takes it beyond this. */
+  historyBytesMax: 1024 * 1024,
+} as const
