@@ -40,6 +40,7 @@ export const etcdVersion = '3.6.14'
 
 const touchMillis = 200
 const progressMillis = 600_000
+const everywhere = new Set(['0.0.0.0', '::', '[::]'])
 const grpcOverheadBytes = 512 * 1024
 
 export function nodeSetup(config: Config, directory: DataDirectory): NodeSetup {
@@ -171,7 +172,10 @@ function etcdIds({ config }: NodeSetup): { clusterId: Uint8Array; memberId: Uint
 
 function etcdMember(config: Config, member: ConfigMember): EtcdMember {
   const { host, port, advertise, certificate } = config.listeners.etcd
-  const own = member.name === config.node ? (advertise ?? `${host}:${port}`) : undefined
+  // One that listens everywhere is reached where its peers reach it.
+  const reached = everywhere.has(host) ? member.peer.replace(/:\d+$/, '') : host
+  const own =
+    member.name === config.node ? (advertise ?? `${bracketed(reached)}:${port}`) : undefined
   const client = member.etcd ?? own
   const scheme = certificate === undefined ? 'http' : 'https'
   return {
@@ -182,6 +186,11 @@ function etcdMember(config: Config, member: ConfigMember): EtcdMember {
     clientUrls: client === undefined ? [] : [`${scheme}://${client}`],
     isLearner: false,
   }
+}
+
+/** IPv6 addresses in URLs. */
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }
 
 function memberName({ cluster }: Config, name: string): string {

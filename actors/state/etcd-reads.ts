@@ -3,6 +3,7 @@
  * runs each when the position that it needs has applied.
  */
 import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
+import { slabBytes } from '../../storage/slabs.ts'
 import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
 import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
 import { keyValueBytes, writeKeyValueFields } from '../../transport/etcd/messages/key-value.ts'
@@ -177,7 +178,8 @@ export class EtcdReads {
     const view = new DataView(numbers.buffer)
     view.setFloat64(stateNumbers.position, this.#world.applied.position, true)
     const { slabs } = this.#keyspace.index
-    view.setFloat64(stateNumbers.sizeBytes, slabs.reservedBytes, true)
+    // Never nothing, as in etcd: etcdctl divides by it.
+    view.setFloat64(stateNumbers.sizeBytes, Math.max(slabs.reservedBytes, slabBytes), true)
     view.setFloat64(stateNumbers.sizeInUseBytes, slabs.liveBytes, true)
     const writer = this.#writer.begin(stateNumbers.bytes + headerBytesMax)
     writer.raw(numbers)

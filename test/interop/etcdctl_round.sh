@@ -39,6 +39,8 @@ check "compaction" "compacted revision $now" "$(etcdctl compaction "$now")"
 check "a compacted revision" "etcdserver: mvcc: required revision has been compacted" "$(etcdctl get $base/a --rev="$revision" 2>&1 | sed -n 's/.*\(etcdserver: .*compacted\).*/\1/p' | head -1)"
 check "member list" 3 "$(etcdctl member list | grep -c started)"
 check "endpoint health" 1 "$(etcdctl endpoint health 2>&1 | grep -c 'is healthy')"
+check "endpoint health --cluster" 3 "$(etcdctl endpoint health --cluster 2>&1 | grep -c 'is healthy')"
+check "endpoint status --cluster -w table" 3 "$(etcdctl endpoint status --cluster -w table | grep -c ' 3.6.14 ')"
 check "endpoint status" 1 "$(etcdctl endpoint status | grep -c "$endpoint")"
 etcdctl del --prefix $base/ > /dev/null
 echo "etcdctl round: $step steps"

@@ -16,6 +16,21 @@ test('a longer etcd request is a longer gRPC message too', () => {
   expect(setup.serverLimits?.messageBytesMax).toBe(4_000_000 + 524_288)
 })
 
+test('a node that listens everywhere names the host that its peers use', () => {
+  for (const [host, url] of [
+    ['0.0.0.0', 'http://two.example:22379'],
+    ['"::"', 'http://two.example:22379'],
+    ['"::1"', 'http://[::1]:22379'],
+  ]) {
+    const text = configTemplate(own)
+      .replace('etcd: { host: 127.0.0.1', `etcd: { host: ${host}`)
+      .replace('peer: "127.0.0.1:7102", etcd: "127.0.0.1:22379"', 'peer: "two.example:7102"')
+    const config = parseConfig(text, 'node.yaml')
+    const node = { config, nodeId: 2, incarnation: 1, generation: 0 } as unknown as NodeSetup
+    expect(etcdSetup(node).members[1]?.clientUrls).toEqual([url])
+  }
+})
+
 test('etcd clients are told of every member where it serves them', () => {
   expect(
     etcd().members.map(({ name, clientUrls, peerUrls }) => [name, clientUrls, peerUrls]),

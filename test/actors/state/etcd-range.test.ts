@@ -206,6 +206,14 @@ describe('other reads', () => {
     expect(body.length).toBeGreaterThan(stateNumbers.bytes)
   })
 
+  test('an empty store has a size all the same: clients divide by it', () => {
+    const world = new EtcdWorld()
+    world.readBytes(etcdRead.status, new Uint8Array(0))
+    const { body } = world.emitter.replies.pop()!
+    const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+    expect(view.getFloat64(stateNumbers.sizeBytes, true)).toBeGreaterThan(0)
+  })
+
   test('history comes in slices of whole revisions', () => {
     const world = three()
     world.run('txn', {
