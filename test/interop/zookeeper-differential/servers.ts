@@ -10,7 +10,15 @@ import { nodeEnvironment } from '../../../actors/node/node-environment.mjs'
 export interface Server {
   readonly name: string
   readonly ports: readonly number[]
+  /** `kill -9`, until it is gone. */
+  kill(index: number): Promise<void>
+  restart(index: number): void
   stop(): Promise<void>
+}
+
+interface Program {
+  readonly command: string
+  readonly args: readonly string[]
 }
 
 const libraries = fileURLToPath(
@@ -26,7 +34,7 @@ export async function startZookeeper(nodeCount: number, firstPort: number): Prom
   const members = ids.map(
     id => `server.${id}=127.0.0.1:${firstPort + 10 + id}:${firstPort + 20 + id}`,
   )
-  const processes = ids.map(id => {
+  const programs = ids.map((id): Program => {
     const data = join(directory, `node${id}`)
     mkdirSync(data)
     writeFileSync(join(data, 'myid'), String(id))
@@ -44,13 +52,13 @@ export async function startZookeeper(nodeCount: number, firstPort: number): Prom
     ]
     writeFileSync(file, [...settings, ...(nodeCount > 1 ? members : []), ''].join('\n'))
     const mainClass = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-    return start('java', ['-Xmx512m', '-cp', `${libraries}/*`, mainClass, file])
+    return { command: 'java', args: ['-Xmx512m', '-cp', `${libraries}/*`, mainClass, file] }
   })
   return await ready(
     'zookeeper',
     directory,
     ids.map(id => firstPort + id - 1),
-    processes,
+    programs,
   )
 }
 
@@ -67,7 +75,7 @@ export async function startQuorate(
       return `    - { name: node${id}, id: ${id}, peer: ${peer}, etcd: "127.0.0.1:${firstPort + 20 + id}" }`
     })
     .join('\n')
-  const processes = ids.map(id => {
+  const programs = ids.map((id): Program => {
     const file = join(directory, `node${id}.yaml`)
     const listeners = [
       ['zookeeper', firstPort + id - 1],
@@ -86,17 +94,17 @@ ${listeners.join('\n')}
 placement: ${placement}
 `
     writeFileSync(file, text)
-    return start(process.execPath, [main, 'start', '--config', file])
+    return { command: process.execPath, args: [main, 'start', '--config', file] }
   })
   return await ready(
     'quorate',
     directory,
     ids.map(id => firstPort + id - 1),
-    processes,
+    programs,
   )
 }
 
-function start(command: string, args: readonly string[]): ChildProcess {
+function start({ command, args }: Program): ChildProcess {
   return spawn(command, args, { stdio: 'ignore', env: { ...nodeEnvironment, ...process.env } })
 }
 
@@ -104,8 +112,9 @@ async function ready(
   name: string,
   directory: string,
   ports: readonly number[],
-  processes: readonly ChildProcess[],
+  programs: readonly Program[],
 ): Promise<Server> {
+  const processes = programs.map(start)
   const stop = async (): Promise<void> => {
     await Promise.all(processes.map(end))
     rmSync(directory, { recursive: true, force: true })
@@ -120,7 +129,23 @@ async function ready(
       await new Promise(resolve => setTimeout(resolve, 100))
     }
   }
-  return { name, ports, stop }
+  return {
+    name,
+    ports,
+    stop,
+    kill: index => kill(processes[index]),
+    restart(index) {
+      const program = programs[index]
+      if (program !== undefined) processes[index] = start(program)
+    },
+  }
+}
+
+function kill(child: ChildProcess | undefined): Promise<void> {
+  return new Promise(resolve => {
+    child?.on('exit', () => resolve())
+    child?.kill('SIGKILL')
+  })
 }
 
 function isServing(port: number): Promise<boolean> {
