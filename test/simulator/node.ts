@@ -20,6 +20,7 @@ import { MemoryDisk } from '../support/memory-disk.ts'
 import { carrierBetween } from './carrier.ts'
 import { type JobModules, simulatedJobs } from './jobs.ts'
 import { type DiskPace, diskOfThread } from './disk.ts'
+import type { ConsensusSizes } from './options.ts'
 import type { SimulatedNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
 import { VirtualThread } from './thread.ts'
@@ -41,6 +42,7 @@ export interface NodeWorld {
   readonly jobs: JobModules
   readonly nodeCount: number
   readonly placement: 'default' | 'single' | 'spread'
+  readonly consensus: ConsensusSizes
   readonly tap: Tap
 }
 
@@ -122,7 +124,7 @@ export class SimulatedNode {
   }
 
   #createThread(name: string, setup: NodeSetup): RunningThread {
-    const { seed, scheduler, network, jobs, tap } = this.#world
+    const { seed, scheduler, network, jobs, tap, consensus } = this.#world
     const thread: VirtualThread = new VirtualThread({
       name: `node${this.id}.${this.starts}/${name}`,
       machine: this.machine,
@@ -136,17 +138,23 @@ export class SimulatedNode {
     })
     this.threads.push(thread)
     const log = this.#createLog(thread)
-    const system = new TappedSystem(this.id, tap, thread, this.disk, {
-      host: thread.host,
-      log,
-      thread: name,
-      placement: placementOf(setup.config),
-      node: this.id,
-      protocols,
-      // Also poisons what is recycled.
-      freezeMessages: true,
-      onFailure: (error, actor) => this.#failed(actor, error),
-    })
+    const system = new TappedSystem(
+      this.id,
+      tap,
+      thread,
+      { disk: this.disk, sizes: consensus },
+      {
+        host: thread.host,
+        log,
+        thread: name,
+        placement: placementOf(setup.config),
+        node: this.id,
+        protocols,
+        // Also poisons what is recycled.
+        freezeMessages: true,
+        onFailure: (error, actor) => this.#failed(actor, error),
+      },
+    )
     return { thread, system, router: new Router(system, { nodesBy: 'peers' }) }
   }
 
@@ -198,10 +206,18 @@ class TappedSystem extends System {
   readonly #tap: Tap
   readonly #thread: VirtualThread
   readonly #disk: Disk
+  readonly #sizes: ConsensusSizes
 
-  constructor(id: number, tap: Tap, thread: VirtualThread, disk: Disk, options: SystemOptions) {
+  constructor(
+    id: number,
+    tap: Tap,
+    thread: VirtualThread,
+    own: { disk: Disk; sizes: ConsensusSizes },
+    options: SystemOptions,
+  ) {
     super(options)
-    this.#disk = disk
+    this.#disk = own.disk
+    this.#sizes = own.sizes
     this.#id = id
     this.#tap = tap
     this.#thread = thread
@@ -217,7 +233,7 @@ class TappedSystem extends System {
     const tapped: Definition<M, Setup> = {
       ...definition,
       start: (context, given) => {
-        const own = name === 'state' ? withReplica(context.host.random.uint32(), given) : given
+        const own = this.#ownSetup(name, given, context.host.random)
         this.#tap.started(this.#id, name, own)
         const handle = definition.start(context, own)
         return message => {
@@ -228,6 +244,12 @@ class TappedSystem extends System {
       },
     }
     return super.spawnChild(parent, tapped, name, setup, supervision)
+  }
+
+  #ownSetup<Setup>(name: string, given: Setup, random: Random): Setup {
+    if (name === 'state') return withReplica(random.uint32(), given)
+    if (name === 'consensus') return withSizes(this.#sizes, given)
+    return given
   }
 
   #show(actor: string, message: Message): void {
@@ -243,6 +265,11 @@ class TappedSystem extends System {
 /** The replica is made here, so that the world can look into it. */
 function withReplica<Setup>(seed: number, given: Setup): Setup {
   return { ...given, replica: new Replica(seed) }
+}
+
+function withSizes<Setup>(sizes: ConsensusSizes, given: Setup): Setup {
+  const { limits } = given as { limits?: object }
+  return { ...given, limits: { ...limits, ...sizes } }
 }
 
 /**

@@ -35,6 +35,12 @@ export interface PlannedFault {
   readonly fault: Fault
 }
 
+/** Small ones make what is rare with large ones: a log that arrives in many pieces. */
+export interface ConsensusSizes {
+  readonly appendBytesMax: number
+  readonly inflightMessagesMax: number
+}
+
 export interface WorldOptions {
   readonly seed: string
   readonly nodes: number
@@ -44,6 +50,7 @@ export interface WorldOptions {
   readonly operations: number
   readonly placement: 'default' | 'single' | 'spread'
   readonly network: NetworkOptions
+  readonly consensus: ConsensusSizes
   readonly faults: readonly PlannedFault[]
   /** When the last fault is over and all is healed. */
   readonly healedMillis: number
@@ -66,9 +73,15 @@ export function optionsFor(seed: string): WorldOptions {
     operations: Math.ceil(500 / (zookeeperClients + etcdClients)),
     placement: 'default',
     network: networkFor(random),
+    consensus: sizesFor(seededRandom(deriveSeed(seed, 'sizes'))),
     faults,
     healedMillis: Math.max(...faults.map(({ atMillis, fault }) => atMillis + lengthOf(fault))),
   }
+}
+
+function sizesFor(random: Random): ConsensusSizes {
+  if (below(random, 3) === 0) return { appendBytesMax: 1024 * 1024, inflightMessagesMax: 256 }
+  return { appendBytesMax: 100 << below(random, 5), inflightMessagesMax: 1 + below(random, 8) }
 }
 
 function networkFor(random: Random): NetworkOptions {

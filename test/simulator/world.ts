@@ -73,6 +73,7 @@ class World {
       jobs,
       nodeCount: nodes,
       placement,
+      consensus: options.consensus,
       tap: this.observer,
     }
     this.nodes = Array.from({ length: nodes }, (_, index) => new SimulatedNode(world, index + 1))
