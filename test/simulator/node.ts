@@ -54,12 +54,17 @@ export const checkpointDirectory = `${dataDirectory}/checkpoints`
 export class SimulatedNode {
   readonly id: number
   readonly machine: string
-  readonly disk: MemoryDisk
+  disk: MemoryDisk
+  /** Of its data directory, since it was opened last. */
+  storeId = ''
   starts = 0
   threads: VirtualThread[] = []
   readonly #world: NodeWorld
   readonly #random: Random
   readonly #pace: DiskPace = { syncMillis: () => this.#syncMillis(), nextSyncAtMillis: 0 }
+  #systems: readonly RunningThread[] = []
+  #slowUntilMillis = 0
+  #incarnationMin = 1
   readonly #clock = { wallOffsetMillis: 0, drift: 1 }
 
   constructor(world: NodeWorld, id: number) {
@@ -68,11 +73,7 @@ export class SimulatedNode {
     this.#world = world
     this.#random = seededRandom(deriveSeed(world.seed, `node${id}`))
     this.#clock.drift = 0.99 + 0.02 * this.#random.fraction()
-    this.disk = new MemoryDisk({
-      later: callback => {
-        world.scheduler.at(this.#pace.nextSyncAtMillis, callback)
-      },
-    })
+    this.disk = this.#createDisk()
   }
 
   get running(): boolean {
@@ -89,10 +90,13 @@ export class SimulatedNode {
       random: this.#random,
       path,
       segmentBytes,
+      incarnationMin: this.#incarnationMin,
     })
+    this.storeId = directory.storeId
     const setup = nodeSetup(config, directory)
     const placement = placementOf(config)
     const systems = Object.keys(placement).map(name => this.#createThread(name, setup))
+    this.#systems = systems
     this.#connect(systems)
     for (const { thread, system, router } of systems) {
       thread.post(() => {
@@ -109,6 +113,7 @@ export class SimulatedNode {
     for (const thread of this.threads) thread.kill()
     this.#world.network.closeAllOf(new Set(this.threads))
     this.threads = []
+    this.#systems = []
     if (how === 'process') this.disk.killProcess()
     else this.disk.crash(() => !keepsNothing && below(this.#random, 3) === 0)
   }
@@ -117,6 +122,37 @@ export class SimulatedNode {
     for (const thread of this.threads) {
       if (threadName === undefined || thread.name.endsWith(threadName)) thread.pause(millis)
     }
+  }
+
+  /** Room for so many more bytes, until it is told otherwise. */
+  limitDisk(bytes: number): void {
+    this.disk.capacityBytes = this.disk.usedBytes() + bytes
+  }
+
+  slowDisk(millis: number): void {
+    this.#slowUntilMillis = this.#world.scheduler.nowMillis + millis
+  }
+
+  /** Only while it is down. */
+  loseDisk(): void {
+    this.disk = this.#createDisk()
+    this.#incarnationMin += 10_000
+  }
+
+  /** To an actor of this node, from outside. */
+  tell<M extends Message>(definition: { readonly name: string }, message: M): void {
+    const running = this.#systems.find(
+      ({ system }) => system.threadOf(definition.name) === system.thread,
+    )
+    running?.thread.post(() => running.system.find<M>(definition).tell(message))
+  }
+
+  #createDisk(): MemoryDisk {
+    return new MemoryDisk({
+      later: callback => {
+        this.#world.scheduler.at(this.#pace.nextSyncAtMillis, callback)
+      },
+    })
   }
 
   jumpWallClock(millis: number): void {
@@ -187,7 +223,8 @@ export class SimulatedNode {
   /** Mostly quick; sometimes the disk takes its time. */
   #syncMillis(): number {
     const quick = 0.05 + 0.2 * this.#random.fraction()
-    return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick
+    const isSlow = this.#world.scheduler.nowMillis < this.#slowUntilMillis
+    return below(this.#random, isSlow ? 2 : 50) === 0 ? 30 * this.#random.fraction() : quick
   }
 }
 

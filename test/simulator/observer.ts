@@ -94,6 +94,11 @@ export class Observer implements Tap {
     log.committed = 0
   }
 
+  /** Nothing that it had is there any more. */
+  lostDisk(node: number): void {
+    this.#logs.delete(node)
+  }
+
   started(node: number, actor: string, setup: unknown): void {
     if (actor === 'state') this.replicas.started(node, (setup as { replica: Replica }).replica)
   }
@@ -155,6 +160,8 @@ export class Observer implements Tap {
         })
       case 'recovered':
         return this.#checkRecovered(node, message)
+      case 'checkpointed':
+        return this.replicas.checkpointed(node, message.position)
       case 'voteReply':
         if (message.granted && !message.pre) this.#checkVote(message.from, message.epoch, node)
         return

@@ -24,11 +24,18 @@ export type Fault =
     }
   | { readonly kind: 'reset'; readonly node: Target }
   | { readonly kind: 'clock'; readonly node: Target; readonly millis: number }
+  /** For a while there is room for little more than what is there. */
+  | { readonly kind: 'diskFull'; readonly node: Target; readonly millis: number }
+  | { readonly kind: 'diskSlow'; readonly node: Target; readonly millis: number }
+  /** The data directory is lost: the node waits until it is bound anew. Only one such in a world. */
+  | { readonly kind: 'diskLost'; readonly node: Target; readonly millis: number }
   /** All nodes lose power together. */
   | { readonly kind: 'outage'; readonly millis: number }
 
 /** A node's id, or whoever leads at that moment. */
 export type Target = number | 'leader'
+
+type PlainFault = Exclude<Fault['kind'], 'diskFull' | 'diskSlow' | 'diskLost'>
 
 export interface PlannedFault {
   readonly atMillis: number
@@ -64,7 +71,7 @@ export function optionsFor(seed: string): WorldOptions {
   const random = seededRandom(deriveSeed(seed, 'options'))
   const zookeeperClients = 2 + below(random, 2)
   const etcdClients = 1 + below(random, 3)
-  const faults = planFaults(random)
+  const faults = [...planFaults(random), ...planDiskFaults(seededRandom(deriveSeed(seed, 'disks')))]
   return {
     seed,
     nodes,
@@ -97,7 +104,7 @@ function networkFor(random: Random): NetworkOptions {
 
 /** One crash and one partition at least, and some more of anything. */
 function planFaults(random: Random): PlannedFault[] {
-  const kinds: Fault['kind'][] = ['crash', 'isolate']
+  const kinds: PlainFault[] = ['crash', 'isolate']
   const more = 2 + below(random, 7)
   const others = ['crash', 'crash', 'pause', 'isolate', 'reset', 'clock', 'outage'] as const
   for (let count = 0; count < more; count++) kinds.push(others[below(random, others.length)]!)
@@ -109,7 +116,23 @@ function planFaults(random: Random): PlannedFault[] {
   })
 }
 
-function planFault(random: Random, kind: Fault['kind']): Fault {
+/** In some seeds only: slow and full disks, one that is lost, and a state thread that stands still for long. */
+function planDiskFaults(random: Random): PlannedFault[] {
+  const planned: PlannedFault[] = []
+  const plan = (oneIn: number, make: (node: Target, millis: number) => Fault): void => {
+    const atMillis = firstFaultMillis + 4000 * random.fraction()
+    const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
+    const fault = make(node, 200 + 2000 * random.fraction())
+    if (below(random, oneIn) === 0) planned.push({ atMillis, fault })
+  }
+  plan(3, (node, millis) => ({ kind: 'diskSlow', node, millis }))
+  plan(4, (node, millis) => ({ kind: 'diskFull', node, millis: 2 * millis }))
+  plan(6, (node, millis) => ({ kind: 'diskLost', node, millis }))
+  plan(6, (node, millis) => ({ kind: 'pause', node, millis: 2 * millis, thread: 'state' }))
+  return planned
+}
+
+function planFault(random: Random, kind: PlainFault): Fault {
   const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
   const millis = 50 + 2000 * random.fraction() ** 2
   switch (kind) {

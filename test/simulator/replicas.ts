@@ -15,6 +15,8 @@ export class Replicas {
   restored = 0
   readonly #live = new Map<number, Replica>()
   readonly #violate: (node: number, sentence: string) => void
+  /** Position of the newest checkpoint that was restored, by node. */
+  readonly #newest = new Map<number, number>()
   /** By position: how every replica looks there. */
   readonly #looks = new Map<number, string>()
 
@@ -51,12 +53,20 @@ export class Replicas {
         entries: block => loadBlock(block, replica.tree, replica.keyspace),
       }
     })
-    if (loaded === undefined) return this.#violate(node, 'a durable checkpoint is not there')
+    // There may have been no room for it.
+    if (loaded === undefined) return
     finishLoad(replica.tree, replica.keyspace)
     decodeMembership(replica.membership)
     for (const reason of loaded.passedOver) this.#violate(node, `its checkpoint is bad: ${reason}`)
     this.restored++
+    this.#newest.set(node, replica.position)
     this.#hold(node, replica, 'its restored checkpoint')
+  }
+
+  /** The node has said that a checkpoint is durable, and its log may go. */
+  checkpointed(node: number, position: number): void {
+    if ((this.#newest.get(node) ?? 0) < position)
+      this.#violate(node, `its checkpoint of ${position} is not there`)
   }
 
   #hold(node: number, replica: Replica, what: string): void {

@@ -3,6 +3,9 @@
  * healed, and the clients must be served to the end, the nodes become equal, and every
  * acknowledged write be there once.
  */
+import { decodeMembership, isVoter } from '../../actors/consensus/membership.ts'
+import { directory } from '../../actors/directory.ts'
+import { isDiskFull, StorageError } from '../../storage/errors.ts'
 import { deriveSeed } from '../../runtime/random.ts'
 import { type JobModules, loadJobModules } from './jobs.ts'
 import { EtcdClient } from './etcd-client.ts'
@@ -38,6 +41,8 @@ export async function loadSimulator(): Promise<JobModules> {
 }
 
 const livenessMillis = 60_000
+const restartMillis = 200
+const replaceMillis = 500
 const leasesEndMillis = 20_000
 const settleMillis = 2000
 const linesKeptDefault = 200
@@ -140,7 +145,14 @@ class World {
   #start(node: SimulatedNode): void {
     if (node.running) return
     this.observer.note(node.id, `starts (${node.starts + 1})`)
-    node.start()
+    try {
+      node.start()
+    } catch (error) {
+      // An operator would try again once there is room.
+      if (!isFull(error)) throw error
+      this.observer.note(node.id, 'cannot start: its disk is full')
+      this.scheduler.after(restartMillis, () => this.#start(node))
+    }
   }
 
   #stop(node: SimulatedNode, how: 'process' | 'power', restartAfterMillis: number): void {
@@ -187,10 +199,46 @@ class World {
           this.network.resetOne(other.machine, node.machine)
         }
         return
+      case 'diskFull':
+        this.observer.note(node.id, `has a full disk for ${fault.millis.toFixed(0)} ms`)
+        node.limitDisk(Math.floor(fault.millis))
+        this.scheduler.after(fault.millis, () => node.limitDisk(Number.POSITIVE_INFINITY))
+        return
+      case 'diskSlow':
+        this.observer.note(node.id, `has a slow disk for ${fault.millis.toFixed(0)} ms`)
+        return node.slowDisk(fault.millis)
+      case 'diskLost':
+        return this.#loseDisk(node, fault.millis)
       case 'clock':
         this.observer.note(node.id, `has its clock set by ${fault.millis.toFixed(0)} ms`)
         return node.jumpWallClock(fault.millis)
     }
+  }
+
+  /** Whoever is in charge has it replaced, as soon as there is a leader that can. */
+  #loseDisk(node: SimulatedNode, millis: number): void {
+    this.#stop(node, 'power', millis)
+    if (node.running) return
+    this.observer.note(node.id, 'has lost its disk')
+    node.loseDisk()
+    this.observer.lostDisk(node.id)
+    const replace = (): void => {
+      const leader = this.#target('leader')
+      const membership = this.observer.replicas.of(leader.id)?.membership
+      if (membership !== undefined && isVoter(decodeMembership(membership), node.id, node.storeId))
+        return this.observer.note(node.id, 'is bound anew')
+      const member = { node: node.id, address: `${node.machine}:7100`, store: node.storeId }
+      const change = Buffer.from(JSON.stringify({ kind: 'replace', member }))
+      if (node.running && leader !== node)
+        leader.tell(directory.consensus, {
+          kind: 'changeMembership',
+          replyTo: 'control',
+          id: 1,
+          change,
+        })
+      this.scheduler.after(replaceMillis, replace)
+    }
+    this.scheduler.after(millis + replaceMillis, replace)
   }
 
   #target(target: Target): SimulatedNode {
@@ -249,4 +297,8 @@ class World {
       failed: (_thread, error) => this.observer.failed(0, name, error),
     })
   }
+}
+
+function isFull(error: unknown): boolean {
+  return isDiskFull(error) || (error instanceof StorageError && error.code === 'noSpace')
 }
