@@ -7,6 +7,15 @@ export interface PositionHash {
   readonly high: number
 }
 
+/** What a node that stops says of itself. */
+export interface Contradiction {
+  /** Where a majority has another hash than this node. */
+  readonly position: number
+  /** The last position where this node agreed with a majority; 0: none is known. */
+  readonly agreedAt: number
+  readonly majority: readonly number[]
+}
+
 export const hashEveryPositions = 512
 const positionsKept = 64
 
@@ -15,14 +24,15 @@ export class HashComparison {
   readonly #nodeCount: () => number
   /** By position, in order of arrival; the oldest go. */
   readonly #seen = new Map<number, Map<number, PositionHash>>()
+  #agreedAt = 0
 
   constructor(ownNode: number, nodeCount: () => number) {
     this.#own = ownNode
     this.#nodeCount = nodeCount
   }
 
-  /** True when this node's own hash at `position` is known and a majority has another, equal one. */
-  add(node: number, position: number, hash: PositionHash): boolean {
+  /** When this node's own hash at `position` is known and a majority has another, equal one. */
+  add(node: number, position: number, hash: PositionHash): Contradiction | undefined {
     let hashes = this.#seen.get(position)
     if (hashes === undefined) {
       hashes = new Map()
@@ -33,18 +43,22 @@ export class HashComparison {
       }
     }
     hashes.set(node, hash)
-    return this.#contradicted(hashes)
+    const own = hashes.get(this.#own)
+    const majority = this.#majorityOf(hashes)
+    if (own === undefined || majority === undefined) return undefined
+    if (majority.includes(this.#own)) {
+      this.#agreedAt = Math.max(this.#agreedAt, position)
+      return undefined
+    }
+    return { position, agreedAt: this.#agreedAt, majority }
   }
 
-  #contradicted(hashes: ReadonlyMap<number, PositionHash>): boolean {
-    const own = hashes.get(this.#own)
-    if (own === undefined) return false
-    const counts = new Map<string, number>()
+  /** The nodes that make up a majority of equal hashes, if there is one. */
+  #majorityOf(hashes: ReadonlyMap<number, PositionHash>): readonly number[] | undefined {
     for (const { low, high } of hashes.values()) {
-      if (low === own.low && high === own.high) continue
-      const key = `${low}/${high}`
-      counts.set(key, (counts.get(key) ?? 0) + 1)
+      const equal = [...hashes].filter(([, other]) => other.low === low && other.high === high)
+      if (equal.length > this.#nodeCount() / 2) return equal.map(([node]) => node)
     }
-    return Math.max(0, ...counts.values()) > this.#nodeCount() / 2
+    return undefined
   }
 }

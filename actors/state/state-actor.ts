@@ -349,10 +349,14 @@ class StateMachine {
   }
 
   #compareHash(node: number, position: number, { low, high }: { low: number; high: number }): void {
-    if (!this.#hashes.add(node, position, { low, high })) return
-    const sentence = 'the state of this node differs from that of the majority: it stops'
-    this.#context.log.error(sentence, { position })
-    throw new Error(sentence)
+    const contradiction = this.#hashes.add(node, position, { low, high })
+    if (contradiction === undefined) return
+    const { agreedAt, majority } = contradiction
+    const own = this.#setup.identity.node
+    throw new Error(
+      `the state of node ${own} at position ${contradiction.position} differs from that of the majority ` +
+        `(nodes ${majority.join(', ')}; they last agreed at ${agreedAt}): it stops`,
+    )
   }
 
   #install(from: string, position: number): void {
