@@ -81,6 +81,8 @@ export class Formation {
   received(message: FormationMessage, own: Uint8Array): FormationStep {
     if (message.formed) return own.length > 0 ? { kind: 'complete' } : nothing
     if (message.members !== this.#members) return { kind: 'membersDiffer' }
+    // A damaged store is no store: nothing that it says is durable, so no cluster begins with it.
+    if (message.store === '') return nothing
     this.#stores.set(message.from, message.store)
     this.#recorded.set(message.from, keyOf(message.recorded))
     if (message.recorded.length > 0 && own.length === 0) {
@@ -98,7 +100,7 @@ export class Formation {
   }
 
   #mayCreate(): boolean {
-    if (this.#initial[0]?.node !== this.#self) return false
+    if (this.#initial[0]?.node !== this.#self || this.#store === '') return false
     for (const member of this.#initial) if (!this.#stores.has(member.node)) return false
     for (const member of this.others) if (this.#recorded.get(member.node) !== '') return false
     return true

@@ -1,6 +1,7 @@
 /** One test for each rule of the Raft paper (and of the dissertation where marked); table in the README. */
 import { describe, expect, test } from 'vitest'
 import type { Role } from '../../../actors/consensus/interface.ts'
+import { Formation } from '../../../actors/consensus/formation.ts'
 import { changed } from '../../../actors/consensus/membership.ts'
 import { votersMax } from '../../../actors/consensus/quorum.ts'
 import { Cluster, entryOf, testLimits } from './cluster.ts'
@@ -398,6 +399,18 @@ describe('membership (6) and leadership', () => {
     const effects = machine.receive(appendReply({ from: 3, epoch, position: machine.status.last }))
     const told = effects.find(one => one.kind === 'send' && one.message.kind === 'timeoutNow')
     expect(told).toMatchObject({ to: 3 })
+  })
+
+  test('no cluster begins with a damaged store', () => {
+    const initial = [1, 2].map(node => ({ node, address: `n${node}` }))
+    const members = '1=n1,2=n2'
+    const nothing = new Uint8Array(0)
+    const said = { kind: 'formation', from: 2, members, recorded: nothing, formed: false } as const
+    const first = new Formation(1, 's1', initial)
+    expect(first.received({ ...said, store: '' }, nothing)).toEqual({ kind: 'nothing' })
+    expect(first.received({ ...said, store: 's2' }, nothing)).toMatchObject({ kind: 'create' })
+    const damaged = new Formation(1, '', initial)
+    expect(damaged.received({ ...said, store: 's2' }, nothing)).toEqual({ kind: 'nothing' })
   })
 
   test('there are no more voters than a quorum can count', () => {
