@@ -9,6 +9,7 @@ import {
   batchMagic,
   countZeroSectors,
   headerBytes,
+  journalFormat,
   readUint64,
   recordHeadBytes,
   sectorBytes,
@@ -186,6 +187,7 @@ function isTrailerCut(
 
 function mismatch(header: BatchHeader, chain: Chain): string {
   if (header.storeTag !== chain.storeTag) return 'a batch of another store'
+  if (header.format > journalFormat) return `a batch of format ${header.format}`
   if (header.sequence !== chain.sequence) {
     return `batch ${header.sequence} where ${chain.sequence} belongs`
   }

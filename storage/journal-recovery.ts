@@ -172,13 +172,23 @@ class Recovery {
     let offset = 0
     for (;;) {
       const batch = readBatch(image, offset, this.#chain)
-      if (batch.kind === 'invalid') return { kind: 'replayed', end: offset, sealed: false }
+      if (batch.kind === 'invalid') {
+        this.#refuseNewer(image, offset)
+        return { kind: 'replayed', end: offset, sealed: false }
+      }
       if (batch.kind === 'seal') return { kind: 'replayed', end: offset, sealed: true }
       const reason = this.#records(image, offset, batch.recordsEnd, segment)
       if (reason !== '') return this.#damaged(segment, offset, reason)
       this.#chain = { ...this.#chain, sequence: this.#chain.sequence + 1, checksum: batch.checksum }
       offset = batch.end
     }
+  }
+
+  /** What a later version went on writing is neither torn nor damaged. */
+  #refuseNewer(image: SegmentImage, offset: number): void {
+    const header = readHeader(image, offset)
+    if (header === undefined || header.storeTag !== this.#chain.storeTag) return
+    if (header.format > journalFormat) throw newerFormat(this.#options.directory, header.format)
   }
 
   /** '' or what is wrong although the checksums are right. */

@@ -2,11 +2,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { ConfigError } from './config.ts'
 import { localNodesMax } from './config-template.ts'
-import { CommandError } from './errors.ts'
+import { CommandError, isSystemError } from './errors.ts'
 
 const endpoints = [
   '--endpoints <list>',
-  'admin endpoints, comma separated; tried in order',
+  'admin endpoints, comma separated: host:port, or https://host:port',
+  endpointList,
   '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203',
 ] as const
 
@@ -14,7 +15,9 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   try {
     await program().parseAsync(args, { from: 'user' })
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof CommandError)) throw error
+    const isForUsers =
+      error instanceof ConfigError || error instanceof CommandError || isSystemError(error)
+    if (!isForUsers) throw error
     for (const line of error.message.split('\n')) console.error(`quorate: ${line}`)
     process.exit(1)
   }
@@ -94,6 +97,15 @@ A node leaves for good, and its process ends:
   quorate member remove 3                     its clients go elsewhere
 Any node of --endpoints can be asked: the leader carries it out, and one change at a time. It is
 answered once a majority holds it.`
+
+/** Checked here; the commands take it apart. */
+function endpointList(text: string): string {
+  for (const endpoint of text.split(',')) {
+    if (/^\s*(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}\s*$/.test(endpoint)) continue
+    throw new InvalidArgumentError(`"${endpoint.trim()}" is not host:port.`)
+  }
+  return text
+}
 
 function localNodeCount(text: string): number {
   const count = Number(text)

@@ -196,15 +196,16 @@ export const configSchema = z
         seen.add(one[field])
       })
     }
-    const ports = new Map<string, string>()
-    for (const door of ['zookeeper', 'etcd', 'admin'] as const) {
-      const { host, port: taken } = config.listeners[door]
-      const other = taken === 0 ? undefined : ports.get(`${host}:${taken}`)
-      if (other !== undefined) {
-        const message = `port ${taken} is that of listeners.${other} too`
-        context.addIssue({ code: 'custom', path: ['listeners', door, 'port'], message })
+    const { zookeeper, etcd, admin } = config.listeners
+    const own = members.find(one => one.name === config.node)
+    const taken = own === undefined ? [] : [{ name: 'peers', ...hostAndPort(own.peer) }]
+    for (const [name, { host, port: wanted }] of Object.entries({ zookeeper, etcd, admin })) {
+      const other = taken.find(one => one.port === wanted && overlap(one.host, host))
+      if (other !== undefined && wanted !== 0) {
+        const message = `port ${wanted} is that of ${other.name} too`
+        context.addIssue({ code: 'custom', path: ['listeners', name, 'port'], message })
       }
-      ports.set(`${host}:${taken}`, door)
+      taken.push({ name, host, port: wanted })
     }
     if (!members.some(one => one.name === config.node)) {
       const known = members.map(one => one.name).join(', ')
@@ -215,6 +216,16 @@ export const configSchema = z
 
 export type Config = z.infer<typeof configSchema>
 export type ActorName = (typeof actorNames)[number]
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
+}
+
+/** Whether both hosts cannot listen on the same port. */
+function overlap(one: string, other: string): boolean {
+  return one === other || [one, other].some(host => host === '0.0.0.0' || /^\[?::\]?$/.test(host))
+}
 
 function placesEachOnce(placement: Record<string, readonly string[]>): boolean {
   const placed = Object.values(placement).flat()

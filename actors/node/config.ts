@@ -31,7 +31,8 @@ export function parseConfig(text: string, file: string, environment: Environment
   const [syntax] = document.errors
   if (syntax !== undefined) {
     const line = lines.linePos(syntax.pos[0]).line
-    throw new ConfigError(`${file}:${line}: not valid YAML: ${syntax.message.split('\n')[0]}`)
+    const why = syntax.message.split('\n')[0]?.replace(/ at line \d+, column \d+:$/, '')
+    throw new ConfigError(`${file}:${line}: not valid YAML: ${why}`)
   }
   const values = plainValues(document, file)
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {

@@ -1,5 +1,6 @@
 /** Whether the ports of a configuration are free, asked before anything is started (DESIGN.md D21). */
-import { accessSync, constants } from 'node:fs'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Config } from './config-schema.ts'
 import { CommandError } from './errors.ts'
@@ -23,19 +24,32 @@ export async function checkPorts(config: Config): Promise<void> {
   }
 }
 
-/** @throws CommandError that names the first certificate or key that cannot be read. */
+/** @throws CommandError that names the first certificate or key that cannot be used. */
 export function checkCertificates({ listeners }: Config): void {
   for (const door of ['zookeeper', 'etcd', 'admin'] as const) {
-    for (const part of ['certificate', 'key'] as const) {
-      const file = listeners[door][part]
-      if (file === undefined) continue
-      try {
-        accessSync(file, constants.R_OK)
-      } catch (error) {
-        const why = (error as Error).message
-        throw new CommandError(`listeners.${door}.${part}: ${file} cannot be read: ${why}`)
-      }
+    const { certificate, key } = listeners[door]
+    if (certificate === undefined || key === undefined) continue
+    const where = `listeners.${door}`
+    const own = parsed(`${where}.certificate`, certificate, text => new X509Certificate(text))
+    const secret = parsed(`${where}.key`, key, text => createPrivateKey(text))
+    if (!own.checkPrivateKey(secret)) {
+      throw new CommandError(`${where}.key: ${key} is not the key of ${certificate}`)
     }
+  }
+}
+
+function parsed<T>(where: string, file: string, parse: (text: Buffer) => T): T {
+  let text: Buffer
+  try {
+    text = readFileSync(file)
+  } catch (error) {
+    throw new CommandError(`${where}: ${file} cannot be read: ${(error as Error).message}`)
+  }
+  try {
+    return parse(text)
+  } catch (error) {
+    const why = (error as Error).message
+    throw new CommandError(`${where}: ${file} holds none in PEM format: ${why}`)
   }
 }
 

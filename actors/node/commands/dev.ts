@@ -52,7 +52,7 @@ async function checkDirectory(directory: string, nodeCount: number, fresh: boole
   const foreign = names.find(name => !/^node\d(\.yaml)?$/.test(name))
   if (foreign !== undefined) {
     throw new CommandError(
-      `${directory} holds ${foreign}, which is not of a local cluster; choose another --dir`,
+      `${directory} holds "${foreign}", which is not of a local cluster; choose another --dir`,
     )
   }
   const configs = names.filter(name => name.endsWith('.yaml')).length
@@ -63,7 +63,7 @@ async function checkDirectory(directory: string, nodeCount: number, fresh: boole
     for (const name of names) rmSync(join(directory, name), { recursive: true })
   } else if (configs > 0 && configs !== nodeCount) {
     throw new CommandError(
-      `${directory} holds a cluster of ${configs} nodes, not ${nodeCount}; use --fresh to throw it away, or another --dir`,
+      `${directory} holds a cluster of ${configs} (--nodes ${configs}), not ${nodeCount}; use --fresh to throw it away, or another --dir`,
     )
   }
 }

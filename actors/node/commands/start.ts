@@ -18,7 +18,7 @@ import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
 import { checkOwner } from '../directory-owner.ts'
 import { type Control, type ControlSetup, controlActor } from '../control-actor.ts'
-import { CommandError } from '../errors.ts'
+import { CommandError, isSystemError } from '../errors.ts'
 import { NodeMetrics } from '../node-metrics.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
@@ -154,7 +154,10 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
     })
     return { data, release: () => lock.release() }
   } catch (error) {
-    throw new CommandError((error as Error).message)
+    const { message } = error as Error
+    throw new CommandError(
+      isSystemError(error) ? `the data directory ${path} cannot be used: ${message}` : message,
+    )
   }
 }
 

@@ -1,9 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
 import { ConfigError, parseConfig } from '../../../actors/node/config.ts'
 import { checkCertificates } from '../../../actors/node/ports.ts'
 import { configTemplate } from '../../../actors/node/config-template.ts'
+import type { TlsFiles } from '../../../runtime/host.ts'
+import { writeCertificate } from '../../runtime/fixtures/certificate.ts'
 import { segmentBytesMin } from '../../../storage/journal.ts'
 
 const text = configTemplate({
@@ -133,8 +137,21 @@ describe('a wrong configuration is one clear line', () => {
   it('for a port that two listeners want', () => {
     const wrong = text.replace('port: 22379', 'port: 2182')
     expect(faultOf(wrong)).toBe(
-      `node.yaml:${lineOf('port: 22379')}: listeners.etcd.port: port 2182 is that of listeners.zookeeper too`,
+      `node.yaml:${lineOf('port: 22379')}: listeners.etcd.port: port 2182 is that of zookeeper too`,
     )
+  })
+
+  it('for a port that the other nodes want, on whatever address', () => {
+    const wrong = text.replace(
+      'admin: { host: 127.0.0.1, port: 7202',
+      'admin: { host: 0.0.0.0, port: 7102',
+    )
+    expect(faultOf(wrong)).toContain('listeners.admin.port: port 7102 is that of peers too')
+    const apart = text.replace(
+      'admin: { host: 127.0.0.1, port: 7202',
+      'admin: { host: 127.0.0.2, port: 7102',
+    )
+    expect(parseConfig(apart, 'node.yaml').listeners.admin.port).toBe(7102)
   })
 
   it('for a certificate without its key', () => {
@@ -146,8 +163,31 @@ describe('a wrong configuration is one clear line', () => {
     const both = 'port: 2182, certificate: /none/a.pem, key: /none/a.key'
     const config = parseConfig(text.replace('port: 2182', both), 'node.yaml')
     expect(() => checkCertificates(config)).toThrow(
-      "listeners.zookeeper.certificate: /none/a.pem cannot be read: ENOENT: no such file or directory, access '/none/a.pem'",
+      "listeners.zookeeper.certificate: /none/a.pem cannot be read: ENOENT: no such file or directory, open '/none/a.pem'",
     )
+  })
+
+  it('for a certificate that is none, and for the key of another one', () => {
+    const directories = [0, 1].map(() => mkdtempSync(join(tmpdir(), 'quorate-config-')))
+    const [own, other] = directories.map(directory => writeCertificate(directory)) as [
+      TlsFiles,
+      TlsFiles,
+    ]
+    const check = ({ certificate, key }: TlsFiles) => {
+      const both = `port: 2182, certificate: ${certificate}, key: ${key}`
+      checkCertificates(parseConfig(text.replace('port: 2182', both), 'node.yaml'))
+    }
+    check(own)
+    expect(() => check({ certificate: own.key, key: own.key })).toThrow(
+      `listeners.zookeeper.certificate: ${own.key} holds none in PEM format: `,
+    )
+    expect(() => check({ certificate: own.certificate, key: own.certificate })).toThrow(
+      `listeners.zookeeper.key: ${own.certificate} holds none in PEM format: `,
+    )
+    expect(() => check({ certificate: own.certificate, key: other.key })).toThrow(
+      `listeners.zookeeper.key: ${other.key} is not the key of ${own.certificate}`,
+    )
+    for (const directory of directories) rmSync(directory, { recursive: true })
   })
 
   it('for a placement that forgets an actor', () => {

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { crc32c } from '../../../runtime/crc32c.ts'
+import { at, sectorBytes } from '../../../storage/journal-record.ts'
 import { LocalCluster } from '../../support/local-cluster.ts'
 
 const run = promisify(execFile)
@@ -64,6 +66,64 @@ test('a configuration that is not there', async () => {
   rmSync(cluster.configFile(1))
   expect(await startFault()).toContain(`${cluster.configFile(1)}: cannot be read: ENOENT`)
 })
+
+test('directories that cannot be used, and endpoints that are none', async () => {
+  const plain = join(cluster.directory, 'plain')
+  writeFileSync(plain, '')
+  for (const command of ['init', 'dev']) {
+    expect(await faultOf(command, '--nodes', '1', '--dir', plain)).toMatch(
+      new RegExp(`^quorate: E[A-Z]+: .* '${plain}'$`),
+    )
+  }
+  const text = readFileSync(cluster.configFile(1), 'utf8')
+  for (const path of [plain, '/sys/quorate']) {
+    writeFileSync(cluster.configFile(1), text.replace(cluster.dataDirectory(1), path))
+    expect(await startFault()).toMatch(
+      new RegExp(`^quorate: the data directory ${path} cannot be used: E[A-Z]+: .*$`),
+    )
+  }
+  for (const endpoints of ['', '127.0.0.1', 'a:1,,b:2', 'ftp://a:1']) {
+    expect(await faultOf('status', '--endpoints', endpoints)).toContain('is not host:port.')
+  }
+})
+
+test('data of a newer version', async () => {
+  cluster.start(1)
+  await cluster.untilReady(1)
+  await cluster.signal(1, 'SIGTERM')
+  const identity = join(cluster.dataDirectory(1), 'identity')
+  const bytes = readFileSync(identity)
+  writeFileSync(identity, newerIdentity(bytes))
+  expect(await startFault()).toMatch(/^quorate: .*identity has format 99; this version knows \d+$/)
+  writeFileSync(identity, bytes)
+  const journal = join(cluster.dataDirectory(1), 'journal')
+  const segment = join(journal, readdirSync(journal).toSorted()[0] ?? '')
+  const written = readFileSync(segment)
+  // A later version began this segment, or went on with it.
+  for (const sector of [0, 1]) {
+    writeFileSync(segment, newerBatch(written, sector * sectorBytes))
+    expect(await startFault()).toMatch(
+      /^quorate: .*journal has journal format 99; this version knows \d+$/,
+    )
+  }
+})
+
+function newerIdentity(bytes: Buffer): string {
+  const line =
+    bytes
+      .toString()
+      .split('\n')[0]
+      ?.replace(/"format":\d+/, '"format":99') ?? ''
+  return `${line}\n${crc32c(Buffer.from(line)).toString(16).padStart(8, '0')}\n`
+}
+
+function newerBatch(bytes: Buffer, start: number): Buffer {
+  const newer = Buffer.from(bytes)
+  newer.writeUInt8(99, start + at.format)
+  const checksum = crc32c(newer, 0, start, start + at.headerChecksum)
+  newer.writeUInt32LE(checksum, start + at.headerChecksum)
+  return newer
+}
 
 test('a data directory in use, of another node, or damaged', async () => {
   const directory = cluster.dataDirectory(1)
