@@ -22,11 +22,19 @@ export class Deadlines {
   readonly #tables = new Map<number, Map<bigint, Deadline>>()
   #buckets = new Map<number, Deadline[]>()
   #nextBucket = 0
+  #running = false
 
   get size(): number {
     let size = 0
     for (const table of this.#tables.values()) size += table.size
     return size
+  }
+
+  /** Places in buckets, those of closed ones too. */
+  get filedCount(): number {
+    let count = 0
+    for (const bucket of this.#buckets.values()) count += bucket.length
+    return count
   }
 
   find(lifetime: number, id: bigint): Deadline | undefined {
@@ -47,7 +55,7 @@ export class Deadlines {
     let table = this.#tables.get(lifetime)
     if (table === undefined) this.#tables.set(lifetime, (table = new Map()))
     table.set(id, opened)
-    this.#file(opened)
+    if (this.#running) this.#file(opened)
   }
 
   close(lifetime: number, id: bigint): void {
@@ -65,6 +73,7 @@ export class Deadlines {
 
   /** A new leader gives every lifetime its whole time again. */
   restart(nowMillis: number, extraMillis: number): void {
+    this.#running = true
     this.#buckets = new Map()
     this.#nextBucket = Math.floor(nowMillis / bucketMillis)
     for (const table of this.#tables.values()) {
@@ -74,6 +83,12 @@ export class Deadlines {
         this.#file(one)
       }
     }
+  }
+
+  /** On a node that does not lead nobody asks what is due: buckets would only grow. */
+  stop(): void {
+    this.#running = false
+    this.#buckets.clear()
   }
 
   /** Those whose time is over, at most `countMax`; they stay until closed and come once per restart. */

@@ -165,7 +165,8 @@ class Sessions {
     this.#leader = leader
     this.#epoch = epoch
     this.#proposals.leaderChanged(leader, this.#context.host.clock.monotonicMillis())
-    if (this.#leading && !led) this.#deadlines.restart(this.#now(), this.#setup.electionMillis)
+    if (!this.#leading) this.#deadlines.stop()
+    else if (!led) this.#deadlines.restart(this.#now(), this.#setup.electionMillis)
     const waiting = this.#questions
     this.#questions = []
     for (const question of waiting) {
