@@ -8,8 +8,11 @@ import { isProposable } from './entry-check.ts'
 import type { ProposedBatch } from './interface.ts'
 import type { ConsensusMessage } from './messages.ts'
 
-/** Of one round, to the leader; one batch goes however large it is. */
-const forwardBytesMax = 4 * 1024 * 1024
+/**
+ * Of one round, to the leader: after an election that is all that waits at a door, and what was left out
+ * would wait for its stream's next attempt. One batch goes however large it is.
+ */
+const forwardBytesMax = 24 * 1024 * 1024
 
 export class ProposalInbox {
   readonly #node: number

@@ -97,6 +97,16 @@ test('a batch that is not whole entries is refused, and the leader goes on', () 
   expect(shells.status(leader)['refusedProposals']).toBe(2)
 })
 
+test('all that waits at a door of a follower is forwarded in one round', () => {
+  const shells = elected()
+  const follower = shells.leader === 1 ? 2 : 1
+  const entries = entryOf('x'.repeat(256 * 1024))
+  const round = Array.from({ length: 64 }, () => ({ kind: 'propose', entries, count: 1 }) as const)
+  shells.node(follower).actor.round(...round)
+  const { told } = shells.node(follower).actor
+  expect(told.filter(({ message }) => message.kind === 'forward')).toHaveLength(64)
+})
+
 test('a single large entry of a follower reaches the leader', () => {
   const shells = elected()
   const follower = shells.leader === 1 ? 2 : 1
