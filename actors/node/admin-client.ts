@@ -14,12 +14,16 @@ export function requestAdmin(
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
+  /** Of nodes that the caller has started itself, any certificate is good. */
+  trust: 'authorities' | 'any' = 'authorities',
 ): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const url = new URL(path, endpoint.includes('://') ? endpoint : `http://${endpoint}`)
     // Where the certificate is one of your own, NODE_EXTRA_CA_CERTS names its authority.
     const send = url.protocol === 'https:' ? secureRequest : request
-    const sent = send(url, { method, timeout: timeoutMillis }, response => {
+    const rejectUnauthorized = trust === 'authorities'
+    const options = { method, timeout: timeoutMillis, rejectUnauthorized }
+    const sent = send(url, options, response => {
       response.setEncoding('utf8')
       let text = ''
       response.on('data', (part: string) => (text += part))

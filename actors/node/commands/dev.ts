@@ -127,10 +127,12 @@ function startCommand(node: Node): string {
 async function untilReady(nodes: readonly Node[], stopping: () => boolean): Promise<boolean> {
   const deadline = performance.now() + readyMillisMax
   for (const node of nodes) {
-    const { host, port } = node.config.listeners.admin
+    const admin = adminEndpoint(node)
     for (;;) {
       if (stopping() || node.process.exitCode !== null || performance.now() > deadline) return false
-      const answer = await requestAdmin(`${host}:${port}`, 'GET', '/ready').catch(() => undefined)
+      const answer = await requestAdmin(admin, 'GET', '/ready', undefined, 'any').catch(
+        () => undefined,
+      )
       if (answer?.status === 200) break
       await new Promise(resolve => setTimeout(resolve, 50))
     }
@@ -145,7 +147,7 @@ function welcome(nodes: readonly Node[], directory: string): string {
     endpoint(config.listeners.etcd),
     endpoint(config.listeners.admin),
   ])
-  const all = (door: 'zookeeper' | 'etcd' | 'admin'): string =>
+  const all = (door: 'zookeeper' | 'etcd'): string =>
     nodes.map(({ config }) => endpoint(config.listeners[door])).join(',')
   return [
     '',
@@ -154,10 +156,15 @@ function welcome(nodes: readonly Node[], directory: string): string {
     'Try:',
     `  zkCli.sh -server ${all('zookeeper')} create /hello world`,
     `  etcdctl --endpoints ${all('etcd')} put hello world`,
-    `  npx quorate status --endpoints ${all('admin')}`,
+    `  npx quorate status --endpoints ${nodes.map(adminEndpoint).join(',')}`,
     '',
     `Config files and data are in ${directory}/. Ctrl-C stops all nodes.`,
   ].join('\n')
+}
+
+function adminEndpoint({ config }: Node): string {
+  const { admin } = config.listeners
+  return admin.certificate === undefined ? endpoint(admin) : `https://${endpoint(admin)}`
 }
 
 function endpoint(listener: { host: string; port: number }): string {

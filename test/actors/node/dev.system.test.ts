@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, expect, test } from 'vitest'
 import { requestAdmin } from '../../../actors/node/admin-client.ts'
+import { writeCertificate } from '../../runtime/fixtures/certificate.ts'
 import { sleep } from '../../support/local-cluster.ts'
 
 const run = promisify(execFile)
@@ -120,6 +121,17 @@ test('prints the endpoints, names a node that died and how to start it again, an
   expect(await cluster.ended).toBe(0)
   expect(await consensus(1)).toBeUndefined()
   expect(await consensus(2)).toBeDefined()
+}, 120_000)
+
+test('waits for a node whose admin port has TLS, and names it so', async () => {
+  await writeConfigs(1)
+  const { certificate, key } = writeCertificate(join(directory, '..'))
+  const text = readFileSync(configFile(1), 'utf8')
+  const own = `admin: { certificate: ${certificate}, key: ${key}, host`
+  writeFileSync(configFile(1), text.replace('admin: { host', own))
+  const cluster = start('dev', '--nodes', '1', '--dir', directory)
+  await cluster.untilSays('Ctrl-C stops all nodes.')
+  expect(cluster.output()).toContain(`--endpoints https://127.0.0.1:${ports.admin + 1}\n`)
 }, 120_000)
 
 test.each(['SIGTERM', 'SIGINT'] as const)(

@@ -8,7 +8,8 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { crc32c } from '../../../runtime/crc32c.ts'
 import { at, sectorBytes } from '../../../storage/journal-record.ts'
-import { LocalCluster } from '../../support/local-cluster.ts'
+import { writeCertificate } from '../../runtime/fixtures/certificate.ts'
+import { LocalCluster, sleep } from '../../support/local-cluster.ts'
 
 const run = promisify(execFile)
 const main = fileURLToPath(new URL('../../../actors/node/main.ts', import.meta.url))
@@ -85,6 +86,27 @@ test('directories that cannot be used, and endpoints that are none', async () =>
   for (const endpoints of ['', '127.0.0.1', 'a:1,,b:2', 'ftp://a:1']) {
     expect(await faultOf('status', '--endpoints', endpoints)).toContain('is not host:port.')
   }
+})
+
+test('the admin port over TLS serves the command line, and nobody who does not trust it', async () => {
+  const { certificate, key } = writeCertificate(cluster.directory)
+  const text = readFileSync(cluster.configFile(1), 'utf8')
+  const config = JSON.parse(text) as { listeners: { admin: object } }
+  Object.assign(config.listeners.admin, { certificate, key })
+  writeFileSync(cluster.configFile(1), JSON.stringify(config))
+  cluster.start(1)
+  while (!cluster.output(1).includes('ready to serve client requests')) await sleep(20)
+  const status = ['status', '--endpoints', 'https://localhost:20521']
+  const trusting = { env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate } }
+  const { stdout } = await run(process.execPath, [main, ...status], trusting)
+  expect(stdout).toMatch(/^node1 +leader +/m)
+  const untrusting = run(process.execPath, [main, ...status])
+  await expect(untrusting).rejects.toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/unreachable: self-signed certificate/),
+  })
+  const plain = run(process.execPath, [main, 'status', '--endpoints', '127.0.0.1:20521'])
+  await expect(plain).rejects.toMatchObject({ code: 1 })
 })
 
 test('data of a newer version', async () => {
