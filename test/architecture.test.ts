@@ -17,8 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 /** Consensus cores are pure; these files are the shell around them. */
-const consensusShell =
-  /^actors\/consensus\/(consensus-actor|journal-link|linear-reads|member-links|messages|proposal-inbox|protocol|shell\/.*)\.ts$/
+const consensusShell = /^actors\/consensus\/(messages|protocol|shell\/.*)\.ts$/
 
 const ownerOf: Record<string, readonly string[]> = {
   avsc: ['runtime/codec.ts', 'runtime/codec-guard.ts'],

@@ -3,10 +3,10 @@
  * to it as they are. Whatever cannot go anywhere is dropped and counted: its stream keeps it, and
  * proposes it again.
  */
-import type { Ref } from '../../runtime/actor.ts'
+import type { Ref } from '../../../runtime/actor.ts'
 import { isProposable } from './entry-check.ts'
-import type { ProposedBatch } from './interface.ts'
-import type { ConsensusMessage } from './messages.ts'
+import type { ProposedBatch } from '../interface.ts'
+import type { ConsensusMessage } from '../messages.ts'
 
 /**
  * Of one round, to the leader: after an election that is all that waits at a door, and what was left out

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Pacing, pacing } from '../../../actors/consensus/pacing.ts'
+import { Pacing, pacing } from '../../../../actors/consensus/shell/pacing.ts'
 
 describe('pacing of proposals', () => {
   it('lets the first go at once, and few that follow wait for it to commit', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { offset, readUint64 } from '../../../actors/consensus/entry.ts'
-import { concatenated, entryOf } from './cluster.ts'
+import { offset, readUint64 } from '../../../../actors/consensus/entry.ts'
+import { concatenated, entryOf } from '../cluster.ts'
 import { Shells } from './shells.ts'
 
 function elected(nodes = 3): Shells {

@@ -2,8 +2,8 @@
  * Linearizable reads of this node and of its followers: readers of one round share an attempt, which
  * the leader's machine confirms. Here are the messages; which attempt is whose is in read-attempts.ts.
  */
-import type { Ref } from '../../runtime/actor.ts'
-import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
+import type { Ref } from '../../../runtime/actor.ts'
+import type { ConsensusMessage, ConsensusNotice } from '../messages.ts'
 import { ReadAttempts, type ReadTicks } from './read-attempts.ts'
 
 type ReadNotice = Extract<ConsensusNotice, { kind: 'readReady' | 'readFailed' }>

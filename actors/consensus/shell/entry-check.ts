@@ -1,5 +1,5 @@
 /** Whether a batch is what a stream may propose: whole entries, as many as it says, of its own kinds. */
-import { entryFormat, entryHeaderBytes, entryKind, offset } from './entry.ts'
+import { entryFormat, entryHeaderBytes, entryKind, offset } from '../entry.ts'
 
 export function isProposable(entries: Uint8Array, count: number): boolean {
   if (count <= 0) return false

@@ -2,9 +2,9 @@
  * Tells the peers actor which nodes there are, after each change of the membership. A node that
  * leaves keeps its link for a moment, to learn that it left.
  */
-import type { Ref } from '../../runtime/actor.ts'
-import type { PeersMessage } from '../peers/messages.ts'
-import type { Membership } from './interface.ts'
+import type { Ref } from '../../../runtime/actor.ts'
+import type { PeersMessage } from '../../peers/messages.ts'
+import type { Membership } from '../interface.ts'
 
 export class MemberLinks {
   readonly #peers: Ref<PeersMessage>

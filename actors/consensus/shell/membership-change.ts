@@ -1,5 +1,5 @@
 /** A change as it comes from the command line: JSON, checked by hand since it is small. */
-import type { Member, MembershipChange } from './interface.ts'
+import type { Member, MembershipChange } from '../interface.ts'
 
 export function decodeChange(bytes: Uint8Array): MembershipChange | string {
   let value: Record<string, unknown>

@@ -2,14 +2,17 @@
  * Consensus actors of several nodes on one clock, each in the test kit. What they tell is carried by
  * hand: peer messages through their encoding, the journal and the state machine are played here.
  */
-import { consensusActor, type ConsensusSetup } from '../../../actors/consensus/consensus-actor.ts'
-import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
-import { consensusProtocol } from '../../../actors/consensus/protocol.ts'
-import type { Message } from '../../../runtime/actor.ts'
-import { createLogger } from '../../../runtime/log.ts'
-import { withKind } from '../../../runtime/protocol.ts'
-import { manualHost, type TestActor, testActor, type Told } from '../../../runtime/testkit.ts'
-import { storedOf } from './cluster.ts'
+import {
+  consensusActor,
+  type ConsensusSetup,
+} from '../../../../actors/consensus/shell/consensus-actor.ts'
+import type { ConsensusMessage } from '../../../../actors/consensus/messages.ts'
+import { consensusProtocol } from '../../../../actors/consensus/protocol.ts'
+import type { Message } from '../../../../runtime/actor.ts'
+import { createLogger } from '../../../../runtime/log.ts'
+import { withKind } from '../../../../runtime/protocol.ts'
+import { manualHost, type TestActor, testActor, type Told } from '../../../../runtime/testkit.ts'
+import { storedOf } from '../cluster.ts'
 
 export interface ShellNode {
   readonly id: number

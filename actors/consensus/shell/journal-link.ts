@@ -2,10 +2,10 @@
  * What goes to the journal, and what is said once it is durable there. The journal completes persists
  * in their order. One that is damaged takes nothing: nothing becomes durable, and nothing is said.
  */
-import type { Ref } from '../../runtime/actor.ts'
-import { invariant } from '../../runtime/invariant.ts'
-import type { JournalMessage } from '../journal/messages.ts'
-import type { Addressed, Batch, PeerMessage, PersistEffect } from './interface.ts'
+import type { Ref } from '../../../runtime/actor.ts'
+import { invariant } from '../../../runtime/invariant.ts'
+import type { JournalMessage } from '../../journal/messages.ts'
+import type { Addressed, Batch, PeerMessage, PersistEffect } from '../interface.ts'
 
 export class JournalLink<M extends PeerMessage> {
   readonly #journal: Ref<JournalMessage>

@@ -2,7 +2,7 @@
  * Hands committed entries to the state machine within a credit of bytes, which `applied` gives back:
  * a state machine that is behind has its log here, not in its mailbox.
  */
-import type { Batch } from './interface.ts'
+import type { Batch } from '../interface.ts'
 
 export const feedBatchBytesMax = 1024 * 1024
 export const feedCreditBytes = 4 * 1024 * 1024

@@ -2,37 +2,29 @@
  * Drives a step machine: gathers a round, stamps and proposes, sends to peers before the journal
  * writes, hands committed entries to the state machine, and forwards what only a leader can do.
  */
-import type { Context, Definition, Ref } from '../../runtime/actor.ts'
-import { unreachable } from '../../runtime/invariant.ts'
-import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
-import type { ControlMessage } from '../control.ts'
-import { directory } from '../directory.ts'
-import type { PeersMessage } from '../peers/messages.ts'
+import type { Context, Definition, Ref } from '../../../runtime/actor.ts'
+import { unreachable } from '../../../runtime/invariant.ts'
+import { type Telemetry, telemetryOff } from '../../../runtime/telemetry.ts'
+import type { ControlMessage } from '../../control.ts'
+import { directory } from '../../directory.ts'
+import type { PeersMessage } from '../../peers/messages.ts'
 import { CommittedFeed } from './committed-feed.ts'
-import type { InitialMember } from './formation.ts'
-import type {
-  Batch,
-  CheckpointMark,
-  Effect,
-  Event,
-  Role,
-  StepMachine,
-  WaitingReason,
-} from './interface.ts'
+import type { InitialMember } from '../formation.ts'
+import type { Batch, CheckpointMark, Effect, Event, Role, StepMachine } from '../interface.ts'
 import { JournalLink } from './journal-link.ts'
-import { type ConsensusLimits, consensusLimits } from './limits.ts'
+import { type ConsensusLimits, consensusLimits } from '../limits.ts'
 import { LinearReads } from './linear-reads.ts'
 import { MemberLinks } from './member-links.ts'
-import { decodeChange } from './membership-change.ts'
-import type { ConsensusMessage, ConsensusNotice } from './messages.ts'
-import { OwnMembership } from './own-membership.ts'
+import type { ConsensusMessage, ConsensusNotice } from '../messages.ts'
+import { OwnMembership } from '../own-membership.ts'
+import { OperatorRequests } from './operator-requests.ts'
 import { Pacing, pacing } from './pacing.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
-import type { RaftMessage } from './raft/messages.ts'
-import { Raft } from './raft/raft.ts'
-import { observeLog } from './shell/log-metrics.ts'
-import { LogTraces } from './shell/log-traces.ts'
-import { waitingHelp } from './waiting-help.ts'
+import type { RaftMessage } from '../raft/messages.ts'
+import { Raft } from '../raft/raft.ts'
+import { observeLog } from './log-metrics.ts'
+import { LogTraces } from './log-traces.ts'
+import { WaitingNotice } from './waiting-notice.ts'
 
 export interface ConsensusSetup {
   readonly node: number
@@ -66,12 +58,6 @@ export const consensusActor: Definition<ConsensusMessage, ConsensusSetup> = {
   },
 }
 
-/** Who waits for a `done`. */
-interface Asker {
-  readonly replyTo: string
-  readonly id: number
-}
-
 type LeaderNotice = Extract<ConsensusNotice, { kind: 'leader' }>
 
 class Shell {
@@ -88,6 +74,8 @@ class Shell {
   #isWaking = false
   readonly #reads: LinearReads
   readonly #members: MemberLinks
+  readonly #requests: OperatorRequests
+  readonly #waiting: WaitingNotice
   readonly #own: OwnMembership
   readonly #traces: LogTraces | undefined
   /** Undefined until the state machine and the journal have said where they stand. */
@@ -100,11 +88,6 @@ class Shell {
   #epoch = 0
   #leaderChanges = 0
   #diskFull = false
-  #waitingReason: WaitingReason = 'notFormed'
-  /** Until that is said; 0: nothing is to be said. */
-  #waitingTicks = 0
-  #transferAsked: Asker | undefined
-  #changeAsked: Asker | undefined
   readonly #event = { tick: { kind: 'tick' }, roundEnded: { kind: 'roundEnded' } } as const
 
   constructor(context: Context<ConsensusMessage>, setup: ConsensusSetup) {
@@ -123,7 +106,15 @@ class Shell {
     )
     this.#own = new OwnMembership(setup.node)
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
+    this.#waiting = new WaitingNotice(context.log, setup.storeId, ticksOf(waitingMillis))
     this.#reads = this.#newReads()
+    this.#requests = new OperatorRequests({
+      step: event => this.#step(event),
+      done: ({ replyTo, id }, error) =>
+        context.find<ControlMessage>({ name: replyTo }).tell({ kind: 'done', id, error }),
+      wallMillis: () => context.host.clock.wallMillis(),
+      elsewhere: () => this.#elsewhere(),
+    })
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
     observeLog(metrics, {
       status: () => this.#machine?.status(),
@@ -185,9 +176,9 @@ class Shell {
       case 'spaceReturned':
         return this.#diskIsFull(false)
       case 'transfer':
-        return this.#transfer(message.replyTo, message.id, message.target)
+        return this.#requests.transfer(message, message.target)
       case 'changeMembership':
-        return this.#changeMembership(message.replyTo, message.id, message.change)
+        return this.#requests.change(message, message.change)
       case 'leaderQuestion':
         return this.#answerLeader(message.replyTo)
       case 'status':
@@ -246,13 +237,15 @@ class Shell {
         this.#own.changed(effect.membership, effect.position)
         return this.#members.changed(effect.membership)
       case 'membershipDone':
-        return this.#answerChange('')
+        return this.#requests.changeEnded('')
       case 'membershipRefused':
-        return this.#answerChange(`refused: ${effect.reason}`)
+        return this.#requests.changeEnded(`refused: ${effect.reason}`)
       case 'transferEnded':
-        return this.#answerTransfer(effect.done ? '' : `node ${effect.target} did not take over`)
+        return this.#requests.transferEnded(
+          effect.done ? '' : `node ${effect.target} did not take over`,
+        )
       case 'waiting':
-        return this.#waits(effect.reason)
+        return this.#waiting.waits(effect.reason)
       default:
         return unreachable(effect)
     }
@@ -307,7 +300,7 @@ class Shell {
     this.#step(this.#event.tick)
     this.#reads.tick()
     this.#members.tick()
-    this.#tickWaiting()
+    this.#waiting.tick(this.#role)
   }
 
   /** Without a leader, or without space, the streams keep what they have. */
@@ -374,67 +367,15 @@ class Shell {
     else this.#context.log.info('The journal has space again')
   }
 
-  #transfer(replyTo: string, id: number, target: number): void {
-    if (this.#transferAsked !== undefined || this.#role !== 'leader') {
-      this.#done(
-        { replyTo, id },
-        this.#role === 'leader' ? 'a transfer is under way' : this.#whoLeads(),
-      )
-      return
-    }
-    this.#transferAsked = { replyTo, id }
-    this.#step({ kind: 'transferRequested', target })
-  }
-
-  #answerTransfer(error: string): void {
-    const asker = this.#transferAsked
-    this.#transferAsked = undefined
-    if (asker !== undefined) this.#done(asker, error)
-  }
-
-  #changeMembership(replyTo: string, id: number, bytes: Uint8Array): void {
-    const change = decodeChange(bytes)
-    const asker = { replyTo, id }
-    if (typeof change === 'string') return this.#done(asker, change)
-    if (this.#role !== 'leader') return this.#done(asker, this.#whoLeads())
-    if (this.#changeAsked !== undefined) return this.#done(asker, 'refused: changePending')
-    this.#changeAsked = asker
-    const now = this.#context.host.clock.wallMillis()
-    this.#step({ kind: 'membershipProposed', change, now })
-  }
-
-  #answerChange(error: string): void {
-    const asker = this.#changeAsked
-    this.#changeAsked = undefined
-    if (asker !== undefined) this.#done(asker, error)
-  }
-
   #removed(): void {
     this.#context.find<ControlMessage>(directory.control).tell({ kind: 'removed' })
   }
 
-  #whoLeads(): string {
+  #elsewhere(): string {
+    if (this.#role === 'leader') return ''
     return this.#leader === 0
       ? 'no leader is known'
       : `not the leader: that is node ${this.#leader}`
-  }
-
-  #done({ replyTo, id }: Asker, error: string): void {
-    this.#context.find<ControlMessage>({ name: replyTo }).tell({ kind: 'done', id, error })
-  }
-
-  #waits(reason: WaitingReason): void {
-    this.#waitingReason = reason
-    this.#waitingTicks = ticksOf(waitingMillis)
-  }
-
-  #tickWaiting(): void {
-    if (this.#waitingTicks === 0 || --this.#waitingTicks > 0) return
-    if (this.#role !== 'forming' && this.#role !== 'waiting') return
-    const reason = this.#waitingReason
-    const help = waitingHelp[reason]
-    const store = this.#setup.storeId
-    this.#context.log.warn('This node neither votes nor counts', { reason, store, help })
   }
 
   #answerLeader(replyTo: string): void {
