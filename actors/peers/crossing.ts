@@ -23,7 +23,7 @@ export function crossingKinds(): KindCodec[] {
       'leaseQuestionRemote',
       'leaseAnswer',
     ]),
-    ...kindsOf(directory.state.protocol, ['hash']),
+    ...kindsOf(directory.state.protocol, ['hash', 'level']),
     ...kindsOf(directory.control.protocol, ['memberChange', 'memberChangeDone']),
   ]
 }

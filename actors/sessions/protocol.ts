@@ -12,6 +12,7 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>(
     opened: { lifetime: 'int', id, ttlMillis: 'long', node: 'int', connection: 'long' },
     closed: { lifetime: 'int', id },
     forgetAll: {},
+    raiseLevel: { level: 'int' },
     appliedOwn: { sequence: 'long' },
     touched: { ids: 'bytes' },
     touchedRemotely: { ids: 'bytes' },

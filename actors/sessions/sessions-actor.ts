@@ -100,6 +100,8 @@ class Sessions {
         )
       case 'closed':
         return this.#deadlines.close(message.lifetime, idOf(message.id, 0))
+      case 'raiseLevel':
+        return this.#raiseLevel(message.level)
       case 'forgetAll':
         return this.#deadlines.clear()
       case 'appliedOwn':
@@ -144,6 +146,12 @@ class Sessions {
   #register(): void {
     this.#proposals.reserve(0)
     this.#proposals.commit(entryKind.register, 0)
+  }
+
+  #raiseLevel(level: number): void {
+    const { view, start } = this.#proposals.reserve(4)
+    view.setUint32(start, level, true)
+    this.#proposals.commit(entryKind.level, 4)
   }
 
   #touch(ids: Uint8Array, local: boolean): void {

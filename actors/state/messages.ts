@@ -66,6 +66,8 @@ export type StateMessage =
       readonly low: number
       readonly high: number
     }
+  /** The highest level that another node knows (levels.ts). */
+  | { readonly kind: 'level'; readonly node: number; readonly level: number }
   /** The gateway of this stream has taken the place of one that is gone with all its connections. */
   | { readonly kind: 'gatewayStarted'; readonly stream: number }
   /** The watch actor has handled this many registrations and holds none of this kind any more. */

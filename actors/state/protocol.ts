@@ -22,6 +22,7 @@ export const stateProtocol = defineProtocol<StateMessage>(
     checkpointWritten: {},
     barrier: { replyTo: 'string', id: 'long', position: 'long' },
     hash: { node: 'int', position: 'long', low: 'int', high: 'int' },
+    level: { node: 'int', level: 'int' },
     gatewayStarted: { stream: 'int' },
     unwatched: { keys: 'boolean', registrations: 'long' },
     status: { replyTo: 'string', id: 'long' },

@@ -20,6 +20,7 @@ import { StreamEmitter } from './emitter.ts'
 import { etcdFace } from './etcd-face.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
+import { announceMillis, Levels, levelSupported } from './levels.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { Replica } from './replica.ts'
 import { StateMetrics } from './state-metrics.ts'
@@ -28,6 +29,8 @@ import type { Command, Face, Identity, World } from './world.ts'
 import { zookeeperFace } from './zookeeper-face.ts'
 
 export interface StateSetup {
+  /** Default: that of this version. */
+  readonly levelSupported?: number
   readonly identity: Identity
   readonly incarnation: number
   readonly checkpoints: CheckpointSetup
@@ -60,6 +63,9 @@ class StateMachine {
   readonly #barriers: { replyTo: string; id: number; position: number }[] = []
   readonly #command: Command = newCommand()
   readonly #hashes: HashComparison
+  readonly #levels: Levels
+  #levelToldMillis = 0
+  #peerNodes: number[] = []
   #peers: Ref<StateMessage>[] = []
   #memberCount = 0
   readonly #checkpoints: CheckpointDriver
@@ -80,7 +86,9 @@ class StateMachine {
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
       this.#metrics.checkpointed(millis),
     )
+    this.#levels = new Levels(setup.levelSupported ?? levelSupported)
     this.#checkpoints.restore()
+    this.#levels.check(this.#replica.numbers.level)
     this.#emitter = new StreamEmitter(
       context.find(directory.watches),
       context.find(directory.sessions),
@@ -112,6 +120,8 @@ class StateMachine {
         return this.#releaseBarriers()
       case 'hash':
         return this.#compareHash(message.node, message.position, message)
+      case 'level':
+        return this.#levels.announced(message.node, message.level, this.#nowMillis())
       case 'gatewayStarted':
         this.#waiting.forgetOthers(message.stream)
         return this.#emitter.emit(message)
@@ -152,6 +162,24 @@ class StateMachine {
     keyspace.maintain()
     tree.maintain()
     this.#checkpoints.tick()
+    if (this.#nowMillis() - this.#levelToldMillis >= announceMillis) this.#announceLevel()
+  }
+
+  #nowMillis(): number {
+    return this.#context.host.clock.monotonicMillis()
+  }
+
+  /** The leader raises it once everybody in force, learners too, knows more than is replicated. */
+  #announceLevel(): void {
+    const now = this.#nowMillis()
+    this.#levelToldMillis = now
+    const { node, leader } = this.#setup.identity
+    const { supported } = this.#levels
+    for (const peer of this.#peers) peer.tell({ kind: 'level', node, level: supported })
+    if (leader !== node || this.#memberCount === 0) return
+    const level = this.#levels.common(this.#peerNodes, now)
+    if (level > this.#replica.numbers.level)
+      this.#context.find(directory.sessions).tell({ kind: 'raiseLevel', level })
   }
 
   #checkpointWritten(): void {
@@ -257,15 +285,20 @@ class StateMachine {
         this.#endLifetime(command)
         break
       case entryKind.level:
-        this.#world.numbers.level = Math.max(
-          this.#world.numbers.level,
-          command.view.getUint32(command.start, true),
-        )
+        this.#raiseLevel(command.view.getUint32(command.start, true))
         break
       default:
         // A later version wrote it, and its level should have kept this node from seeing it.
         throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
     }
+  }
+
+  #raiseLevel(level: number): void {
+    const { numbers } = this.#world
+    if (level <= numbers.level) return
+    this.#levels.check(level)
+    numbers.level = level
+    this.#context.log.info('The cluster has another level', { level })
   }
 
   /**
@@ -336,9 +369,8 @@ class StateMachine {
     const { membership } = this.#replica
     const nodes = membership.length === 0 ? [] : nodesOf(decodeMembership(membership))
     this.#memberCount = nodes.length
-    this.#peers = nodes
-      .filter(node => node !== this.#setup.identity.node)
-      .map(node => this.#context.find(directory.state, node))
+    this.#peerNodes = nodes.filter(node => node !== this.#setup.identity.node)
+    this.#peers = this.#peerNodes.map(node => this.#context.find(directory.state, node))
   }
 
   #announceHash(position: number): void {
@@ -362,6 +394,7 @@ class StateMachine {
   #install(from: string, position: number): void {
     if (position <= this.#replica.position) return
     this.#checkpoints.install(from)
+    this.#levels.check(this.#replica.numbers.level)
     this.#world = this.#makeWorld()
     this.#membershipChanged()
     invariant(this.#replica.position === position, 'the checkpoint stands where the peer said')

@@ -135,11 +135,14 @@ export interface StateNodeOptions {
   /** A checkpoint after this much log; default: none. */
   readonly everyBytes?: number
   readonly log?: Logger
+  readonly levelSupported?: number
 }
 
 export function setupOf(options: StateNodeOptions): StateSetup {
   const { node = 1, incarnation = 1, everyBytes = Number.MAX_SAFE_INTEGER } = options
+  const { levelSupported = 1 } = options
   return {
+    levelSupported,
     identity: {
       node,
       clusterId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9),
