@@ -114,8 +114,8 @@ class Routes {
   }
 
   #transfer(request: AdminRequest, answer: Answer): void {
-    const { node } = JSON.parse(request.body || '{}') as { node?: unknown }
-    const target = this.#idOf(String(node))
+    const node = askedNode(request.body)
+    const target = this.#idOf(node)
     if (target === undefined) return json(answer, 400, { error: `"${node}" is no node` })
     this.#control.transfer(target, error => {
       if (error === undefined) json(answer, 200, { leader: target })
@@ -151,11 +151,19 @@ interface ChangeBody {
 function parseChange(body: string): ChangeBody | string {
   try {
     const asked = JSON.parse(body) as ChangeBody
-    return typeof asked.change === 'string' && typeof asked.node === 'string'
-      ? asked
-      : 'change and node are needed'
+    const { change, node, peer = '', store = '' } = asked
+    const areTexts = [change, node, peer, store].every(value => typeof value === 'string')
+    return areTexts ? asked : 'change and node are needed, as texts; peer and store are texts'
   } catch (error) {
     return `not JSON: ${(error as Error).message}`
+  }
+}
+
+function askedNode(body: string): string {
+  try {
+    return String((JSON.parse(body) as { node?: unknown }).node)
+  } catch {
+    return ''
   }
 }
 

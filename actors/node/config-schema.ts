@@ -11,7 +11,7 @@ const mebibyte = 1024 * 1024
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
-const address = z
+export const address = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, { message: 'must be "host:port"', abort: true })
   .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), {
@@ -42,9 +42,11 @@ function isWhole({ certificate, key }: { certificate?: unknown; key?: unknown })
   return (certificate === undefined) === (key === undefined)
 }
 
+export const memberId = z.int().min(1).max(254)
+
 const member = z.strictObject({
   name,
-  id: z.int().min(1).max(254),
+  id: memberId,
   /** Where the other nodes reach this one. */
   peer: address,
   /** Where etcd clients reach it: what etcd's member list shows. */

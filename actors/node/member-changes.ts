@@ -1,5 +1,6 @@
 /** Changes of the membership in the words of operators: what they ask, and why it is refused. */
-import type { MembershipChange, MembershipRefusal } from '../consensus/interface.ts'
+import type { Member, MembershipChange, MembershipRefusal } from '../consensus/interface.ts'
+import { address, memberId } from './config-schema.ts'
 
 export interface AskedChange {
   readonly change: string
@@ -22,13 +23,23 @@ export function membershipChange(
       return { kind: change, node }
     case 'add':
     case 'replace':
-      if (peer === '') return `where the others reach node ${node} is missing (--peer)`
-      if (member.store === '') return storeMissing(node)
-      return { kind: change === 'add' ? 'addLearner' : 'replace', member }
+      return faultOf(member) ?? { kind: change === 'add' ? 'addLearner' : 'replace', member }
     default:
       return `"${change}" is no change; add, promote, replace or remove`
   }
 }
+
+/** What is committed has to be good for every node, and for good. */
+function faultOf({ node, address: peer, store }: Member): string | undefined {
+  if (!memberId.safeParse(node).success) return `the id of a node is from 1 to 254, not ${node}`
+  if (peer === '') return `where the others reach node ${node} is missing (--peer)`
+  const { error } = address.safeParse(peer)
+  if (error !== undefined) return `--peer ${peer}: ${error.issues[0]?.message}`
+  if (store === '') return storeMissing(node)
+  return storePattern.test(store) ? undefined : `--store ${store}: must be 32 hexadecimal digits`
+}
+
+const storePattern = /^[0-9a-f]{32}$/
 
 /** An error of the consensus actor as a sentence. */
 export function inWords(error: string): string {

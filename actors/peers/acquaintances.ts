@@ -45,6 +45,13 @@ export class Acquaintances implements Greeter {
     return this.#members.get(node)
   }
 
+  /** Where a member listens; nothing where its address is none: what is committed cannot be refused here. */
+  addressOf(node: number): { readonly host: string; readonly port: number } | undefined {
+    const member = this.#members.get(node)
+    if (member === undefined || member.host === '') return undefined
+    return member.port > 0 && member.port < 65536 ? member : undefined
+  }
+
   /** All but ourselves. */
   others(): PeerMember[] {
     return [...this.#members.values()].filter(({ node }) => node !== this.#own.node)

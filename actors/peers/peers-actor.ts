@@ -160,7 +160,7 @@ class Peers {
 
   /** The node with the larger id dials. */
   #addressOf(node: number): PeerAddress | undefined {
-    return node < this.#setup.node ? this.#acquaintances.member(node) : undefined
+    return node < this.#setup.node ? this.#acquaintances.addressOf(node) : undefined
   }
 
   /**
@@ -168,9 +168,10 @@ class Peers {
    * store only from ourselves.
    */
   #introduce(): void {
-    for (const { node, host, port } of this.#acquaintances.others()) {
+    for (const { node } of this.#acquaintances.others()) {
       if (node < this.#setup.node || this.#links.get(node)?.up) continue
-      if (!this.#introductions.has(node)) this.#introduceTo(node, { host, port })
+      const address = this.#acquaintances.addressOf(node)
+      if (address !== undefined && !this.#introductions.has(node)) this.#introduceTo(node, address)
     }
   }
 

@@ -69,7 +69,9 @@ function take(
   })
   request.on('end', () => {
     if (bytes > bodyBytesMax) return send(response, { status: 413, body: tooLarge })
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://admin')
+    const url = URL.parse(`http://admin${request.url}`)
+    if (url === null) return send(response, { status: 400, body: noPath })
+    const { pathname, searchParams } = url
     const body = Buffer.concat(parts).toString('utf8')
     handle({ method: request.method ?? 'GET', path: pathname, query: searchParams, body }, answer =>
       send(response, answer),
@@ -77,6 +79,7 @@ function take(
   })
 }
 
+const noPath = JSON.stringify({ error: 'the path of the request is none' })
 const tooLarge = JSON.stringify({ error: `a request has at most ${bodyBytesMax} bytes` })
 
 function send(response: ServerResponse, { status, body, contentType }: AdminResponse): void {

@@ -1,7 +1,7 @@
 /** Starts that cannot be: each ends with one line that names what is wrong, and exit code 1. */
 import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -108,6 +108,51 @@ test('the admin port over TLS serves the command line, and nobody who does not t
   const plain = run(process.execPath, [main, 'status', '--endpoints', '127.0.0.1:20521'])
   await expect(plain).rejects.toMatchObject({ code: 1 })
 })
+
+test('the admin port answers what makes no sense, and goes on', async () => {
+  cluster.start(1)
+  await cluster.untilReady(1)
+  const own = { change: 'replace', node: 'node1', peer: 'nonsense', store: '0'.repeat(32) }
+  const cases: [
+    method: 'GET' | 'POST',
+    path: string,
+    body: string,
+    status: number,
+    error: RegExp,
+  ][] = [
+    ['GET', '/none', '', 404, /no GET \/none/],
+    ['POST', '/members', '{', 400, /not JSON/],
+    ['POST', '/members', 'null', 400, /not JSON|change and node/],
+    ['POST', '/members', '{"change":"add","node":"4","peer":5}', 400, /as texts/],
+    ['POST', '/members', JSON.stringify(own), 409, /--peer nonsense: must be "host:port"/],
+    ['POST', '/transfer', '{', 400, /is no node/],
+    ['POST', '/transfer', 'null', 400, /is no node/],
+    ['POST', '/transfer', '{"node":"7"}', 409, /did not take over/],
+  ]
+  for (const [method, path, body, status, error] of cases) {
+    const response = await fetch(`http://${cluster.admin(1)}${path}`, {
+      method,
+      ...(method === 'POST' ? { body } : {}),
+    })
+    expect([body, response.status]).toEqual([body, status])
+    expect(((await response.json()) as { error: string }).error).toMatch(error)
+  }
+  // No URL, so it is written by hand.
+  expect(
+    await rawAnswer(20_521, 'GET //:x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'),
+  ).toMatch(/^HTTP\/1\.1 404 /)
+  await cluster.untilReady(1)
+})
+
+function rawAnswer(port: number, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(request))
+    socket.on('data', part => (answer += part.toString()))
+    socket.on('end', () => resolve(answer))
+    socket.on('error', reject)
+  })
+}
 
 test('data of a newer version', async () => {
   cluster.start(1)

@@ -6,6 +6,7 @@ import type { Jobs } from '../../../runtime/host.ts'
 import { nodeHost } from '../../../runtime/host-node.ts'
 import type { KindCodec, Protocol } from '../../../runtime/protocol.ts'
 import { createCodec, type RecordSchema } from '../../../runtime/codec.ts'
+import { limits } from '../../../transport/peers/limits.ts'
 import { schemasV0 } from '../../../transport/peers/schemas/v0.ts'
 import type { OlderSchemas } from '../../../transport/peers/schemas.ts'
 import { type NodeOptions, type NoteMessage, startNode, type TestNode } from './nodes.ts'
@@ -114,6 +115,22 @@ describe('peers over loopback', () => {
     const refused = one.logs.filter(line => line.includes('Refused a peer'))
     expect(refused).toHaveLength(3)
     expect(refused[0]).toMatch(/code=badFormat .*not a Quorate peer/)
+  })
+
+  test('live with members whose addresses are none, and link to the others', async () => {
+    const members = await freeMembers(2)
+    const nowhere = (node: number) => ({ node, host: '127.0.0.1', port: Number.NaN })
+    const failures: string[] = []
+    const onFailure = (error: Error) => failures.push(error.message)
+    // Those with smaller ids are dialled, to those with larger ones a node introduces itself.
+    const shifted = members.map(one => ({ ...one, node: one.node + 1 }))
+    const all = [nowhere(1), ...shifted, nowhere(9)]
+    const [two] = [2, 3].map(node => start(node, all, { onFailure })) as [TestNode, TestNode]
+    await until(() => two.notices.includes('up 3 1'))
+    await new Promise<void>(
+      resolve => void host.timers.after(limits.introductionMillis + 500, resolve),
+    )
+    expect(failures).toEqual([])
   })
 
   test('a taken port fails the actor with a sentence that names it', async () => {
