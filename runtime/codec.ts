@@ -5,6 +5,7 @@
  * `id64` is a signed 64-bit bigint in eight bytes, `long` keeps to what avsc encodes right.
  */
 import avro from 'avsc'
+import { takeRecyclable } from './buffer-pool.ts'
 import { CodecError, compileGuard, type Guard, type RecordSchema } from './codec-guard.ts'
 
 export { CodecError, type AvroType, type RecordSchema } from './codec-guard.ts'
@@ -91,7 +92,10 @@ class AnyBytes extends BytesType {
     const at = tap.pos
     tap.pos += length
     const view = new Uint8Array(buf.buffer, buf.byteOffset + at, length)
-    return length >= viewBytesMin ? view : view.slice()
+    if (length >= viewBytesMin) return view
+    const copy = takeRecyclable(length)
+    copy.set(view)
+    return copy
   }
 
   override _write(tap: Tap, value: unknown): void {

@@ -15,7 +15,8 @@ export const limits = {
   /** A slab between threads; a message that does not fit gets one of its own size. */
   slabBytes: 64 * 1024,
   /** Shared memory of a thread link, each way; what does not fit goes through the port. */
-  ringBytes: 1024 * 1024,
+  ringBytes: 4 * 1024 * 1024,
+  ringSlabBytesMax: 1024 * 1024,
   /** One envelope, between nodes. */
   envelopeBytesMax: 64 * 1024 * 1024,
   /** The same between threads: answers to clients are as long as that, and a slab's memory moves uncopied. */

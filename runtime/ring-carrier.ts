@@ -1,10 +1,11 @@
 /**
  * Carries slabs between threads through two rings of shared memory; a message port wakes the reader
- * when it rests, tells of the end, and takes large slabs, whose memory moves, and those for which a
- * ring has no room. Sequence numbers put the two ways together again. Compared with slabs moved through the port this saves two
+ * when it rests, tells of the end, and takes slabs that are too large or for which a ring has no room:
+ * their memory moves. Sequence numbers put the two ways together again. Compared with slabs moved through the port this saves two
  * allocations a slab and most of the wakes (benchmarks/hop/README.md).
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { giveBack } from './buffer-pool.ts'
 import type { Carrier, CarrierHandlers } from './carrier.ts'
 import { limits } from './limits.ts'
 import { createRing, RingReader, RingWriter } from './ring.ts'
@@ -67,10 +68,12 @@ class RingCarrier implements Carrier {
   send(slab: Uint8Array, owned: boolean): void {
     const sequence = this.#sent
     this.#sent = (sequence + 1) >>> 0
-    if (!owned && this.#writer.write(slab, sequence)) {
+    if (slab.length <= limits.ringSlabBytesMax && this.#writer.write(slab, sequence)) {
+      if (owned) giveBack(slab)
       if (this.#writer.mustWake()) this.#port.postMessage(0)
       return
     }
+    // The memory of a large one leaves for good, and is missing in this thread's pool: the ring first.
     const moved = owned ? slab : new Uint8Array(slab)
     this.#port.postMessage({ sequence, slab: moved }, [moved.buffer as ArrayBuffer])
   }

@@ -10,6 +10,7 @@ import type { Host, Jobs } from './host.ts'
 import { nodeHost } from './host-node.ts'
 import type { JobTask } from './job-task.ts'
 import { limits } from './limits.ts'
+import { giveOldGenerationsRoom } from './memory.ts'
 import type { Logger } from './log.ts'
 import { createCarrierEnds, ringCarrier } from './ring-carrier.ts'
 import type { Router } from './router.ts'
@@ -53,6 +54,7 @@ export interface WarmThreads {
 }
 
 export function warmThreads(placement: Placement, module: URL): WarmThreads {
+  giveOldGenerationsRoom()
   const count = threadNames(placement).length
   const pool = new Piscina({
     filename: taskFile('thread-task'),

@@ -73,6 +73,7 @@ class JournalActor {
       case 'persist':
         this.#open().persist(message.id, message.truncateFrom, message.entries, message.hardState)
         this.#traces?.gathered(message.id, message.entries)
+        this.#context.recycle(message.entries)
         return
       case 'completed':
         this.#open().completed(message.completion)

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { allowRecycling, BufferPool, recycle, threadPool } from '../../runtime/buffer-pool.ts'
+import {
+  allowRecycling,
+  BufferPool,
+  giveBack,
+  recycle,
+  takeRecyclable,
+  threadPool,
+} from '../../runtime/buffer-pool.ts'
 
 test('what is taken is large enough and nobody else has it', () => {
   const size = fc.integer({ min: 2048, max: 4 * 1024 * 1024 })
@@ -54,4 +61,31 @@ test('memory that is no whole buffer of a pool is never recycled', () => {
   const odd = Buffer.allocUnsafeSlow(100_000)
   allowRecycling(odd)
   expect(recycle(odd, false)).toBe(false)
+})
+
+test('a full pool drops the sizes that nobody asks for any more', () => {
+  const pool = new BufferPool()
+  const old = Array.from({ length: 4 }, () => pool.take(4 * 1024 * 1024))
+  const wanted = Array.from({ length: 8 }, () => pool.take(100_000))
+  for (const buffer of [...old, ...wanted]) pool.give(buffer)
+  const again = wanted.map(() => pool.take(100_000))
+  expect(new Set(again)).toEqual(new Set(wanted))
+})
+
+test('bytes of a message come from the pool and go back once', () => {
+  const bytes = takeRecyclable(50_000)
+  expect(bytes.length).toBe(50_000)
+  const { buffer } = bytes
+  expect(recycle(bytes, false)).toBe(true)
+  expect(recycle(bytes, false)).toBe(false)
+  expect(takeRecyclable(50_000).buffer).toBe(buffer)
+  expect(recycle(takeRecyclable(100), false)).toBe(false)
+})
+
+test('a slab that was copied elsewhere goes back, one that is no buffer of a pool does not', () => {
+  const slab = threadPool.take(200_000).subarray(0, 150_000)
+  giveBack(slab)
+  expect(threadPool.take(200_000).buffer).toBe(slab.buffer)
+  giveBack(Buffer.allocUnsafeSlow(150_001))
+  expect(threadPool.take(150_001).buffer.byteLength).toBe(262_144)
 })

@@ -132,7 +132,9 @@ class Shell {
         return this.#proposals.add(message)
       case 'append':
         this.#traces?.received(message.entries)
-        return this.#step({ kind: 'received', message })
+        this.#step({ kind: 'received', message })
+        // The log has copied them.
+        return this.#context.recycle(message.entries)
       case 'appendReply':
       case 'voteRequest':
       case 'voteReply':

@@ -3,6 +3,7 @@
  * in their order. One that is damaged takes nothing: nothing becomes durable, and nothing is said.
  */
 import type { Ref } from '../../../runtime/actor.ts'
+import { takeRecyclable } from '../../../runtime/buffer-pool.ts'
 import { invariant } from '../../../runtime/invariant.ts'
 import type { JournalMessage } from '../../journal/messages.ts'
 import type { Addressed, Batch, PeerMessage, PersistEffect } from '../interface.ts'
@@ -46,11 +47,11 @@ export class JournalLink<M extends PeerMessage> {
   }
 }
 
-/** The journal takes one blob; a round seldom crosses from one slab of the log to the next. */
+/** The journal takes one blob, and recycles it; a round may cross from one slab of the log to the next. */
 function joined(batches: readonly Batch[]): Uint8Array {
   if (batches.length === 0) return noBytes
   if (batches.length === 1) return batches[0]!.bytes
-  const whole = new Uint8Array(batches.reduce((sum, batch) => sum + batch.bytes.length, 0))
+  const whole = takeRecyclable(batches.reduce((sum, batch) => sum + batch.bytes.length, 0))
   let at = 0
   for (const { bytes } of batches) {
     whole.set(bytes, at)
