@@ -21,7 +21,7 @@ const steps = Number(options.get('steps') ?? 60)
 const placement = options.get('placement') ?? 'default'
 const shown = Number(options.get('shown') ?? 3)
 
-const real = await startZookeeper(nodes, firstPort)
+const real = await startZookeeper(Number(options.get('real-nodes') ?? 1), firstPort)
 const ours = await startQuorate(nodes, firstPort + 100, placement)
 let passed = 0
 let failed = 0

@@ -50,7 +50,7 @@ export async function play(scenario: Scenario, ports: readonly number[]): Promis
   for (const [index, step] of scenario.steps.entries()) {
     transcript.step(`${index} ${describe(step, player.marks)}`)
     await player.step(step)
-    await player.pingAll()
+    await player.settle()
   }
   transcript.step('all sessions are closed')
   await player.end()
@@ -93,8 +93,8 @@ class Player {
     }
   }
 
-  async pingAll(): Promise<void> {
-    for (const session of this.#all) await session.ping()
+  async settle(): Promise<void> {
+    for (const session of this.#all) await session.settle()
   }
 
   /** Leaves no session behind: what it owns would go at some moment of a later scenario. */
@@ -111,11 +111,17 @@ class Player {
     }
   }
 
-  /** `name@1` goes to the second server of a cluster. */
+  /** `name@1` goes to the second server of a cluster, others now to this and now to that one. */
   #session(name: string): Session {
-    const endpoint = Number(name.split('@')[1] ?? 0) % this.#ports.length
+    const chosen = name.split('@')[1] ?? this.#all.length
+    const endpoint = Number(chosen) % this.#ports.length
     const port = this.#ports[endpoint] ?? 0
-    const session = new Session(`${name}#${this.#all.length}`, port, this.#transcript, endpoint)
+    const session = new Session(
+      `${name.split('@')[0]}#${this.#all.length}`,
+      port,
+      this.#transcript,
+      endpoint,
+    )
     this.#sessions.set(name, session)
     this.#all.push(session)
     return session

@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { replyParts } from './replies.ts'
 import type { Part, Transcript } from './transcript.ts'
-import { frame, int, op } from './wire.ts'
+import { frame, int, op, text } from './wire.ts'
 
 export interface Request {
   readonly type: number
@@ -12,6 +12,11 @@ export interface Request {
 }
 
 const patienceMillis = 4_000
+/** Unimplemented, authentication failed: the connection may be closed behind them. */
+const closingErrors = new Set([-6, -115])
+const closingMillis = 200
+/** Of its own requests between the steps, which no transcript shows. */
+const syncXid = -777
 
 export class Session {
   id = 0n
@@ -27,7 +32,8 @@ export class Session {
   #handshaken = false
   readonly #pending: number[] = []
   #xid = 0
-  #pings = 0
+  #lastError = 0
+  #syncs = 0
   #wake: () => void = () => {}
 
   constructor(name: string, port: number, transcript: Transcript, endpoint: number) {
@@ -60,6 +66,7 @@ export class Session {
     })
     this.#socket.write(Buffer.concat(frames))
     await this.#until(() => this.#pending.length === 0)
+    if (closingErrors.has(this.#lastError)) await this.over(closingMillis)
   }
 
   /** Bytes as they are; until the server closes, or says nothing for a while. */
@@ -68,12 +75,12 @@ export class Session {
     await this.#until(() => false, quietMillis)
   }
 
-  /** Everything that was told to this connection by now is here afterwards. */
-  async ping(): Promise<void> {
+  /** Its server is up to date afterwards, and everything that it told this connection is here. */
+  async settle(): Promise<void> {
     if (this.closed || !this.#handshaken) return
-    this.#pings += 1
-    this.#socket.write(frame(Buffer.concat([int(-2), int(op.ping)])))
-    await this.#until(() => this.#pings === 0)
+    this.#syncs += 1
+    this.#socket.write(frame(Buffer.concat([int(syncXid), int(op.sync), text('/')])))
+    await this.#until(() => this.#syncs === 0)
   }
 
   /** Without a word. */
@@ -147,13 +154,14 @@ export class Session {
 
   #reply(packet: Buffer): void {
     const xid = packet.readInt32BE(0)
-    if (xid === -2 && this.#pings > 0 && this.#pending[0] !== op.ping) {
-      this.#pings -= 1
+    if (xid === syncXid && this.#syncs > 0) {
+      this.#syncs -= 1
       return
     }
     const type = xid === -1 ? undefined : this.#pending.shift()
     const zxid = packet.readBigInt64BE(4)
     if (xid >= 0 && zxid > this.zxid) this.zxid = zxid
+    this.#lastError = packet.length < 16 ? 0 : packet.readInt32BE(12)
     this.#note(...replyParts(this.#transcript, packet, type))
   }
 
@@ -162,7 +170,13 @@ export class Session {
   }
 }
 
-/** Of a word's answer: the versions and the numbers are each server's own. */
+/** Of a word's answer: versions, numbers and roles are each server's own. */
 function shapeOf(text: string): string {
-  return JSON.stringify(text.replace(/3\.9\.5-.*/g, 'VERSION').replace(/[0-9][0-9a-f]*/g, '9'))
+  return JSON.stringify(
+    text
+      .replace(/3\.9\.5-.*/g, 'VERSION')
+      .replace(/Mode: .*/, 'Mode: ROLE')
+      .replace(/Proposal sizes.*\n/, '')
+      .replace(/[0-9][0-9a-f]*/g, '9'),
+  )
 }
