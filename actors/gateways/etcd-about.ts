@@ -79,18 +79,20 @@ export class About {
     const { setup, server, leader, epoch } = this.#door
     const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
     const position = view.getFloat64(stateNumbers.position, true)
+    const headerAt = stateNumbers.bytes + view.getFloat64(stateNumbers.membershipBytes, true)
+    const members = etcdMembers(setup, body.subarray(stateNumbers.bytes, headerAt))
     const writer = this.#door.writer.begin(512)
-    writer.raw(body, stateNumbers.bytes, body.length - stateNumbers.bytes)
+    writer.raw(body, headerAt, body.length - headerAt)
     writeStatus(writer, {
       sizeBytes: view.getFloat64(stateNumbers.sizeBytes, true),
       sizeInUseBytes: view.getFloat64(stateNumbers.sizeInUseBytes, true),
       sizeQuotaBytes: 0,
-      leaderId: setup.members.find(member => member.node === leader)?.id ?? 0n,
+      leaderId: members.find(member => member.node === leader)?.id ?? 0n,
       position,
       appliedPosition: position,
       epoch,
       errors: leader === 0 ? [failure.noLeader.text] : [],
-      isLearner: setup.members.find(member => member.node === setup.node)?.isLearner ?? false,
+      isLearner: members.find(member => member.node === setup.node)?.isLearner ?? false,
     })
     server.reply(connection, call, writer.finish())
   }

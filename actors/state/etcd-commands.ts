@@ -42,7 +42,7 @@ export const etcdRead = {
   watch: 5,
   /** Answered by a response that has only a header. */
   header: 6,
-  /** Answered by `stateNumbers` and then a response that has only a header. */
+  /** Answered by `stateNumbers`, the body of the last membership entry, and a response that has only a header. */
   status: 7,
   /** f64 first revision, u32 how many at most: answered to the watch actor by `keyHistory`. */
   history: 8,
@@ -56,8 +56,14 @@ export const etcdRead = {
 export const timesBytes = 16
 export const historyRequestBytes = 13
 
-/** What the state machine adds to a Status: f64 each. */
-export const stateNumbers = { position: 0, sizeBytes: 8, sizeInUseBytes: 16, bytes: 24 } as const
+/** What the state machine adds to a Status: f64 each; the last is how long the membership is. */
+export const stateNumbers = {
+  position: 0,
+  sizeBytes: 8,
+  sizeInUseBytes: 16,
+  membershipBytes: 24,
+  bytes: 32,
+} as const
 
 export function encodeHistoryRequest(firstRevision: number, revisionsMax: number): Uint8Array {
   const bytes = new Uint8Array(historyRequestBytes)

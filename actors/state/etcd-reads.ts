@@ -181,8 +181,11 @@ export class EtcdReads {
     // Never nothing, as in etcd: etcdctl divides by it.
     view.setFloat64(stateNumbers.sizeBytes, Math.max(slabs.reservedBytes, slabBytes), true)
     view.setFloat64(stateNumbers.sizeInUseBytes, slabs.liveBytes, true)
-    const writer = this.#writer.begin(stateNumbers.bytes + headerBytesMax)
+    const { membership = nothing } = this.#world.applied
+    view.setFloat64(stateNumbers.membershipBytes, membership.length, true)
+    const writer = this.#writer.begin(stateNumbers.bytes + membership.length + headerBytesMax)
     writer.raw(numbers)
+    writer.raw(membership)
     this.#header.write(writer, this.#keyspace.revision, this.#world.identity.epoch)
     return this.#finish(read)
   }

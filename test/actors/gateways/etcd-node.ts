@@ -3,6 +3,8 @@
  * test says so, and leadership is what the test says. For tests over real sockets.
  */
 import { entryKind, offset, readUint64, writeUint64 } from '../../../actors/consensus/entry.ts'
+import type { Membership } from '../../../actors/consensus/interface.ts'
+import { encodeMembership } from '../../../actors/consensus/membership.ts'
 import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
 import type { ControlMessage } from '../../../actors/control.ts'
 import { directory } from '../../../actors/directory.ts'
@@ -35,7 +37,7 @@ export class EtcdNode {
   /** While true proposals wait for `commit`, and reads for `confirm`. */
   holdWrites = false
   holdReads = false
-  readonly #applied = { position: 0 }
+  readonly #applied = { position: 0, membership: new Uint8Array(0) }
   readonly #waiting = new WaitingReads()
   readonly #proposed: Uint8Array[] = []
   readonly #asked: { readonly replyTo: string; readonly id: number }[] = []
@@ -110,6 +112,11 @@ export class EtcdNode {
       {},
     )
     this.lead(1)
+  }
+
+  /** As a membership entry would. */
+  memberships(membership: Membership): void {
+    this.#applied.membership = new Uint8Array(encodeMembership(membership))
   }
 
   /** Makes this or no (0) node the leader. */

@@ -400,6 +400,23 @@ describe('about the node', () => {
     expect([lost.leader, lost.errors]).toEqual([undefined, ['etcdserver: no leader']])
   })
 
+  test('who learns and who leads is what the membership in force says, not the configuration', async () => {
+    const { node, etcd } = await start()
+    const member = (of: number) => ({ node: of, store: `s${of}`, address: `127.0.0.1:710${of}` })
+    const isLearner = async (): Promise<unknown[]> => {
+      const { members } = await etcd.call('MemberList', { linearizable: false })
+      const { isLearner: own } = await etcd.call('Status', {})
+      return [own, ...members.map((one: { isLearner?: boolean }) => one.isLearner)]
+    }
+    node.memberships({ voters: [member(2)], outgoing: [], learners: [member(1)] })
+    expect(await isLearner()).toEqual([true, true, undefined])
+    node.lead(2)
+    // Node 2 joined later: nothing is configured of it here.
+    expect((await etcd.call('Status', {})).leader).toBe('2')
+    node.memberships({ voters: [member(1), member(2)], outgoing: [], learners: [] })
+    expect(await isLearner()).toEqual([undefined, undefined, undefined])
+  })
+
   test('gRPC health', async () => {
     const { etcd } = await start()
     const check = '/grpc.health.v1.Health/Check'
