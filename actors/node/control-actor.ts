@@ -128,6 +128,10 @@ export class Control {
   }
 
   #carryOut(asked: AskedChange, answer: (error: string | undefined) => void): void {
+    // With another store it would have to begin anew, and it is this one that has everything.
+    if (asked.change === 'replace' && asked.node === this.#node) {
+      return answer(`node ${asked.node} leads, so its data is not lost`)
+    }
     // A node that is to be bound has said at its link which store it has.
     this.status(['peers'], ({ peers }) => {
       const { stores = {} } = (peers ?? {}) as { stores?: Record<string, string> }

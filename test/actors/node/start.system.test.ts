@@ -112,7 +112,8 @@ test('the admin port over TLS serves the command line, and nobody who does not t
 test('the admin port answers what makes no sense, and goes on', async () => {
   cluster.start(1)
   await cluster.untilReady(1)
-  const own = { change: 'replace', node: 'node1', peer: 'nonsense', store: '0'.repeat(32) }
+  const own = { change: 'replace', node: 'node1', store: '0'.repeat(32) }
+  const nowhere = { ...own, change: 'add', node: '4', peer: 'nonsense' }
   const cases: [
     method: 'GET' | 'POST',
     path: string,
@@ -124,7 +125,8 @@ test('the admin port answers what makes no sense, and goes on', async () => {
     ['POST', '/members', '{', 400, /not JSON/],
     ['POST', '/members', 'null', 400, /not JSON|change and node/],
     ['POST', '/members', '{"change":"add","node":"4","peer":5}', 400, /as texts/],
-    ['POST', '/members', JSON.stringify(own), 409, /--peer nonsense: must be "host:port"/],
+    ['POST', '/members', JSON.stringify(nowhere), 409, /--peer nonsense: must be "host:port"/],
+    ['POST', '/members', JSON.stringify(own), 409, /node 1 leads, so its data is not lost/],
     ['POST', '/transfer', '{', 400, /is no node/],
     ['POST', '/transfer', 'null', 400, /is no node/],
     ['POST', '/transfer', '{"node":"7"}', 409, /did not take over/],
