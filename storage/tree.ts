@@ -577,7 +577,9 @@ export class Tree implements Mover {
   #textBytesOf(pointer: Pointer): number {
     const entries = this.#entries
     if (entries.type(pointer) !== entryType.znode) return 0
-    return entries.word(pointer, keyLengthWord) + Math.max(0, entries.dataLength(pointer))
+    // The key of the root is empty, its path is not.
+    const pathBytes = Math.max(1, entries.word(pointer, keyLengthWord))
+    return pathBytes + Math.max(0, entries.dataLength(pointer))
   }
 
   /** This entry counts from now on. */

@@ -195,7 +195,7 @@ class Pair {
   #textBytes(): number {
     const below: Znode[] = []
     this.plain.descendants(this.plain.root, 0, below)
-    let bytes = this.plain.data(this.plain.root)?.length ?? 0
+    let bytes = '/'.length + (this.plain.data(this.plain.root)?.length ?? 0)
     for (const one of below) {
       bytes += Buffer.byteLength(this.plain.path(one)) + (this.plain.data(one)?.length ?? 0)
     }
