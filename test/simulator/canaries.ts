@@ -56,8 +56,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   eventAfterTheAnswer: {
     file: 'actors/watches/watches-actor.ts',
-    from: "        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })",
-    to: "        context.host.timers.after(1, () => this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body }))",
+    from: '#znodeEvents += 1\n        this.#zookeeper.tell({',
+    to: '#znodeEvents += 1\n        const tell = message => this.#zookeeper.tell(message)\n        const late = message => context.host.timers.after(1, () => tell(message))\n        late({',
   },
   failedMultiIsNotUndone: {
     file: 'actors/state/zookeeper-multi.ts',

@@ -49,6 +49,8 @@ export interface NodeWorld {
 export const zookeeperPort = 2181
 export const etcdPort = 2379
 const dataDirectory = '/data'
+/** Of a disk that is slow for a while. */
+const slowSyncMillisMax = 120
 export const checkpointDirectory = `${dataDirectory}/checkpoints`
 
 export class SimulatedNode {
@@ -223,8 +225,9 @@ export class SimulatedNode {
   /** Mostly quick; sometimes the disk takes its time. */
   #syncMillis(): number {
     const quick = 0.05 + 0.2 * this.#random.fraction()
-    const isSlow = this.#world.scheduler.nowMillis < this.#slowUntilMillis
-    return below(this.#random, isSlow ? 2 : 50) === 0 ? 30 * this.#random.fraction() : quick
+    if (this.#world.scheduler.nowMillis < this.#slowUntilMillis)
+      return slowSyncMillisMax * this.#random.fraction()
+    return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick
   }
 }
 

@@ -122,8 +122,13 @@ function planDiskFaults(random: Random): PlannedFault[] {
   const plan = (oneIn: number, make: (node: Target, millis: number) => Fault): void => {
     const atMillis = firstFaultMillis + 4000 * random.fraction()
     const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
-    const fault = make(node, 200 + 2000 * random.fraction())
-    if (below(random, oneIn) === 0) planned.push({ atMillis, fault })
+    const millis = 200 + 2000 * random.fraction()
+    const fault = make(node, millis)
+    if (below(random, oneIn) !== 0) return
+    planned.push({ atMillis, fault })
+    // Within one of its long syncs, as likely as not.
+    const crash: Fault = { kind: 'crash', how: 'power', node, millis: 300 }
+    if (fault.kind === 'diskSlow') planned.push({ atMillis: atMillis + millis / 2, fault: crash })
   }
   plan(3, (node, millis) => ({ kind: 'diskSlow', node, millis }))
   plan(4, (node, millis) => ({ kind: 'diskFull', node, millis: 2 * millis }))
