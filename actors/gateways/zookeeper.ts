@@ -433,11 +433,16 @@ class Gateway {
     if (connection.session === id) this.#end(connection)
   }
 
-  /** Own commands that a checkpoint contained: their clients cannot know, and ask again. */
+  /**
+   * Own commands that a checkpoint contained: their clients cannot know, and ask again. Nor do watches
+   * know what changed in it: a client that comes back hears of that when it sets them again.
+   */
   #unanswered(through: number): void {
     this.#proposals.applied(through, this.#clock())
     for (const connection of this.#connections.values()) {
-      if (connection.outstanding.hasThrough(through)) this.#abandon(connection, through)
+      const { state, session, outstanding } = connection
+      const hasWatches = state === 'established' || (state === 'leaving' && session !== 0n)
+      if (hasWatches || outstanding.hasThrough(through)) this.#abandon(connection, through)
     }
   }
 

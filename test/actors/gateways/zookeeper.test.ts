@@ -444,18 +444,23 @@ describe('ends', () => {
     expect([node.watches.count, node.watches.connectionCount]).toEqual([0, 0])
   })
 
-  test('commands that a checkpoint contained close the connections that wait for them', () => {
+  test('a checkpoint of a peer closes all connections: some wait for answers, and no watch knows what changed in it', () => {
     const { node, settle, client } = scene()
-    const [waiting, idle] = [client(), client()]
+    const [waiting, idle, leaving] = [client(), client(), client()]
+    idle.request(operation.exists, watchRecord('/w', true))
+    settle()
     node.held = true
     waiting.request(operation.create, createRecord('/a'))
+    leaving.request(operation.create, createRecord('/b'))
+    leaving.request(operation.closeSession, () => {})
     settle()
     node.system
       .find({ name: 'zookeeper' })
-      .tell({ kind: 'unanswered', stream: 1, through: 3 } as never)
+      .tell({ kind: 'unanswered', stream: 1, through: 4 } as never)
     settle()
-    expect([waiting.socket.isClosed, idle.socket.isClosed]).toEqual([true, false])
-    expect(node.watches.connectionCount).toBe(0)
+    const all = [waiting, idle, leaving]
+    expect(all.map(({ socket }) => socket.isClosed)).toEqual([true, true, true])
+    expect(node.watches.count).toBe(0)
   })
 
   test.each([
