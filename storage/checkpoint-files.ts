@@ -142,7 +142,8 @@ export class CheckpointFiles {
       }
     }
     if (passedOver.length === 0) return undefined
-    throw new StorageError('damaged', `no checkpoint is whole: ${passedOver.join('; ')}`)
+    const help = 'begin with an empty data directory, and bind it by `quorate member replace`'
+    throw new StorageError('damaged', `no checkpoint is whole: ${passedOver.join('; ')}; ${help}`)
   }
 
   /**

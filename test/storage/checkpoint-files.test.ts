@@ -210,6 +210,7 @@ test('a missing file, a damaged manifest, a newer format', () => {
   const bytes = node.disk.contents(base)
   node.disk.remove(base)
   expect(() => restart(node.disk)).toThrow(`no checkpoint is whole: ${base} is missing`)
+  expect(() => restart(node.disk)).toThrow(/; begin with an empty data directory, and bind it/)
   node.disk.put(base, bytes)
   const manifest = node.disk.contents(`${directory}/manifest`)
   node.disk.flip(`${directory}/manifest`, 30)
