@@ -42,6 +42,8 @@ export interface StateSetup {
 /** Far above what the gateways let wait: 32,768 reads of one door, 100,000 linearizable ones of the other. */
 const readsWaitingMax = 524_288
 const tickMillis = 20
+/** No walk through history has this id. */
+const noWalk = -1
 const compactionEntriesPerTick = 2_500
 
 export const stateActor: Definition<StateMessage, StateSetup> = {
@@ -401,9 +403,17 @@ class StateMachine {
     this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
     this.#announceLifetimes()
     this.#announceUnanswered()
+    this.#announceRevision()
     this.#announcePosition()
     this.#runAll(this.#waiting.takeThroughPosition(position))
     this.#releaseBarriers()
+  }
+
+  /** Key watches look up in history what changed in the checkpoint: a slice that nobody asked for says so. */
+  #announceRevision(): void {
+    const { revision, compactRevision } = this.#replica.keyspace
+    const about = { id: noWalk, upTo: 0, revision, compactRevision, changes: [], more: false }
+    this.#emitter.emit({ kind: 'keyHistory', ...about })
   }
 
   /** What the checkpoint contains of our own commands will not be answered; reads behind them may run. */

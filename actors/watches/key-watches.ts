@@ -112,8 +112,8 @@ export class KeyWatches {
   }
 
   history(slice: KeyHistory): void {
-    if (slice.id !== this.#walkId) return
     this.#reach(slice.revision)
+    if (slice.id !== this.#walkId) return
     this.#dropCompacted(slice.compactRevision)
     for (const { revision, events } of slice.changes) {
       for (const event of events) this.#deliver(this.#behindIndex, event, revision)

@@ -395,6 +395,19 @@ describe('starting in the past', () => {
     scene.put('a')
     expect(scene.got()).toEqual(['0@5 a=2 a=3 a=4 a=5'])
   })
+
+  test('and need no change after them: the state says how far a checkpoint goes', () => {
+    const scene = new Scene()
+    scene.create({ key: bytes('a') })
+    scene.got()
+    scene.world.put('a')
+    scene.world.emitter.emitted = []
+    const { revision, compactRevision } = scene.world.keyspace
+    const about = { id: -1, upTo: 0, revision, compactRevision, changes: [], more: false }
+    scene.watches.history({ kind: 'keyHistory', ...about })
+    scene.answerAll()
+    expect(scene.got()).toEqual(['0@2 a=2'])
+  })
 })
 
 describe('progress', () => {
