@@ -1,11 +1,11 @@
-/** Bugs planted into the source as it is loaded: the simulator has to find each within 200 seeds. */
+/** Bugs planted into the source as it is loaded: the simulator has to find each within 100 seeds. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { canaries } from './canaries.ts'
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url))
-const seedsMax = 200
+const seedsMax = 100
 
 describe('a planted bug is found', () => {
   test.each(Object.keys(canaries))('%s', { timeout: 600_000 }, bug => {
