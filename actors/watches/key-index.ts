@@ -12,15 +12,15 @@ export interface Watched {
 }
 
 export class KeyIndex<T extends Watched> {
-  readonly #keys = new Map<string, T[]>()
+  readonly #keys = new Groups<T>()
   readonly #prefixes: Prefixes<T>[] = []
   readonly #ranges = new IntervalTree<T>()
   #rangeCount = 0
 
   add(member: T): void {
     const { from, to } = member
-    if (to === undefined) addTo(this.#keys, from, member)
-    else if (isPrefix(from, to)) addTo(this.#prefixesOf(from.length).members, from, member)
+    if (to === undefined) this.#keys.add(from, member)
+    else if (isPrefix(from, to)) this.#prefixesOf(from.length).members.add(from, member)
     else {
       this.#ranges.add(from, to, member)
       this.#rangeCount += 1
@@ -29,7 +29,7 @@ export class KeyIndex<T extends Watched> {
 
   remove(member: T): void {
     const { from, to } = member
-    if (to === undefined) removeFrom(this.#keys, from, member)
+    if (to === undefined) this.#keys.remove(from, member)
     else if (isPrefix(from, to)) this.#removePrefix(from, member)
     else {
       this.#ranges.remove(from, to, member)
@@ -52,15 +52,15 @@ export class KeyIndex<T extends Watched> {
     while ((this.#prefixes[at]?.length ?? Number.POSITIVE_INFINITY) < length) at += 1
     const found = this.#prefixes[at]
     if (found?.length === length) return found
-    const added: Prefixes<T> = { length, members: new Map() }
+    const added: Prefixes<T> = { length, members: new Groups() }
     this.#prefixes.splice(at, 0, added)
     return added
   }
 
   #removePrefix(from: string, member: T): void {
     const { length, members } = this.#prefixesOf(from.length)
-    removeFrom(members, from, member)
-    if (members.size > 0) return
+    members.remove(from, member)
+    if (!members.isEmpty) return
     const at = this.#prefixes.findIndex(prefixes => prefixes.length === length)
     this.#prefixes.splice(at, 1)
   }
@@ -69,7 +69,7 @@ export class KeyIndex<T extends Watched> {
 /** In order of length. */
 interface Prefixes<T> {
   readonly length: number
-  readonly members: Map<string, T[]>
+  readonly members: Groups<T>
 }
 
 /** [from, to) holds exactly the keys that begin with `from`. */
@@ -85,18 +85,45 @@ function isPrefix(from: string, to: string | null): boolean {
   )
 }
 
-function addTo<T>(map: Map<string, T[]>, key: string, member: T): void {
-  const members = map.get(key)
-  if (members === undefined) map.set(key, [member])
-  else members.push(member)
+/**
+ * Members by key. A key stays for a while when it has none any more: clients watch the same keys again
+ * and again, and a map out of which one key is taken and put back all the time gets slow.
+ */
+class Groups<T> {
+  readonly #groups = new Map<string, T[]>()
+  #idleCount = 0
+
+  get isEmpty(): boolean {
+    return this.#groups.size === this.#idleCount
+  }
+
+  get(key: string): readonly T[] | undefined {
+    return this.#groups.get(key)
+  }
+
+  add(key: string, member: T): void {
+    const members = this.#groups.get(key)
+    if (members === undefined) this.#groups.set(key, [member])
+    else {
+      if (members.length === 0) this.#idleCount -= 1
+      members.push(member)
+    }
+  }
+
+  remove(key: string, member: T): void {
+    const members = this.#groups.get(key)
+    if (members === undefined) return
+    removeMember(members, member)
+    if (members.length > 0) return
+    this.#idleCount += 1
+    if (this.#idleCount <= this.#groups.size / 2 + idleMin) return
+    for (const [idle, none] of this.#groups) if (none.length === 0) this.#groups.delete(idle)
+    this.#idleCount = 0
+  }
 }
 
-function removeFrom<T>(map: Map<string, T[]>, key: string, member: T): void {
-  const members = map.get(key)
-  if (members === undefined) return
-  removeMember(members, member)
-  if (members.length === 0) map.delete(key)
-}
+/** So many keys without members are kept in any case. */
+const idleMin = 64
 
 function append<T>(members: readonly T[] | undefined, into: T[]): void {
   if (members === undefined) return

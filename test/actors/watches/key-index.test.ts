@@ -36,6 +36,24 @@ describe('the index of watched keys', () => {
     expect(found(index, 'c')).toEqual(['rest'])
   })
 
+  test('keys that many had watched, and nobody does any more, are forgotten and can come again', () => {
+    const index = new KeyIndex<Member>()
+    const members = Array.from({ length: 1_000 }, (_, at) => ({
+      name: `${at}`,
+      from: `k${at}`,
+      to:
+        at % 2 === 0 ? undefined : `k${at}`.slice(0, -1) + String.fromCharCode(48 + (at % 10) + 1),
+    }))
+    for (let round = 0; round < 3; round += 1) {
+      for (const member of members) index.add(member)
+      expect(found(index, 'k998')).toEqual(['9', '99', '998'])
+      for (const member of members) if (member.name !== '998') index.remove(member)
+      expect(found(index, 'k998')).toEqual(['998'])
+      index.remove(members[998] as Member)
+      expect(found(index, 'k998')).toEqual([])
+    }
+  })
+
   test('finds what asking each member would, while members come and go', () => {
     const letter = fc.constantFrom('a', 'b', '\xff')
     const key = fc.array(letter, { minLength: 1, maxLength: 3 }).map(letters => letters.join(''))
