@@ -7,7 +7,7 @@ import { invariant } from '../../runtime/invariant.ts'
 
 type End = string | null
 
-interface Node<T> {
+interface Node<T extends Placed> {
   readonly from: string
   readonly to: End
   readonly members: T[]
@@ -17,7 +17,12 @@ interface Node<T> {
   right: Node<T> | undefined
 }
 
-export class IntervalTree<T> {
+/** `place`: where it stands among the members of its key or interval; it is in one list at a time. */
+export interface Placed {
+  place?: number
+}
+
+export class IntervalTree<T extends Placed> {
   #root: Node<T> | undefined
   /** Shapes the tree; it need not be unpredictable, since a member costs what it costs anywhere. */
   #seed = 0x2545f491
@@ -38,6 +43,7 @@ export class IntervalTree<T> {
   #insert(node: Node<T> | undefined, from: string, to: End, member: T): Node<T> {
     if (node === undefined) {
       const priority = this.#nextPriority()
+      member.place = 0
       return {
         from,
         to,
@@ -50,7 +56,7 @@ export class IntervalTree<T> {
     }
     const order = compareIntervals(from, to, node)
     if (order === 0) {
-      node.members.push(member)
+      addMember(node.members, member)
       return node
     }
     if (order < 0) {
@@ -85,15 +91,22 @@ export class IntervalTree<T> {
   }
 }
 
-/** Order is not kept. */
-export function removeMember<T>(members: T[], member: T): void {
-  const at = members.indexOf(member)
-  invariant(at >= 0, 'what is removed was there')
-  const last = members.pop() as T
-  if (at < members.length) members[at] = last
+export function addMember<T extends Placed>(members: T[], member: T): void {
+  member.place = members.length
+  members.push(member)
 }
 
-function collectFrom<T>(node: Node<T> | undefined, key: string, into: T[]): void {
+/** Order is not kept. */
+export function removeMember<T extends Placed>(members: T[], member: T): void {
+  const at = member.place ?? -1
+  invariant(members[at] === member, 'what is removed was there')
+  const last = members.pop() as T
+  if (at === members.length) return
+  members[at] = last
+  last.place = at
+}
+
+function collectFrom<T extends Placed>(node: Node<T> | undefined, key: string, into: T[]): void {
   while (node !== undefined && isBefore(key, node.greatestEnd)) {
     collectFrom(node.left, key, into)
     // To the right everything starts later still.
@@ -107,14 +120,17 @@ function isBefore(key: string, end: End): boolean {
   return end === null || key < end
 }
 
-function compareIntervals<T>(from: string, to: End, node: Node<T>): number {
+function compareIntervals<T extends Placed>(from: string, to: End, node: Node<T>): number {
   if (from !== node.from) return from < node.from ? -1 : 1
   if (to === node.to) return 0
   if (to === null) return 1
   return node.to === null || to < node.to ? -1 : 1
 }
 
-function merge<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
+function merge<T extends Placed>(
+  left: Node<T> | undefined,
+  right: Node<T> | undefined,
+): Node<T> | undefined {
   if (left === undefined) return right
   if (right === undefined) return left
   if (left.priority > right.priority) {
@@ -127,7 +143,7 @@ function merge<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T
   return right
 }
 
-function rotateRight<T>(node: Node<T>, left: Node<T>): Node<T> {
+function rotateRight<T extends Placed>(node: Node<T>, left: Node<T>): Node<T> {
   node.left = left.right
   left.right = node
   updateEnd(node)
@@ -135,7 +151,7 @@ function rotateRight<T>(node: Node<T>, left: Node<T>): Node<T> {
   return left
 }
 
-function rotateLeft<T>(node: Node<T>, right: Node<T>): Node<T> {
+function rotateLeft<T extends Placed>(node: Node<T>, right: Node<T>): Node<T> {
   node.right = right.left
   right.left = node
   updateEnd(node)
@@ -143,11 +159,11 @@ function rotateLeft<T>(node: Node<T>, right: Node<T>): Node<T> {
   return right
 }
 
-function updateEnd<T>(node: Node<T>): void {
+function updateEnd<T extends Placed>(node: Node<T>): void {
   node.greatestEnd = later(later(node.to, node.left), node.right)
 }
 
-function later<T>(end: End, node: Node<T> | undefined): End {
+function later<T extends Placed>(end: End, node: Node<T> | undefined): End {
   if (node === undefined) return end
   if (end === null || node.greatestEnd === null) return null
   return end > node.greatestEnd ? end : node.greatestEnd

@@ -3,10 +3,10 @@
  * length of prefix; other ranges by a tree. What it costs to look a key up depends on how many
  * lengths there are, hardly on how many watches.
  */
-import { IntervalTree, removeMember } from './interval-tree.ts'
+import { addMember, IntervalTree, type Placed, removeMember } from './interval-tree.ts'
 
 /** `to` undefined: the key `from` alone; null: all keys from `from` on. */
-export interface Watched {
+export interface Watched extends Placed {
   readonly from: string
   readonly to: string | null | undefined
 }
@@ -67,7 +67,7 @@ export class KeyIndex<T extends Watched> {
 }
 
 /** In order of length. */
-interface Prefixes<T> {
+interface Prefixes<T extends Placed> {
   readonly length: number
   readonly members: Groups<T>
 }
@@ -89,7 +89,7 @@ function isPrefix(from: string, to: string | null): boolean {
  * Members by key. A key stays for a while when it has none any more: clients watch the same keys again
  * and again, and a map out of which one key is taken and put back all the time gets slow.
  */
-class Groups<T> {
+class Groups<T extends Placed> {
   readonly #groups = new Map<string, T[]>()
   #idleCount = 0
 
@@ -102,12 +102,10 @@ class Groups<T> {
   }
 
   add(key: string, member: T): void {
-    const members = this.#groups.get(key)
-    if (members === undefined) this.#groups.set(key, [member])
-    else {
-      if (members.length === 0) this.#idleCount -= 1
-      members.push(member)
-    }
+    let members = this.#groups.get(key)
+    if (members === undefined) this.#groups.set(key, (members = []))
+    else if (members.length === 0) this.#idleCount -= 1
+    addMember(members, member)
   }
 
   remove(key: string, member: T): void {

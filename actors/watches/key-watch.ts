@@ -19,6 +19,7 @@ export class KeyWatchOf implements Watched {
   readonly prevKv: boolean
   readonly progressNotify: boolean
   readonly fragment: boolean
+  place = 0
   /** As the client asked; 0: from now on. Nothing, not even progress, is told before it. */
   readonly start: number
   state: WatchState = 'live'

@@ -98,7 +98,7 @@ describe('the index of watched keys', () => {
 
 describe('the tree of intervals', () => {
   test('many that do not hold the key are not looked at one by one', () => {
-    const tree = new IntervalTree<{ readonly from: string }>()
+    const tree = new IntervalTree<{ readonly from: string; place?: number }>()
     let looked = 0
     for (let number = 0; number < 20_000; number += 1) {
       const name = String(number).padStart(8, '0')
@@ -110,7 +110,7 @@ describe('the tree of intervals', () => {
         },
       })
     }
-    const members: { readonly from: string }[] = []
+    const members: { readonly from: string; place?: number }[] = []
     tree.collect('k00010000c', members)
     expect(members.map(member => member.from)).toEqual(['00010000'])
     expect(looked).toBe(1)
