@@ -29,13 +29,15 @@ export type Fault =
   | { readonly kind: 'diskSlow'; readonly node: Target; readonly millis: number }
   /** The data directory is lost: the node waits until it is bound anew. Only one such in a world. */
   | { readonly kind: 'diskLost'; readonly node: Target; readonly millis: number }
+  /** It is removed from the members, added as a learner, and promoted. */
+  | { readonly kind: 'remember'; readonly node: Target; readonly millis: number }
   /** All nodes lose power together. */
   | { readonly kind: 'outage'; readonly millis: number }
 
 /** A node's id, or whoever leads at that moment. */
 export type Target = number | 'leader'
 
-type PlainFault = Exclude<Fault['kind'], 'diskFull' | 'diskSlow' | 'diskLost'>
+type PlainFault = Exclude<Fault['kind'], 'diskFull' | 'diskSlow' | 'diskLost' | 'remember'>
 
 export interface PlannedFault {
   readonly atMillis: number
@@ -133,6 +135,9 @@ function planDiskFaults(random: Random): PlannedFault[] {
   plan(3, (node, millis) => ({ kind: 'diskSlow', node, millis }))
   plan(4, (node, millis) => ({ kind: 'diskFull', node, millis: 2 * millis }))
   plan(6, (node, millis) => ({ kind: 'diskLost', node, millis }))
+  // One that is away beside one that is lost would leave too few.
+  if (!planned.some(({ fault }) => fault.kind === 'diskLost'))
+    plan(6, (node, millis) => ({ kind: 'remember', node, millis }))
   plan(6, (node, millis) => ({ kind: 'pause', node, millis: 2 * millis, thread: 'state' }))
   return planned
 }

@@ -3,7 +3,14 @@
  * healed, and the clients must be served to the end, the nodes become equal, and every
  * acknowledged write be there once.
  */
-import { decodeMembership, isVoter } from '../../actors/consensus/membership.ts'
+import type { Member, Membership, MembershipChange } from '../../actors/consensus/interface.ts'
+import {
+  decodeMembership,
+  emptyMembership,
+  hasMember,
+  isVoter,
+  nodesOf,
+} from '../../actors/consensus/membership.ts'
 import { directory } from '../../actors/directory.ts'
 import { isDiskFull, StorageError } from '../../storage/errors.ts'
 import { deriveSeed } from '../../runtime/random.ts'
@@ -42,7 +49,7 @@ export async function loadSimulator(): Promise<JobModules> {
 
 const livenessMillis = 60_000
 const restartMillis = 200
-const replaceMillis = 500
+const changeMillis = 500
 const leasesEndMillis = 20_000
 const settleMillis = 2000
 const linesKeptDefault = 200
@@ -64,6 +71,8 @@ class World {
   readonly etcdClients: EtcdClient[]
   readonly #options: WorldOptions
   #crashes = 0
+  #membershipPosition = 0
+  #newestMembership = emptyMembership
   #partitions = 0
 
   constructor(options: WorldOptions, jobs: JobModules, linesKept: number) {
@@ -149,7 +158,7 @@ class World {
       node.start()
     } catch (error) {
       // An operator would try again once there is room.
-      if (!isFull(error)) throw error
+      if (!isFull(error)) return this.observer.failed(node.id, '(start)', error)
       this.observer.note(node.id, 'cannot start: its disk is full')
       this.scheduler.after(restartMillis, () => this.#start(node))
     }
@@ -209,6 +218,8 @@ class World {
         return node.slowDisk(fault.millis)
       case 'diskLost':
         return this.#loseDisk(node, fault.millis)
+      case 'remember':
+        return this.#remember(node, fault.millis)
       case 'clock':
         this.observer.note(node.id, `has its clock set by ${fault.millis.toFixed(0)} ms`)
         return node.jumpWallClock(fault.millis)
@@ -222,23 +233,45 @@ class World {
     this.observer.note(node.id, 'has lost its disk')
     node.loseDisk()
     this.observer.lostDisk(node.id)
-    const replace = (): void => {
-      const leader = this.#target('leader')
-      const membership = this.observer.replicas.of(leader.id)?.membership
-      if (membership !== undefined && isVoter(decodeMembership(membership), node.id, node.storeId))
-        return this.observer.note(node.id, 'is bound anew')
-      const member = { node: node.id, address: `${node.machine}:7100`, store: node.storeId }
-      const change = Buffer.from(JSON.stringify({ kind: 'replace', member }))
-      if (node.running && leader !== node)
-        leader.tell(directory.consensus, {
-          kind: 'changeMembership',
-          replyTo: 'control',
-          id: 1,
-          change,
-        })
-      this.scheduler.after(replaceMillis, replace)
+    this.#bringIn(node, millis + changeMillis)
+  }
+
+  /** A node that leaves and comes back with the store that it has. */
+  #remember(node: SimulatedNode, millis: number): void {
+    const membership = this.#membership()
+    const isOut = membership.voters.length > 0 && !nodesOf(membership).includes(node.id)
+    if (isOut) return this.#bringIn(node, millis)
+    this.observer.note(node.id, 'is to leave the members')
+    this.#ask({ kind: 'remove', node: node.id })
+    this.scheduler.after(changeMillis, () => this.#remember(node, millis))
+  }
+
+  /** Whoever is in charge asks the leader for one change after the other, until the node is a voter. */
+  #bringIn(node: SimulatedNode, afterMillis: number): void {
+    this.scheduler.after(afterMillis, () => {
+      const membership = this.#membership()
+      if (isVoter(membership, node.id, node.storeId) && membership.outgoing.length === 0)
+        return this.observer.note(node.id, 'is a voter')
+      if (node.running) this.#ask(nextChange(membership, memberOf(node)))
+      this.#bringIn(node, changeMillis)
+    })
+  }
+
+  #ask(change: MembershipChange): void {
+    const bytes = Buffer.from(JSON.stringify(change))
+    const asked = { kind: 'changeMembership', replyTo: 'control', id: 1, change: bytes } as const
+    this.#target('leader').tell(directory.consensus, asked)
+  }
+
+  /** The newest that anybody has applied so far. */
+  #membership(): Membership {
+    for (const { id } of this.nodes) {
+      const replica = this.observer.replicas.of(id)
+      if (replica === undefined || replica.position <= this.#membershipPosition) continue
+      this.#membershipPosition = replica.position
+      this.#newestMembership = decodeMembership(replica.membership)
     }
-    this.scheduler.after(millis + replaceMillis, replace)
+    return this.#newestMembership
   }
 
   #target(target: Target): SimulatedNode {
@@ -297,6 +330,18 @@ class World {
       failed: (_thread, error) => this.observer.failed(0, name, error),
     })
   }
+}
+
+function memberOf(node: SimulatedNode): Member {
+  return { node: node.id, address: `${node.machine}:7100`, store: node.storeId }
+}
+
+/** What brings a member in that has lost its store, or its place. */
+function nextChange(membership: Membership, member: Member): MembershipChange {
+  const { node, store } = member
+  if (hasMember(membership.learners, node, store)) return { kind: 'promote', node }
+  if (nodesOf(membership).includes(node)) return { kind: 'replace', member }
+  return { kind: 'addLearner', member }
 }
 
 function isFull(error: unknown): boolean {
