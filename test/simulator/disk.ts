@@ -28,11 +28,10 @@ export function diskOfThread(
     rename: (from, to) => disk.rename(from, to),
     remove: path => disk.remove(path),
     syncDirectory(path) {
+      // Of what the same callback changes after it nothing is in it.
+      const settle = disk.beginDirectorySync(path)
       thread.spend(pace.syncMillis())
-      scheduler.at(thread.nowMillis, () => {
-        // A later callback may have removed the directory meanwhile.
-        if (!thread.dead && disk.exists(path)) disk.syncDirectory(path)
-      })
+      scheduler.at(thread.nowMillis, () => !thread.dead && settle())
     },
     freeBytes: path => disk.freeBytes(path),
   }

@@ -108,6 +108,18 @@ export class MemoryDisk implements Disk {
     this.directorySyncs++
   }
 
+  /** A sync of the names as they are now, done when the result is called, unless the machine failed. */
+  beginDirectorySync(path: string): () => void {
+    this.#check('syncDirectory', path)
+    const settle = this.#directory(path).beginSync()
+    const life = this.#life
+    return () => {
+      if (life !== this.#life) return
+      settle()
+      this.directorySyncs++
+    }
+  }
+
   freeBytes(_path: string): number {
     return Math.max(0, this.capacityBytes - this.usedBytes())
   }
@@ -269,8 +281,18 @@ class Directory {
   }
 
   sync(): void {
-    this.#synced = new Map(this.now)
-    this.#changes = []
+    this.beginSync()()
+  }
+
+  beginSync(): () => void {
+    const names = new Map(this.now)
+    const last = this.#changes.at(-1)
+    return () => {
+      const count = last === undefined ? 0 : this.#changes.indexOf(last) + 1
+      if (count === 0) return
+      this.#synced = names
+      this.#changes = this.#changes.slice(count)
+    }
   }
 
   /** Changes reach a disk in their order, so a beginning of them is kept. */
