@@ -1,6 +1,14 @@
 /** Starts and stops the clusters under test: three nodes of Quorate, of ZooKeeper, or of etcd, on loopback. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  openSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,9 +143,12 @@ function startEtcd(directory: string): Started {
 }
 
 function start(command: string, args: readonly string[], directory: string): ChildProcess {
+  // What the others have to say at their end is thousands of lines.
+  const errors =
+    command === process.execPath ? 'inherit' : openSync(join(directory, 'errors.log'), 'a')
   const child = spawn(command, args, {
     cwd: directory,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', errors],
     env: { ...nodeEnvironment, ...process.env },
   })
   child.on('error', error => console.error(`${command}: ${error.message}`))
