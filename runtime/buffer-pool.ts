@@ -1,8 +1,8 @@
 /**
  * Large memory that is used again and again: copies that sockets hold until the system has taken
- * them, slabs between threads, bytes of messages. Large Buffers that are allocated for each use are external memory
- * to V8, which answers with a full collection for each 64 MiB: 14 a second at full load, a quarter of
- * all CPU, without this.
+ * them, slabs between threads, bytes of messages. Large Buffers that are allocated for each use are
+ * external memory to V8, which answers with a full collection for each 64 MiB: 14 a second at full
+ * load, a quarter of all CPU, without this.
  */
 const bytesMin = 4 * 1024
 const bytesMax = 4 * 1024 * 1024

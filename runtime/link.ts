@@ -1,8 +1,9 @@
 /**
  * One end of the link to another thread. Envelopes are written straight into a slab, which leaves
  * once a turn; what does not fit gets a slab of its own size, which belongs to the carrier from then
- * on. The receiver grants credit in bytes as it handles them; without credit slabs wait here, and beyond a bound ordinary messages are lost and counted; completions, supervision and
- * link-down have room of their own (DESIGN.md D3, D4).
+ * on. The receiver grants credit in bytes as it handles them; without credit slabs wait here, and
+ * beyond a bound ordinary messages are lost and counted; completions, supervision and link-down have
+ * room of their own (DESIGN.md D3, D4).
  *
  * A slab: 0 u32 bytes handled since the last slab (credit given back)   4 u32 format (1)   8 envelopes
  */

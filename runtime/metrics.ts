@@ -1,6 +1,6 @@
 /**
- * Metrics through OpenTelemetry, one collector a thread, loaded by the first collection. What is counted in hot paths stays a plain
- * number there and is observed here when someone collects. The main thread merges the threads'
+ * Metrics through OpenTelemetry, one collector a thread, loaded by the first collection. What is
+ * counted in hot paths stays a plain number there and is observed here when someone collects. The main thread merges the threads'
  * snapshots (metrics-snapshot.ts), which also writes them out.
  */
 import type { Histogram as ApiHistogram, Counter as ApiCounter } from '@opentelemetry/api'

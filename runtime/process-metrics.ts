@@ -2,33 +2,33 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { systemClock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
+import { observeCounters, observeGauges } from './observe.ts'
 
 export function observeProcess(metrics: Metrics): void {
-  const gauge = (name: string, help: string, value: () => number | undefined): void =>
-    metrics.observeGauge(name, help, observe => {
-      const now = value()
-      if (now !== undefined) observe(now)
-    })
-  gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', () =>
-    process.memoryUsage.rss(),
-  )
-  gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', virtualBytes)
-  gauge('process_open_fds', 'Number of open file descriptors.', openFiles)
-  gauge('process_max_fds', 'Maximum number of open file descriptors.', openFilesMax)
   const startSeconds = systemClock.wallMillis() / 1000 - process.uptime()
-  gauge(
-    'process_start_time_seconds',
-    'Start time of the process since unix epoch in seconds.',
-    () => startSeconds,
-  )
-  metrics.observeCounter(
-    'process_cpu_seconds_total',
-    'Total user and system CPU time spent in seconds.',
-    observe => {
-      const { user, system } = process.cpuUsage()
-      observe((user + system) / 1e6)
-    },
-  )
+  observeGauges(metrics, [
+    [
+      'process_resident_memory_bytes',
+      'Resident memory size in bytes.',
+      () => process.memoryUsage.rss(),
+    ],
+    ['process_virtual_memory_bytes', 'Virtual memory size in bytes.', virtualBytes],
+    ['process_open_fds', 'Number of open file descriptors.', openFiles],
+    ['process_max_fds', 'Maximum number of open file descriptors.', openFilesMax],
+    [
+      'process_start_time_seconds',
+      'Start time of the process since unix epoch in seconds.',
+      () => startSeconds,
+    ],
+  ])
+  observeCounters(metrics, [
+    ['process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', cpuSeconds],
+  ])
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }
 
 /** Only where there is /proc; elsewhere these are missing. */

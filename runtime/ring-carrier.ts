@@ -1,8 +1,8 @@
 /**
  * Carries slabs between threads through two rings of shared memory; a message port wakes the reader
  * when it rests, tells of the end, and takes slabs that are too large or for which a ring has no room:
- * their memory moves. Sequence numbers put the two ways together again. Compared with slabs moved through the port this saves two
- * allocations a slab and most of the wakes (benchmarks/hop/README.md).
+ * their memory moves. Sequence numbers put the two ways together again. Compared with slabs moved
+ * through the port this saves two allocations a slab and most of the wakes (benchmarks/hop/README.md).
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { giveBack } from './buffer-pool.ts'

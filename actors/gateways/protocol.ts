@@ -1,17 +1,11 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { StatusAnswer } from '../control.ts'
 import type { LeaseAnswer } from '../sessions/messages.ts'
+import { reply } from '../watches/protocol.ts'
 import type { GatewayMessage, MetricsText } from './messages.ts'
 
 const gateway = {
-  reply: {
-    stream: 'int',
-    connection: 'long',
-    tag: 'long',
-    sequence: 'long',
-    status: 'int',
-    body: 'bytes',
-  },
+  reply,
   leader: { epoch: 'long', leader: 'int', self: 'boolean' },
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },

@@ -3,6 +3,7 @@
  * `quorate init` writes (config-template.ts) explains them to people.
  */
 import { z } from 'zod'
+import { splitAddress } from '../../transport/peers/address.ts'
 
 const port = z.int().min(0).max(65535)
 /** 10 ms is the tick of consensus. */
@@ -14,7 +15,7 @@ const name = z
 export const address = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, { message: 'must be "host:port"', abort: true })
-  .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), {
+  .refine(text => isPort(splitAddress(text).port), {
     message: 'its port must be from 1 to 65535',
   })
 
@@ -200,7 +201,7 @@ export const configSchema = z
     }
     const { zookeeper, etcd, admin } = config.listeners
     const own = members.find(one => one.name === config.node)
-    const taken = own === undefined ? [] : [{ name: 'peers', ...hostAndPort(own.peer) }]
+    const taken = own === undefined ? [] : [{ name: 'peers', ...splitAddress(own.peer) }]
     for (const [name, { host, port: wanted }] of Object.entries({ zookeeper, etcd, admin })) {
       const other = taken.find(one => one.port === wanted && overlap(one.host, host))
       if (other !== undefined && wanted !== 0) {
@@ -218,11 +219,6 @@ export const configSchema = z
 
 export type Config = z.infer<typeof configSchema>
 export type ActorName = (typeof actorNames)[number]
-
-function hostAndPort(text: string): { host: string; port: number } {
-  const colon = text.lastIndexOf(':')
-  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
-}
 
 /** Whether both hosts cannot listen on the same port. */
 function overlap(one: string, other: string): boolean {

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Host, ListenOptions } from '../../runtime/host.ts'
 import type { NodeGate } from '../../runtime/router.ts'
+import { splitAddress } from '../../transport/peers/address.ts'
 import { CheckpointTransferFiles } from '../../storage/checkpoint-transfer.ts'
 import { bytesOfHex, type DataDirectory } from '../../storage/data-directory.ts'
 import type { ConsensusSetup } from '../consensus/shell/consensus-actor.ts'
@@ -17,7 +18,7 @@ import type { SessionsSetup } from '../sessions/sessions-actor.ts'
 import type { StateSetup } from '../state/state-actor.ts'
 import type { WatchesSetup } from '../watches/watches-actor.ts'
 import type { Config } from './config-schema.ts'
-import { ownMember, splitAddress } from './ports.ts'
+import { ownMember } from './ports.ts'
 
 export interface NodeSetup {
   readonly config: Config

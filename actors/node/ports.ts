@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { splitAddress } from '../../transport/peers/address.ts'
 import type { Config } from './config-schema.ts'
 import { CommandError } from './errors.ts'
 
@@ -57,13 +58,6 @@ export function ownMember(config: Config): Config['cluster']['members'][number] 
   const own = config.cluster.members.find(member => member.name === config.node)
   if (own === undefined) throw new CommandError(`${config.node} is not a member of the cluster`)
   return own
-}
-
-/** `host:port`, an IPv6 host in brackets. */
-export function splitAddress(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return { host, port: Number(address.slice(colon + 1)) }
 }
 
 function isTaken(host: string, port: number): Promise<boolean> {

@@ -64,3 +64,16 @@ export interface LeaseAnswer {
   readonly ttlMillis: number
   readonly failed: boolean
 }
+
+/**
+ * Body of a `lifetime` entry: a session or lease ends. u8 lifetime, i64 id, f64 epoch in which the
+ * leader decided it, u32 node and f64 connection to which a session was attached then.
+ */
+export const lifetimeEnd = {
+  lifetime: 0,
+  id: 1,
+  epoch: 9,
+  node: 17,
+  connection: 21,
+  bytes: 29,
+} as const

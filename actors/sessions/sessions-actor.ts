@@ -9,7 +9,7 @@ import { directory } from '../directory.ts'
 import { stream } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
-import { lifetime, type LeaseAnswer, type SessionsMessage } from './messages.ts'
+import { lifetime, lifetimeEnd, type LeaseAnswer, type SessionsMessage } from './messages.ts'
 
 export interface SessionsSetup {
   readonly node: number
@@ -24,7 +24,6 @@ export interface SessionsSetup {
 const tickMillis = 100
 const endsPerTickMax = 1000
 const questionsMax = 10_000
-const lifetimeEndBytes = 29
 
 interface Question {
   readonly node: number
@@ -230,13 +229,13 @@ class Sessions {
   #proposeEnd(ended: Deadline): void {
     if (ended.proposedIn === this.#epoch) return
     ended.proposedIn = this.#epoch
-    const { view, start } = this.#proposals.reserve(lifetimeEndBytes)
-    view.setUint8(start, ended.lifetime)
-    view.setBigInt64(start + 1, ended.id)
-    view.setFloat64(start + 9, this.#epoch)
-    view.setUint32(start + 17, ended.node)
-    view.setFloat64(start + 21, ended.connection)
-    this.#proposals.commit(entryKind.lifetime, lifetimeEndBytes)
+    const { view, start } = this.#proposals.reserve(lifetimeEnd.bytes)
+    view.setUint8(start + lifetimeEnd.lifetime, ended.lifetime)
+    view.setBigInt64(start + lifetimeEnd.id, ended.id)
+    view.setFloat64(start + lifetimeEnd.epoch, this.#epoch)
+    view.setUint32(start + lifetimeEnd.node, ended.node)
+    view.setFloat64(start + lifetimeEnd.connection, ended.connection)
+    this.#proposals.commit(entryKind.lifetime, lifetimeEnd.bytes)
   }
 
   #ask(

@@ -5,7 +5,7 @@
  */
 import type { Context } from '../../runtime/actor.ts'
 import { invariant } from '../../runtime/invariant.ts'
-import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
+import { CheckpointFiles, type Loaded } from '../../storage/checkpoint-files.ts'
 import { type EntryList, finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
 import { CheckpointLister, canListDelta, sliceEntries } from '../../storage/checkpoint-lister.ts'
 import { StorageError } from '../../storage/errors.ts'
@@ -151,15 +151,8 @@ export class CheckpointDriver {
     const { clock } = this.#context.host
     const began = clock.monotonicMillis()
     const replica = this.#replica
-    const loaded = this.#files.load(() => {
-      replica.clear()
-      return {
-        head: bytes => replica.decodeHead(bytes),
-        entries: block => loadBlock(block, replica.tree, replica.keyspace),
-      }
-    })
+    const loaded = loadReplica(this.#files, replica)
     if (loaded === undefined) return
-    finishLoad(replica.tree, replica.keyspace)
     for (const reason of loaded.passedOver) {
       this.#context.log.error('A checkpoint is damaged; the one before it is used', { reason })
     }
@@ -173,4 +166,17 @@ export class CheckpointDriver {
       millis: Math.round(clock.monotonicMillis() - began),
     })
   }
+}
+
+/** The newest whole checkpoint, if there is any, into a replica that may hold anything. @throws StorageError */
+export function loadReplica(files: CheckpointFiles, replica: Replica): Loaded | undefined {
+  const loaded = files.load(() => {
+    replica.clear()
+    return {
+      head: bytes => replica.decodeHead(bytes),
+      entries: block => loadBlock(block, replica.tree, replica.keyspace),
+    }
+  })
+  if (loaded !== undefined) finishLoad(replica.tree, replica.keyspace)
+  return loaded
 }

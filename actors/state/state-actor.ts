@@ -14,7 +14,7 @@ import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import { isTraced, traceAt } from '../entry-traces.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
-import { lifetime } from '../sessions/messages.ts'
+import { lifetime, lifetimeEnd } from '../sessions/messages.ts'
 import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
 import { StreamEmitter } from './emitter.ts'
 import { etcdFace } from './etcd-face.ts'
@@ -194,8 +194,7 @@ class StateMachine {
   #applyAll(first: number, count: number, entries: Uint8Array): void {
     // A checkpoint that a peer sent covers all of it: consensus may use its memory again by now.
     if (first + count - 1 <= this.#replica.position) return this.#appliedAll(entries)
-    const { clock } = this.#context.host
-    const began = clock.monotonicMillis()
+    const began = this.#nowMillis()
     const command = this.#command
     command.bytes = entries
     command.view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
@@ -210,7 +209,7 @@ class StateMachine {
     }
     this.#releaseBarriers()
     this.#checkpoints.applied(entries.length)
-    this.#metrics.applied(clock.monotonicMillis() - began)
+    this.#metrics.applied(this.#nowMillis() - began)
     this.#appliedAll(entries)
   }
 
@@ -303,20 +302,17 @@ class StateMachine {
     this.#context.log.info('The cluster has another level', { level })
   }
 
-  /**
-   * Body: u8 lifetime, i64 id, f64 epoch in which the leader decided it, and the u32 node and f64
-   * connection to which a session was attached then; void in any other epoch, and once it is attached anew.
-   */
+  /** Void in any epoch but that in which the leader decided it, and once the session is attached anew. */
   #endLifetime(command: Command): void {
     const { view, start } = command
-    if (view.getFloat64(start + 9) !== command.epoch) return
-    const session = view.getUint8(start) === lifetime.session
-    const id = view.getBigInt64(start + 1)
+    if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return
+    const session = view.getUint8(start + lifetimeEnd.lifetime) === lifetime.session
+    const id = view.getBigInt64(start + lifetimeEnd.id)
     const { lifetimes } = this.#world
     const ended = session ? lifetimes.session(id) : lifetimes.lease(id)
     if (ended === undefined) return
-    if (view.getUint32(start + 17) !== ended.node) return
-    if (view.getFloat64(start + 21) !== ended.connection) return
+    if (view.getUint32(start + lifetimeEnd.node) !== ended.node) return
+    if (view.getFloat64(start + lifetimeEnd.connection) !== ended.connection) return
     const face: Face = session ? zookeeperFace : etcdFace
     face.expire(this.#world, command, ended)
   }

@@ -1,6 +1,16 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { WatchesMessage } from './messages.ts'
 
+/** From the state machine, and passed on to the gateways as it is. */
+export const reply = {
+  stream: 'int',
+  connection: 'long',
+  tag: 'long',
+  sequence: 'long',
+  status: 'int',
+  body: 'bytes',
+} as const
+
 const revisionChanges = {
   revision: 'long',
   epoch: 'long',
@@ -31,14 +41,7 @@ const reserved = [
 export const watchesProtocol = defineProtocol<WatchesMessage>(
   'watches',
   {
-    reply: {
-      stream: 'int',
-      connection: 'long',
-      tag: 'long',
-      sequence: 'long',
-      status: 'int',
-      body: 'bytes',
-    },
+    reply,
     znodeChanged: { event: 'int', path: 'string', zxid: 'long', acl: 'bytes', parentAcl: 'bytes' },
     znodeWatch: { connection: 'long', path: 'string', watcher: 'string', identities: 'bytes' },
     znodeWatches: {

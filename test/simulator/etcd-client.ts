@@ -3,33 +3,22 @@
  * reaches, one lease at a time, and one watch on all keys, which goes on after every reconnect. What it
  * is told goes to the history that all clients share.
  */
-import type { Host, Random } from '../../runtime/host.ts'
+import type { Random } from '../../runtime/host.ts'
 import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
 import { grpcStatus } from '../../transport/etcd/grpc.ts'
 import { type Decoded, decodeFull, encode } from '../transport/etcd/messages/schema.ts'
+import { type ClientSetup, pace } from './client-setup.ts'
 import { type Answer, endOf, type EtcdHistory, type KeyRange, type Lease } from './etcd-history.ts'
 import { EtcdLease } from './etcd-lease.ts'
 import { EtcdWatch, keyValue } from './etcd-watch.ts'
 import { GrpcConnection, lostStatus } from './grpc-client.ts'
 
-export interface EtcdClientSetup {
-  readonly id: number
-  readonly seed: string
-  readonly host: Host
-  readonly machines: readonly string[]
-  readonly port: number
-  readonly operations: number
+export interface EtcdClientSetup extends ClientSetup {
   readonly history: EtcdHistory
-  readonly note: (event: string) => void
-  readonly violate: (sentence: string) => void
 }
 
 const inFlightMax = 4
-const burstMillisMin = 20
-const burstMillisMax = 250
-const pingMillis = 1000
-const silenceMillis = 3000
-const reconnectMillis = 50
+const { burstMillisMin, burstMillisMax, pingMillis, silenceMillis, reconnectMillis } = pace
 const sharedKeys = 3
 const ownKeys = 4
 const everything: KeyRange = { from: 'e/', to: 'e0' }

@@ -4,11 +4,11 @@
  * as soon as it is durable, restored into another replica and held against what was there when it began.
  */
 import { decodeMembership } from '../../actors/consensus/membership.ts'
+import { loadReplica } from '../../actors/state/checkpoint-driver.ts'
 import { Replica } from '../../actors/state/replica.ts'
 import { crc32c } from '../../runtime/crc32c.ts'
 import type { Disk } from '../../runtime/host.ts'
 import { CheckpointFiles } from '../../storage/checkpoint-files.ts'
-import { finishLoad, loadBlock } from '../../storage/checkpoint-format.ts'
 
 export class Replicas {
   /** Checkpoints that were restored and compared. */
@@ -46,16 +46,9 @@ export class Replicas {
     // Another seed than that of the live one: what shows of it would be wrong.
     const replica = new Replica(restoredSeed)
     const files = new CheckpointFiles({ disk: withoutSyncs(disk), jobs: noJobs, directory })
-    const loaded = files.load(() => {
-      replica.clear()
-      return {
-        head: bytes => replica.decodeHead(bytes),
-        entries: block => loadBlock(block, replica.tree, replica.keyspace),
-      }
-    })
+    const loaded = loadReplica(files, replica)
     // There may have been no room for it.
     if (loaded === undefined) return
-    finishLoad(replica.tree, replica.keyspace)
     decodeMembership(replica.membership)
     for (const reason of loaded.passedOver) this.#violate(node, `its checkpoint is bad: ${reason}`)
     this.restored++

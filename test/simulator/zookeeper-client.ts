@@ -4,7 +4,7 @@
  * the only writer of its own znode, so each of its writes is applied once or not at all, and in order.
  * Now and then it closes its session, or sleeps until that may have ended.
  */
-import type { Host, Random, Socket } from '../../runtime/host.ts'
+import type { Random, Socket } from '../../runtime/host.ts'
 import { below, deriveSeed, seededRandom } from '../../runtime/random.ts'
 import { decodeConnectResponse, encodeConnectRequest } from '../../transport/zookeeper/connect.ts'
 import { errorCode } from '../../transport/zookeeper/errors.ts'
@@ -16,33 +16,22 @@ import { decodeMultiHeader } from '../../transport/zookeeper/multi.ts'
 import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
 import { decodeStat } from '../../transport/zookeeper/stat.ts'
 import { decodeWatcherEvent } from '../../transport/zookeeper/watcher-event.ts'
+import { type ClientSetup, pace } from './client-setup.ts'
 import { Ephemerals, pathsOf } from './zookeeper-ephemerals.ts'
 import { appendRoot, encodeRequest, ephemeralRoot, type Request } from './zookeeper-request.ts'
 import { absent, Watches } from './zookeeper-watches.ts'
 
-export interface ClientSetup {
-  readonly id: number
-  readonly seed: string
-  readonly host: Host
-  readonly machines: readonly string[]
-  readonly port: number
-  readonly operations: number
+export interface ZookeeperClientSetup extends ClientSetup {
   /** How many there are, with ids from 1. */
   readonly clients: number
-  readonly note: (event: string) => void
-  readonly violate: (sentence: string) => void
 }
 
 const inFlightMax = 8
 const sessionMillis = 4000
-const pingMillis = 1000
-const silenceMillis = 3000
-const reconnectMillis = 50
+const { burstMillisMin, burstMillisMax, pingMillis, silenceMillis, reconnectMillis } = pace
 const sleepMillis = 4000
 /** A leader that does not hear of a client for a while (a cut of 2.5 s at most) counts that against it. */
 const earlyShareMax = 0.35
-const burstMillisMin = 20
-const burstMillisMax = 250
 
 export class ZookeeperClient {
   readonly path: string
@@ -58,7 +47,7 @@ export class ZookeeperClient {
   readonly watches: Watches
   readonly ephemerals: Ephemerals
   connections = 0
-  readonly #setup: ClientSetup
+  readonly #setup: ZookeeperClientSetup
   readonly #random: Random
   readonly #writer = new JuteWriter(4096)
   readonly #reader = new JuteReader()
@@ -79,10 +68,10 @@ export class ZookeeperClient {
   #closing = false
   #mayBeClosed = false
   #sleepsLeft: number
-  #reconnectMillis = reconnectMillis
+  #reconnectMillis: number = reconnectMillis
   #left: number
 
-  constructor(setup: ClientSetup) {
+  constructor(setup: ZookeeperClientSetup) {
     this.#setup = setup
     this.path = ownPath(setup.id)
     this.#unprepared = [appendRoot, ephemeralRoot, this.path]

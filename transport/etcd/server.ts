@@ -2,6 +2,7 @@
 import type { Listener, Socket, Timer } from '../../runtime/host.ts'
 import type { EtcdServer, EtcdServerOptions, EtcdServerStatus, HandledCalls } from './api.ts'
 import { Calls, failCall, methodOf } from './calls.ts'
+import { statusNames } from './grpc.ts'
 import { Http1 } from './http1.ts'
 import { Connection } from './http2/connection.ts'
 import { ConnectionError, errorCode, preface } from './http2/protocol.ts'
@@ -18,8 +19,7 @@ export function startEtcdServer(options: EtcdServerOptions): EtcdServer {
 }
 
 const tickMillis = 1000
-/** gRPC's, from 0 on. */
-const statusCount = 17
+const statusCount = statusNames.length
 
 /** A socket until it has shown which protocol it speaks. */
 interface Newcomer {

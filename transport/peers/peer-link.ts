@@ -6,6 +6,7 @@
  * because control does not need a lane of its own: bulk waits here, not in the kernel, while
  * more than a window of it is unreported by the peer, and control overtakes what waits.
  */
+import type { PeerAddress } from './address.ts'
 import type { Host, Timer } from '../../runtime/host.ts'
 import type { Connection, ConnectionEnd } from './connection.ts'
 import { frameHeaderBytes, frameKind, sealFrame } from './frame.ts'
@@ -13,11 +14,6 @@ import { type GreetingResult, type Greeter, greet } from './greeting.ts'
 import { type Hello, purpose } from './handshake.ts'
 import { limits } from './limits.ts'
 import { createSendQueue } from './send-queue.ts'
-
-export interface PeerAddress {
-  readonly host: string
-  readonly port: number
-}
 
 export interface PeerLinkSetup {
   readonly host: Host

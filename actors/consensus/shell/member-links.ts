@@ -3,6 +3,7 @@
  * leaves keeps its link for a moment, to learn that it left.
  */
 import type { Ref } from '../../../runtime/actor.ts'
+import { splitAddress } from '../../../transport/peers/address.ts'
 import type { PeersMessage } from '../../peers/messages.ts'
 import type { Membership } from '../interface.ts'
 
@@ -44,14 +45,8 @@ export class MemberLinks {
   #tell(): void {
     const members = [...this.#addresses].map(([node, address]) => ({
       node,
-      ...hostAndPort(address),
+      ...splitAddress(address),
     }))
     this.#peers.tell({ kind: 'members', members })
   }
-}
-
-function hostAndPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return { host, port: Number(address.slice(colon + 1)) }
 }

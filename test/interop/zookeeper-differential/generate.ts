@@ -126,16 +126,16 @@ class Generator {
 
   #ends(connection: string): Step[] {
     const last: Request = this.#chance(0.7)
-      ? { type: op.close, body: Buffer.alloc(0) }
+      ? { type: op.closeSession, body: Buffer.alloc(0) }
       : { type: op.auth, body: wire.auth('nosuch', 'x') }
     const before = [this.#request(), this.#request()]
     const ending: Step[] =
-      last.type === op.close
+      last.type === op.closeSession
         ? [{ kind: 'send', connection, requests: [...before, last] }]
         : [before, [last]].map(requests => ({ kind: 'send', connection, requests }))
     return [
       ...ending,
-      last.type === op.close
+      last.type === op.closeSession
         ? { kind: 'open', connection }
         : { kind: 'open', connection, resume: connection },
     ]

@@ -106,7 +106,7 @@ class Player {
       ended.add(id)
       const last = this.#session(`end@${endpoint}`)
       await last.open(connectRequest({ session: id, password, readOnly: false }))
-      await last.send([{ type: op.close, body: Buffer.alloc(0) }])
+      await last.send([{ type: op.closeSession, body: Buffer.alloc(0) }])
       await last.drop()
     }
   }

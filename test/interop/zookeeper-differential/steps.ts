@@ -79,7 +79,7 @@ export const children2 = (path: Path, watch = false) => ({
 export const getAcl = (path: Path) => ({ type: op.getAcl, body: wire.text(path) })
 export const sync = (path: Path) => ({ type: op.sync, body: wire.text(path) })
 export const ping = { type: op.ping, body: Buffer.alloc(0), xid: -2 }
-export const close = { type: op.close, body: Buffer.alloc(0) }
+export const close = { type: op.closeSession, body: Buffer.alloc(0) }
 export const multi = (...operations: readonly { type: number; body: Buffer }[]) => ({
   type: op.multi,
   body: wire.multi(operations),

@@ -48,25 +48,7 @@ export function frame(body: Buffer): Buffer {
 
 export const openAcl: readonly Acl[] = [{ perms: 31, scheme: 'world', id: 'anyone' }]
 
-export const op = {
-  create: 1,
-  delete: 2,
-  exists: 3,
-  getData: 4,
-  setData: 5,
-  getAcl: 6,
-  setAcl: 7,
-  getChildren: 8,
-  sync: 9,
-  ping: 11,
-  getChildren2: 12,
-  check: 13,
-  multi: 14,
-  create2: 15,
-  auth: 100,
-  setWatches: 101,
-  close: -11,
-} as const
+export { operation as op } from '../../../transport/zookeeper/operations.ts'
 
 type Path = string | Uint8Array | null
 
