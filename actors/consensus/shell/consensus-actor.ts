@@ -216,7 +216,7 @@ class Shell {
         this.#traces?.persisting(effect.id, effect.entries, this.#role === 'leader')
         return this.#journal.persist(effect)
       case 'committedTo':
-        this.#pacing.committed(effect.position)
+        this.#pacing.committed(effect.position, this.#proposals, this.#nowMillis())
         this.#traces?.committedTo(effect.position)
         this.#feed.committedTo(effect.position)
         if (this.#own.committedTo(effect.position)) this.#removed()
@@ -319,8 +319,7 @@ class Shell {
   }
 
   #mustWait(): boolean {
-    const now = this.#context.host.clock.monotonicMillis()
-    return this.#pacing.mustWait(this.#proposals.bytes, now)
+    return this.#pacing.mustWait(this.#proposals, this.#nowMillis())
   }
 
   /** Commits end the wait as a rule; should none come, this does. */
@@ -330,11 +329,15 @@ class Shell {
     this.#context.after(pacing.waitMillisMax, { kind: 'proposeNow' })
   }
 
+  #nowMillis(): number {
+    return this.#context.host.clock.monotonicMillis()
+  }
+
   #noteAppended(batches: readonly Batch[]): void {
     const last = batches.at(-1)
     if (last === undefined || this.#role !== 'leader') return
-    const now = this.#context.host.clock.monotonicMillis()
-    this.#pacing.appended(last.first + last.count - 1, now)
+    const count = batches.reduce((sum, batch) => sum + batch.count, 0)
+    this.#pacing.appended(last.first + last.count - 1, count, this.#nowMillis())
   }
 
   #roleChanged(role: Role, epoch: number, leader: number): void {

@@ -21,6 +21,7 @@ export class ProposalInbox {
   #taken: readonly ProposedBatch[] = []
   #waiting: ProposedBatch[] = []
   #bytes = 0
+  #count = 0
   #refused = 0
 
   constructor(
@@ -46,9 +47,15 @@ export class ProposalInbox {
     return this.#bytes
   }
 
+  /** Entries that wait. */
+  get count(): number {
+    return this.#count
+  }
+
   add(batch: ProposedBatch): void {
     this.#waiting.push(batch)
     this.#bytes += batch.entries.length
+    this.#count += batch.count
   }
 
   refuse(count: number): void {
@@ -90,6 +97,7 @@ export class ProposalInbox {
     this.#taken = taken
     this.#waiting = []
     this.#bytes = 0
+    this.#count = 0
     return taken
   }
 }
