@@ -71,8 +71,10 @@ const actorNames = [
   'etcd',
 ] as const
 
+const namedPlacements = ['default', 'single', 'split', 'spread'] as const
+
 const placementFault =
-  'must be default, single, spread, or a mapping from thread names to lists of ' +
+  `must be ${namedPlacements.join(', ')}, or a mapping from thread names to lists of ` +
   actorNames.join(', ')
 
 export const configSchema = z
@@ -123,10 +125,7 @@ export const configSchema = z
       .prefault({}),
     placement: z
       .union(
-        [
-          z.enum(['default', 'single', 'spread']),
-          z.record(z.string().min(1), z.array(z.enum(actorNames)).min(1)),
-        ],
+        [z.enum(namedPlacements), z.record(z.string().min(1), z.array(z.enum(actorNames)).min(1))],
         { error: placementFault },
       )
       .default('default')
@@ -218,6 +217,7 @@ export const configSchema = z
   })
 
 export type Config = z.infer<typeof configSchema>
+export type NamedPlacement = (typeof namedPlacements)[number]
 export type ActorName = (typeof actorNames)[number]
 
 /** Whether both hosts cannot listen on the same port. */

@@ -83,7 +83,8 @@ limits:
   proposalsInFlightMax: 20000
   proposalBytesInFlightMax: 16777216
 
-# Which actors run on which threads: default (two threads), single (one), spread (one a role), or
+# Which actors run on which threads: single (one), split (two: log, and state with clients), spread (one
+# a role), default (split; single where the machine has fewer than two cores for each of its nodes), or
 # a mapping from thread names to lists of consensus, journal, peers, state, sessions, watches,
 # zookeeper, etcd.
 placement: default

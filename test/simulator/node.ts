@@ -41,7 +41,7 @@ export interface NodeWorld {
   readonly network: SimulatedNetwork
   readonly jobs: JobModules
   readonly nodeCount: number
-  readonly placement: 'default' | 'single' | 'spread'
+  readonly placement: 'single' | 'split' | 'spread'
   readonly consensus: ConsensusSizes
   readonly tap: Tap
 }

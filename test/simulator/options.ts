@@ -57,7 +57,7 @@ export interface WorldOptions {
   readonly etcdClients: number
   /** Each client's. */
   readonly operations: number
-  readonly placement: 'default' | 'single' | 'spread'
+  readonly placement: 'single' | 'split' | 'spread'
   readonly network: NetworkOptions
   readonly consensus: ConsensusSizes
   readonly faults: readonly PlannedFault[]
@@ -80,7 +80,7 @@ export function optionsFor(seed: string): WorldOptions {
     zookeeperClients,
     etcdClients,
     operations: Math.ceil(500 / (zookeeperClients + etcdClients)),
-    placement: 'default',
+    placement: 'split',
     network: networkFor(random),
     consensus: sizesFor(seededRandom(deriveSeed(seed, 'sizes'))),
     faults,

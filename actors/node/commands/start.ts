@@ -56,6 +56,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
     const what = { damage: directory.data.damage, help: `quorate member replace ${config.node}` }
     log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
   }
+  log.info('Starting', { threads: Object.keys(actors).join(', ') })
   const setup = nodeSetup(config, directory.data)
   const common = {
     placement,

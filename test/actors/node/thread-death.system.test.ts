@@ -45,8 +45,8 @@ test('placement spread: the thread of the clients starts again, and they go on',
 }, 60_000)
 
 test.each([
-  ['default', 'log'],
-  ['default', 'state'],
+  ['split', 'log'],
+  ['split', 'state'],
   ['single', 'all'],
   ['spread', 'journal'],
 ] as const)(
