@@ -25,6 +25,8 @@ export interface ClusterOptions {
 }
 
 const readyMillisMax = 30_000
+/** For all clusters that do not ask for a placement of their own: the same tests, other threads. */
+const placement = process.env['TEST_PLACEMENT']
 const main = fileURLToPath(new URL('../../actors/node/main.ts', import.meta.url))
 
 export class LocalCluster {
@@ -192,7 +194,8 @@ export class LocalCluster {
     }
     const own = { node: `node${node}`, dataDirectory: this.dataDirectory(node), listeners }
     const cluster = { name: `test-${portBase}`, members }
-    writeFileSync(this.configFile(node), JSON.stringify({ ...own, cluster, ...config }, null, 2))
+    const all = { ...own, cluster, placement: placement ?? 'default', ...config }
+    writeFileSync(this.configFile(node), JSON.stringify(all, null, 2))
     writeFileSync(this.#logFile(node), '')
   }
 }

@@ -9,7 +9,7 @@ let cluster: LocalCluster
 let leader = 0
 
 beforeAll(async () => {
-  cluster = new LocalCluster({ portBase: 19_100 })
+  cluster = new LocalCluster({ portBase: 19_100, config: { placement: 'split' } })
   await cluster.startAll()
   leader = await cluster.leader()
 })
