@@ -53,10 +53,11 @@ export class Observer implements Tap {
   readonly #nodeCount: number
   readonly #linesKept: number
   readonly #logs = new Map<number, NodeLog>()
+  readonly #lostHardStates = new Map<number, HardState>()
   readonly #leaders = new Map<number, number>()
   /** By position: what is committed, for ever. */
   readonly #committed = new Map<number, LogEntry>()
-  /** The highest commit position that any leader has told. */
+  /** The highest commit position that any leader has told, or knew when it became one. */
   #commitTold = 0
   /** By `position:epoch`: what any node ever wrote there, and the epoch before it. */
   readonly #written = new Map<string, { checksum: number; previousEpoch: number }>()
@@ -94,8 +95,9 @@ export class Observer implements Tap {
     log.committed = 0
   }
 
-  /** Nothing that it had is there any more. */
+  /** Nothing that it had is there any more; what it said when it had is still on its way. */
   lostDisk(node: number): void {
+    this.#lostHardStates.set(node, this.#log(node).durableHardState)
     this.#logs.delete(node)
   }
 
@@ -203,9 +205,10 @@ export class Observer implements Tap {
 
   /** A vote needs its disk (D14): it counts elsewhere only when it is durable here. */
   #checkVote(voter: number, epoch: number, candidate: number): void {
-    const { durableHardState } = this.#log(voter)
-    const later = durableHardState.epoch > epoch
-    if (later || (durableHardState.epoch === epoch && durableHardState.votedFor === candidate))
+    const hasVoted = (hardState: HardState | undefined): boolean =>
+      hardState !== undefined &&
+      (hardState.epoch > epoch || (hardState.epoch === epoch && hardState.votedFor === candidate))
+    if (hasVoted(this.#log(voter).durableHardState) || hasVoted(this.#lostHardStates.get(voter)))
       return
     this.violate(voter, `voted for ${candidate} in epoch ${epoch} and has not that on its disk`)
   }
@@ -240,6 +243,8 @@ export class Observer implements Tap {
     this.#leaders.set(epoch, node)
     this.leaderChanges++
     this.leader = node
+    // Known here before this epoch: it need not be counted to be told.
+    this.#commitTold = Math.max(this.#commitTold, this.#log(node).committed)
     this.note(node, `leads epoch ${epoch}`)
   }
 

@@ -80,12 +80,17 @@ export function optionsFor(seed: string): WorldOptions {
     zookeeperClients,
     etcdClients,
     operations: Math.ceil(500 / (zookeeperClients + etcdClients)),
-    placement: 'split',
+    placement: placementFor(seededRandom(deriveSeed(seed, 'placement'))),
     network: networkFor(random),
     consensus: sizesFor(seededRandom(deriveSeed(seed, 'sizes'))),
     faults,
     healedMillis: Math.max(...faults.map(({ atMillis, fault }) => atMillis + lengthOf(fault))),
   }
+}
+
+/** Mostly the two threads of most installations. */
+function placementFor(random: Random): WorldOptions['placement'] {
+  return (['split', 'split', 'single', 'spread'] as const)[below(random, 4)]!
 }
 
 function sizesFor(random: Random): ConsensusSizes {
