@@ -242,7 +242,8 @@ export class Observer implements Tap {
       this.violate(node, `epoch ${epoch} has two leaders, ${known} and ${node}`)
     this.#leaders.set(epoch, node)
     this.leaderChanges++
-    this.leader = node
+    // A node whose state machine was paused says it when another leads already.
+    if (epoch === Math.max(...this.#leaders.keys())) this.leader = node
     // Known here before this epoch: it need not be counted to be told.
     this.#commitTold = Math.max(this.#commitTold, this.#log(node).committed)
     this.note(node, `leads epoch ${epoch}`)
