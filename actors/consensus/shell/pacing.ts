@@ -15,7 +15,9 @@
 export const pacing = {
   bytesMax: 64 * 1024,
   waitMillisMax: 1,
-  /** How long the clients of a committed batch are waited for; no longer than the batch took to commit. */
+  /** How long the clients of a committed batch are waited for: this often the time that it took, */
+  gatherTimesMax: 2,
+  /** and no longer than this. */
   gatherMillisMax: 2,
   /** Most batches in a row that go at once since waiting was in vain. */
   skippedMax: 64,
@@ -55,8 +57,9 @@ export class Pacing {
       return
     }
     const tookMillis = nowMillis - this.#appendedMillis
+    const gatherMillis = Math.min(pacing.gatherTimesMax * tookMillis, pacing.gatherMillisMax)
     this.#expected = this.#count + gathered.count
-    this.#untilMillis = nowMillis + Math.min(tookMillis, pacing.gatherMillisMax)
+    this.#untilMillis = nowMillis + gatherMillis
   }
 
   mustWait(gathered: Gathered, nowMillis: number): boolean {

@@ -37,12 +37,12 @@ describe('pacing after a commit', () => {
     expect(pace.mustWait({ count: 3, bytes: 300 }, 11.6)).toBe(false)
   })
 
-  it('waits no longer than the batch took, nor than its bound', () => {
+  it('waits no longer than twice what the batch took, nor than its bound', () => {
     const pace = new Pacing()
     pace.appended(7, 2, 10)
     pace.committed(7, one, 10.4)
-    expect(pace.mustWait(one, 10.7)).toBe(true)
-    expect(pace.mustWait(one, 10.9)).toBe(false)
+    expect(pace.mustWait(one, 11.1)).toBe(true)
+    expect(pace.mustWait(one, 11.3)).toBe(false)
 
     const slow = new Pacing()
     slow.appended(7, 2, 10)
