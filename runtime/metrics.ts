@@ -1,7 +1,7 @@
 /**
- * Metrics through OpenTelemetry, one collector a thread, loaded by the first collection. What is
- * counted in hot paths stays a plain number there and is observed here when someone collects. The main thread merges the threads'
- * snapshots (metrics-snapshot.ts), which also writes them out.
+ * Metrics through OpenTelemetry, one collector a thread, loaded when it is wanted. What is counted in
+ * hot paths stays a plain number there and is observed here when someone collects. The main thread
+ * merges the threads' snapshots (metrics-snapshot.ts), which also writes them out.
  */
 import type { Histogram as ApiHistogram, Counter as ApiCounter } from '@opentelemetry/api'
 import type { MetricData } from '@opentelemetry/sdk-metrics'
@@ -43,12 +43,14 @@ export const metricsOff: Metrics = {
   collect: async () => ({ families: [] }),
 }
 
-/** Values that a histogram keeps until the SDK is there; later ones are lost until then. */
-const earlyValuesMax = 4_096
+/** So many values of an instrument are a reason to load the SDK; more come while it loads. */
+const earlyValues = 4_096
+/** Should it not load (the next collection says why), no more than these are kept. */
+const earlyValuesMax = 16 * earlyValues
 
 /**
- * Once a thread. The SDK is loaded when somebody collects for the first time, so that a node whose
- * metrics nobody wants starts without it: until then the instruments are only noted down.
+ * Once a thread. The SDK is loaded when somebody collects for the first time, or when there is much to
+ * count, so that a node starts without it: until then instruments and values are only noted down.
  */
 export function createLazyMetrics(): Metrics {
   let loading: Promise<Metrics> | undefined
@@ -64,9 +66,14 @@ export function createLazyMetrics(): Metrics {
     for (const instrument of noted.splice(0)) instrument(metrics)
     return metrics
   }
+  const loadEarly = (): void => {
+    loading ??= load()
+    // Who collects gets the error.
+    loading.catch(() => {})
+  }
   return {
     counter(name, help) {
-      const early = new EarlyInstrument()
+      const early = new EarlyInstrument(loadEarly)
       make(metrics => {
         const counter = metrics.counter(name, help)
         early.become((value, labels) => counter.add(value, labels))
@@ -74,7 +81,7 @@ export function createLazyMetrics(): Metrics {
       return { add: (value, labels) => early.take(value, labels) }
     },
     histogram(name, help, buckets) {
-      const early = new EarlyInstrument()
+      const early = new EarlyInstrument(loadEarly)
       make(metrics => {
         const histogram = metrics.histogram(name, help, buckets)
         early.become((value, labels) => histogram.record(value, labels))
@@ -95,12 +102,18 @@ export function createLazyMetrics(): Metrics {
 }
 
 class EarlyInstrument {
+  readonly #onMany: () => void
   #values: { value: number; labels: MetricLabels | undefined }[] = []
   #take: ((value: number, labels?: MetricLabels) => void) | undefined
 
+  constructor(onMany: () => void) {
+    this.#onMany = onMany
+  }
+
   take(value: number, labels?: MetricLabels): void {
-    if (this.#take !== undefined) this.#take(value, labels)
-    else if (this.#values.length < earlyValuesMax) this.#values.push({ value, labels })
+    if (this.#take !== undefined) return this.#take(value, labels)
+    if (this.#values.length < earlyValuesMax) this.#values.push({ value, labels })
+    if (this.#values.length === earlyValues) this.#onMany()
   }
 
   become(take: (value: number, labels?: MetricLabels) => void): void {

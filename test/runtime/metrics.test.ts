@@ -65,3 +65,16 @@ test('instruments that are made before the first collection count from their beg
   expect(text).toContain('took_seconds_count 1\n')
   expect(later).toContain('took_seconds_bucket{le="1"} 1\ntook_seconds_bucket{le="+Inf"} 2\n')
 })
+
+test('values that nobody collects for long are all counted', async () => {
+  const metrics = createLazyMetrics()
+  const histogram = metrics.histogram('sync_seconds', 'Syncs.')
+  for (let second = 0; second < 20; second += 1) {
+    for (let at = 0; at < 3_000; at += 1) histogram.record(0.001)
+    // As on a node that serves: other work goes on between.
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  const { families } = await metrics.collect()
+  const counts = families[0]?.points[0]?.counts ?? []
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(60_000)
+})
