@@ -88,7 +88,13 @@ async function killUnderLoad(
   const hashes = await cluster.settledHashes()
   if (new Set(hashes).size !== 1) faults.push(`state hashes differ: ${hashes.join(' ')}`)
   await Promise.all(writers.map(writer => writer.close()))
+  // The directory goes with the cluster: what explains a fault has to be told with it.
+  if (faults.length > 0) faults.push(...cluster.nodes.map(node => lastWords(cluster, node)))
   return { outagesMillis, faults }
+}
+
+function lastWords(cluster: LocalCluster, node: number): string {
+  return `log of node ${node}:\n${cluster.output(node).split('\n').slice(-40).join('\n')}`
 }
 
 function makeWriters(cluster: LocalCluster, onAcknowledged: () => void): Writer[] {
