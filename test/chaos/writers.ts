@@ -105,7 +105,7 @@ export class ZnodeWriter implements Writer {
         return
       } catch (error) {
         if (error instanceof ZookeeperError && error.code === -110) return
-        if (!(error instanceof ConnectionLost) || this.session.expired) throw error
+        if (!(error instanceof ConnectionLost)) throw error
       }
     }
   }

@@ -135,10 +135,12 @@ export class ZookeeperSession {
     await this.request(9, text(path))
   }
 
-  /** Sent once there is a connection. @throws ZookeeperError | ConnectionLost */
+  /** Sent once there is a connection. @throws ZookeeperError | ConnectionLost | Error once closed */
   async request(type: number, body: Buffer): Promise<Buffer> {
     while (!this.#connected) {
-      if (this.expired || this.#closed) throw new ConnectionLost('the session is over')
+      // Not ConnectionLost: who tries again after one would do so for ever.
+      if (this.expired) throw new Error('the session expired')
+      if (this.#closed) throw new Error('the session is closed')
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
     return await new Promise((resolve, reject) => {
