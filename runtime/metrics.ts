@@ -60,17 +60,18 @@ export function createLazyMetrics(): Metrics {
     if (loaded === undefined) noted.push(instrument)
     else instrument(loaded)
   }
-  const load = async (): Promise<Metrics> => {
+  const create = async (): Promise<Metrics> => {
     const metrics = await createMetrics()
     loaded = metrics
     for (const instrument of noted.splice(0)) instrument(metrics)
     return metrics
   }
-  const loadEarly = (): void => {
-    loading ??= load()
-    // Who collects gets the error.
-    loading.catch(() => {})
+  const load = (): Promise<Metrics> => {
+    loading ??= create()
+    return loading
   }
+  // Who collects gets the error.
+  const loadEarly = (): void => void load().catch(() => {})
   return {
     counter(name, help) {
       const early = new EarlyInstrument(loadEarly)
@@ -95,8 +96,7 @@ export function createLazyMetrics(): Metrics {
       make(metrics => metrics.observeGauge(name, help, observe))
     },
     async collect() {
-      loading ??= load()
-      return await (await loading).collect()
+      return await (await load()).collect()
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Placement } from '../../runtime/system.ts'
 import { splitAddress } from '../../transport/peers/address.ts'
 import { collectorOf } from '../metrics-collector.ts'
 import type { Config, NamedPlacement } from './config-schema.ts'
+import { ownMember } from './ports.ts'
 
 const named: Readonly<Record<Exclude<NamedPlacement, 'default'>, Placement>> = {
   single: {
@@ -46,9 +47,9 @@ export function placementOf(config: Config, cores = availableParallelism()): Pla
  * than two cores a node there is nothing to spread over, and the hop costs more than the 10 % that D2
  * allows (measured, benchmarks/README.md).
  */
-function defaultOf({ node, cluster }: Config, cores: number): 'single' | 'split' {
-  const own = hostOf(cluster.members.find(({ name }) => name === node)!.peer)
-  const nodesHere = cluster.members.filter(({ peer }) => hostOf(peer) === own).length
+function defaultOf(config: Config, cores: number): 'single' | 'split' {
+  const own = hostOf(ownMember(config).peer)
+  const nodesHere = config.cluster.members.filter(({ peer }) => hostOf(peer) === own).length
   return cores < 2 * nodesHere ? 'single' : 'split'
 }
 
