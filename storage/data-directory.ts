@@ -36,8 +36,8 @@ export interface DataDirectoryOptions {
   readonly journalPath?: string | undefined
   readonly segmentBytes: number
   /**
-   * Not below the seconds since 1970: so a node whose store was lost is not taken for one of its own
-   * earlier incarnations (DESIGN.md D6).
+   * Not below the milliseconds since 1970: so a node whose store was lost is not taken for one of its
+   * own earlier incarnations, whose answers it would take for those to its own commands (DESIGN.md D6).
    */
   readonly incarnationMin?: number
 }

@@ -58,7 +58,7 @@ class Routes {
       case 'GET /status':
         return this.#control.status(
           ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper', 'etcd'],
-          values => json(answer, 200, { node: this.#config.node, ...values }),
+          values => json(answer, 200, { node: this.#config.node, pid: process.pid, ...values }),
         )
       case 'GET /metrics':
         if (this.#metrics === undefined) return json(answer, 404, { error: 'metrics are off' })

@@ -1,6 +1,7 @@
 /** What GET /status of the admin port answers. */
 export interface NodeStatus {
   readonly node: string
+  readonly pid: number
   readonly consensus: {
     readonly role: string
     readonly epoch: number

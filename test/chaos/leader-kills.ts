@@ -29,21 +29,26 @@ const restartMillis = 1500
 
 export async function runLeaderKills(options: LeaderKillsOptions): Promise<LeaderKillsReport> {
   const cluster = new LocalCluster({ portBase: options.portBase, config: options.config ?? {} })
+  const acknowledgements = new Gaps()
+  let writers: Writer[] = []
   try {
     await cluster.startAll()
     options.print(`three nodes serve (${cluster.directory})`)
-    return await killUnderLoad(cluster, options)
+    writers = makeWriters(cluster, () => acknowledgements.mark())
+    return await killUnderLoad(cluster, writers, acknowledgements, options)
   } finally {
     await cluster.stop()
+    // After a failure some still write, and would to the next cluster on these ports.
+    await Promise.all(writers.map(writer => writer.close()))
   }
 }
 
 async function killUnderLoad(
   cluster: LocalCluster,
+  writers: readonly Writer[],
+  acknowledgements: Gaps,
   options: LeaderKillsOptions,
 ): Promise<LeaderKillsReport> {
-  const acknowledgements = new Gaps()
-  const writers = makeWriters(cluster, () => acknowledgements.mark())
   const allowedLosses = new Map(writers.map(writer => [writer, 0]))
   const each = Math.ceil(options.writes / writers.length)
   let killing = true
@@ -87,7 +92,6 @@ async function killUnderLoad(
   for (const node of cluster.nodes) faults.push(...(await checkNode(cluster, node, writers)))
   const hashes = await cluster.settledHashes()
   if (new Set(hashes).size !== 1) faults.push(`state hashes differ: ${hashes.join(' ')}`)
-  await Promise.all(writers.map(writer => writer.close()))
   // The directory goes with the cluster: what explains a fault has to be told with it.
   if (faults.length > 0) faults.push(...cluster.nodes.map(node => lastWords(cluster, node)))
   return { outagesMillis, faults }

@@ -19,6 +19,7 @@ export class EtcdClient {
   readonly #endpoints: readonly Endpoint[]
   #at: number
   #client: Client
+  #closed = false
   /** Calls that ended with an error of the connection. */
   failures = 0
 
@@ -86,9 +87,11 @@ export class EtcdClient {
       .map(([, part]) => keyValue(part as Buffer))
   }
 
-  /** Moves on and tries again while the endpoint is unavailable. @throws ServiceError */
+  /** Moves on and tries again while the endpoint is unavailable. @throws ServiceError | Error once closed */
   async call(path: string, request: Buffer): Promise<Buffer> {
     for (;;) {
+      // Who writes on would write to whatever cluster comes next on these ports.
+      if (this.#closed) throw new Error('the client is closed')
       try {
         return await this.#once(path, request)
       } catch (error) {
@@ -103,6 +106,7 @@ export class EtcdClient {
   }
 
   close(): void {
+    this.#closed = true
     this.#client.close()
   }
 

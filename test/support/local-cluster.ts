@@ -104,7 +104,11 @@ export class LocalCluster {
   async #until(node: number, path: string): Promise<void> {
     const deadline = performance.now() + readyMillisMax
     for (;;) {
-      const answer = await requestAdmin(this.admin(node), 'GET', path).catch(() => undefined)
+      // Another run of the same test would answer on the same port, and mix its writes with ours.
+      const isOwn = (await this.status(node).catch(() => undefined))?.pid === this.pid(node)
+      const answer = isOwn
+        ? await requestAdmin(this.admin(node), 'GET', path).catch(() => undefined)
+        : undefined
       if (answer?.status === 200) return
       const child = this.#processes.get(node)
       if (child?.exitCode != null || performance.now() > deadline) {

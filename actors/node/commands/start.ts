@@ -143,7 +143,6 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
     ensureDirectory(disk, path)
     const lock = await lockDirectory(path)
     checkOwner(path, config.cluster.name, ownMember(config).id)
-    const incarnationMin = Math.floor(clock.wallMillis() / 1000)
     const { segmentBytes } = config.journal
     const data = openDataDirectory({
       disk,
@@ -151,7 +150,7 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
       path,
       journalPath,
       segmentBytes,
-      incarnationMin,
+      incarnationMin: Math.floor(clock.wallMillis()),
     })
     return { data, release: () => lock.release() }
   } catch (error) {

@@ -49,6 +49,16 @@ test.each([
   await new Promise(resolve => other.close(resolve))
 })
 
+test('a node of another run on the same ports is not taken for our own', async () => {
+  await cluster.startAll()
+  const second = new LocalCluster({ portBase: 20_500, nodeCount: 1 })
+  try {
+    await expect(second.startAll()).rejects.toThrow('port 20501 on 127.0.0.1 (zookeeper, node1)')
+  } finally {
+    await second.stop()
+  }
+})
+
 test('--fresh while the cluster of that directory runs throws nothing away', async () => {
   const directory = join(cluster.directory, 'dev')
   await run(process.execPath, [main, 'init', '--nodes', '1', '--dir', directory])
@@ -175,6 +185,14 @@ test('data of a newer version', async () => {
       /^quorate: .*journal has journal format 99; this version knows \d+$/,
     )
   }
+})
+
+test('a store made again at once is a later incarnation of its node', async () => {
+  const startedMillis = Date.now()
+  await cluster.startAll()
+  const identity = readFileSync(join(cluster.dataDirectory(1), 'identity'), 'utf8')
+  const { incarnation } = JSON.parse(identity.split('\n')[0] ?? '')
+  expect(incarnation).toBeGreaterThanOrEqual(startedMillis)
 })
 
 function newerIdentity(bytes: Buffer): string {
