@@ -1,6 +1,7 @@
 /**
- * A ZooKeeper client that only makes load: frames are built once and patched, answers are counted
- * by their length words and error codes. Its own CPU is small beside that of any server.
+ * A ZooKeeper client that only makes load: frames are built once and patched, answers are read into
+ * one buffer and counted by their length words and error codes. It shares the machine's cores with the
+ * servers, so what it costs weighs on the faster one.
  */
 import { connect, type Socket } from 'node:net'
 import {
@@ -15,6 +16,11 @@ import {
 
 const sessionTimeoutMillis = 30_000
 const base = '/quorate-bench'
+/** Where the number of the node stands in a frame: {length, xid, operation, path}. */
+const keyNameDigits = keyName(0).length
+const keyNameEnd = 16 + base.length + 1 + keyNameDigits
+const readBytes = 256 * 1024
+const noBytes: Buffer = Buffer.alloc(0)
 
 export const connectZookeeper: ConnectClient = async (
   endpoint,
@@ -23,13 +29,15 @@ export const connectZookeeper: ConnectClient = async (
   recorder,
   onRoom,
 ) => {
-  const socket = await openSession(endpoint)
-  return new ZookeeperClient(socket, workload, index, recorder, onRoom)
+  const input = new Input()
+  const socket = await openSession(endpoint, input)
+  return new ZookeeperClient(socket, input, workload, index, recorder, onRoom)
 }
 
 /** Creates the nodes that the run sets and gets; existing ones are fine. */
 export async function prepareZookeeper(endpoint: Endpoint, workload: Workload): Promise<void> {
-  const socket = await openSession(endpoint)
+  const input = new Input()
+  const socket = await openSession(endpoint, input)
   const value = Buffer.alloc(workload.valueBytes, 120)
   const paths = [
     base,
@@ -51,14 +59,15 @@ export async function prepareZookeeper(endpoint: Endpoint, workload: Workload): 
       }
       if (frames.length > 0) socket.write(Buffer.concat(frames))
     }
-    socket.on('data', chunk => {
+    input.onBytes = chunk => {
       splitter.push(chunk)
       fill()
-    })
+    }
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the server closed the connection')))
     fill()
   })
+  input.onBytes = () => {}
   socket.removeAllListeners()
   socket.end(frame(closeSession))
 }
@@ -68,6 +77,7 @@ class ZookeeperClient implements Client {
   readonly #workload: Workload
   readonly #recorder: Recorder
   readonly #starts = new StartTimes()
+  readonly #input: Input
   readonly #set: Buffer
   readonly #get: Buffer
   #key: number
@@ -76,12 +86,14 @@ class ZookeeperClient implements Client {
 
   constructor(
     socket: Socket,
+    input: Input,
     workload: Workload,
     index: number,
     recorder: Recorder,
     onRoom: (client: Client, room: number) => void,
   ) {
     this.#socket = socket
+    this.#input = input
     this.#workload = workload
     this.#recorder = recorder
     this.#key = Math.floor((index * workload.keyCount) / workload.connections)
@@ -103,11 +115,11 @@ class ZookeeperClient implements Client {
       else recorder.failed(`error ${error}`)
       room += 1
     })
-    socket.on('data', chunk => {
+    input.onBytes = chunk => {
       room = 0
       replies.push(chunk)
       if (room > 0 && !this.#closed) onRoom(this, room)
-    })
+    }
     socket.on('error', error => this.#fail(error.message))
     socket.on('close', () => this.#fail('the server closed the connection'))
   }
@@ -118,28 +130,36 @@ class ZookeeperClient implements Client {
 
   send(count: number, intendedMillis: number): void {
     if (this.#closed) return
-    const parts: Buffer[] = []
-    for (let sent = 0; sent < count; sent += 1) {
-      const isSet =
-        this.#workload.operation === 'set' ||
-        (this.#workload.operation === 'mixed' && this.#xid % 10 === 0)
-      const template = isSet ? this.#set : this.#get
-      const request = Buffer.from(template)
-      this.#xid = this.#xid === 0x7fffffff ? 1 : this.#xid + 1
-      request.writeInt32BE(this.#xid, 4)
-      this.#key = (this.#key + 1) % this.#workload.keyCount
-      request.write(keyName(this.#key), 16 + base.length + 1, 'latin1')
-      parts.push(request)
-      this.#starts.push(intendedMillis)
+    if (count === 1 && this.#starts.count === 0 && this.#socket.writableLength === 0) {
+      // Nobody holds the frame of the last request any more.
+      this.#socket.write(this.#next(intendedMillis))
+      return
     }
-    this.#socket.write(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts))
+    const frames = Array.from({ length: count }, () => Buffer.from(this.#next(intendedMillis)))
+    this.#socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames))
+  }
+
+  /** The next request; the same memory serves the one after it. */
+  #next(intendedMillis: number): Buffer {
+    const { operation, keyCount } = this.#workload
+    const isSet = operation === 'set' || (operation === 'mixed' && this.#xid % 10 === 0)
+    const request = isSet ? this.#set : this.#get
+    this.#xid = this.#xid === 0x7fffffff ? 1 : this.#xid + 1
+    request.writeInt32BE(this.#xid, 4)
+    this.#key = (this.#key + 1) % keyCount
+    let rest = this.#key
+    for (let at = keyNameEnd; at > keyNameEnd - keyNameDigits; at -= 1) {
+      request[at - 1] = 48 + (rest % 10)
+      rest = Math.floor(rest / 10)
+    }
+    this.#starts.push(intendedMillis)
+    return request
   }
 
   close(): void {
     this.#closed = true
-    this.#socket.removeAllListeners('data')
+    this.#input.onBytes = () => {}
     this.#socket.end(frame(closeSession))
-    this.#socket.on('data', () => {})
     setTimeout(() => this.#socket.destroy(), 500)
   }
 
@@ -152,7 +172,7 @@ class ZookeeperClient implements Client {
 
 /** Splits reply frames {length, xid, zxid, error, …}; watch events and pings do not count. */
 class Replies {
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = noBytes
   readonly #onReply: (error: number) => void
 
   constructor(onReply: (error: number) => void) {
@@ -168,13 +188,26 @@ class Replies {
       if (bytes.readInt32BE(at + 4) >= 0) this.#onReply(bytes.readInt32BE(at + 16))
       at += 4 + length
     }
-    this.#rest = bytes.subarray(at)
+    // The chunk's memory is read into again.
+    this.#rest = at === bytes.length ? noBytes : Buffer.from(bytes.subarray(at))
   }
 }
 
-function openSession(endpoint: Endpoint): Promise<Socket> {
+/** Who takes what a socket has read, until its next read. */
+class Input {
+  onBytes: (chunk: Buffer) => void = () => {}
+}
+
+function openSession(endpoint: Endpoint, input: Input): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...endpoint, noDelay: true })
+    const onread = {
+      buffer: Buffer.alloc(readBytes),
+      callback(length: number, bytes: Uint8Array): boolean {
+        input.onBytes(Buffer.from(bytes.buffer, bytes.byteOffset, length))
+        return true
+      },
+    }
+    const socket = connect({ ...endpoint, noDelay: true, onread })
     const request = Buffer.alloc(45)
     request.writeInt32BE(sessionTimeoutMillis, 12)
     request.writeInt32BE(16, 24)
@@ -183,11 +216,11 @@ function openSession(endpoint: Endpoint): Promise<Socket> {
       reject(new Error(`${endpoint.host}:${endpoint.port} closed the connection`)),
     )
     socket.on('connect', () => socket.write(frame(request)))
-    socket.once('data', answer => {
+    input.onBytes = answer => {
       socket.removeAllListeners()
       if (answer.readInt32BE(8) <= 0) reject(new Error('the server granted no session'))
       else resolve(socket)
-    })
+    }
   })
 }
 
