@@ -47,9 +47,16 @@ export interface Lease {
   revokedMillis: number
 }
 
+/** A cluster that commits nothing for this long has no leader. */
+const outageMillis = 1000
+
 type Violate = (sentence: string) => void
 
 export class EtcdHistory {
+  /** When the last entry was committed, of whatever door. */
+  #committedMillis = 0
+  /** Since then entries were committed without a long pause. */
+  #servingSinceMillis = 0
   /** Virtual time at which a revision was first there, on whatever replica. */
   readonly #firstSeenMillis: number[] = []
   readonly #answers: { readonly revision: number; readonly answer: Answer }[] = []
@@ -62,6 +69,16 @@ export class EtcdHistory {
   /** What a request that begins now has to see. */
   get floor(): number {
     return this.#highest
+  }
+
+  committed(nowMillis: number): void {
+    if (nowMillis - this.#committedMillis > outageMillis) this.#servingSinceMillis = nowMillis
+    this.#committedMillis = nowMillis
+  }
+
+  /** How long what was sent then has waited while others were served. */
+  waitedMillis(sentMillis: number): number {
+    return this.#committedMillis - Math.max(sentMillis, this.#servingSinceMillis)
   }
 
   sends(key: string, value: string): void {

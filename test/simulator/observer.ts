@@ -53,7 +53,8 @@ export class Observer implements Tap {
   readonly #nodeCount: number
   readonly #linesKept: number
   readonly #logs = new Map<number, NodeLog>()
-  readonly #lostHardStates = new Map<number, HardState>()
+  /** Of disks that were lost: what was said when they were there is still on its way. */
+  readonly #lostLogs = new Map<number, NodeLog>()
   readonly #leaders = new Map<number, number>()
   /** By position: what is committed, for ever. */
   readonly #committed = new Map<number, LogEntry>()
@@ -95,9 +96,9 @@ export class Observer implements Tap {
     log.committed = 0
   }
 
-  /** Nothing that it had is there any more; what it said when it had is still on its way. */
+  /** Nothing that it had is there any more. */
   lostDisk(node: number): void {
-    this.#lostHardStates.set(node, this.#log(node).durableHardState)
+    this.#lostLogs.set(node, this.#log(node))
     this.#logs.delete(node)
   }
 
@@ -208,8 +209,8 @@ export class Observer implements Tap {
     const hasVoted = (hardState: HardState | undefined): boolean =>
       hardState !== undefined &&
       (hardState.epoch > epoch || (hardState.epoch === epoch && hardState.votedFor === candidate))
-    if (hasVoted(this.#log(voter).durableHardState) || hasVoted(this.#lostHardStates.get(voter)))
-      return
+    if (hasVoted(this.#log(voter).durableHardState)) return
+    if (hasVoted(this.#lostLogs.get(voter)?.durableHardState)) return
     this.violate(voter, `voted for ${candidate} in epoch ${epoch} and has not that on its disk`)
   }
 
@@ -325,11 +326,14 @@ export class Observer implements Tap {
 
   #firstCommit(node: number, position: number, kind: number, entry: LogEntry): void {
     this.#committed.set(position, entry)
+    this.etcd.committed(this.#scheduler.nowMillis)
     const { epoch, checksum } = entry
     this.note(node, `commits ${position} of epoch ${epoch} kind ${kind} ${checksum.toString(16)}`)
+    const holds = (log: NodeLog | undefined): boolean =>
+      log?.durable.get(position)?.checksum === checksum
     let copies = 0
-    for (const { durable } of this.#logs.values()) {
-      if (durable.get(position)?.checksum === entry.checksum) copies++
+    for (let one = 1; one <= this.#nodeCount; one++) {
+      if (holds(this.#logs.get(one)) || holds(this.#lostLogs.get(one))) copies++
     }
     if (copies * 2 <= this.#nodeCount) {
       this.violate(
