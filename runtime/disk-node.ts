@@ -34,7 +34,8 @@ export const systemDisk: Disk = {
     guarded(path, () => new SystemFile(path, openSync(path, flagsOf[mode], 0o600))),
   exists: path => existsSync(path),
   list: path => guarded(path, () => readdirSync(path)),
-  makeDirectory: path => guarded(path, () => void mkdirSync(path, { recursive: true })),
+  // One level: Node's own recursion never ends where a parent exists and takes no names (/proc).
+  makeDirectory: path => guarded(path, () => mkdirSync(path)),
   rename: (from, to) => guarded(from, () => renameSync(from, to)),
   remove: path => guarded(path, () => rmSync(path, { recursive: true })),
   syncDirectory: path => guarded(path, () => syncDirectory(path)),

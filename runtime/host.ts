@@ -107,6 +107,7 @@ export interface Disk {
   open(path: string, mode: 'read' | 'write' | 'create' | 'createNew'): DiskFile
   exists(path: string): boolean
   list(directory: string): string[]
+  /** In a directory that exists. */
   makeDirectory(path: string): void
   rename(from: string, to: string): void
   remove(path: string): void

@@ -13,6 +13,16 @@ import { writeCertificate } from './fixtures/certificate.ts'
 const directory = mkdtempSync(join(tmpdir(), 'quorate-host-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 
+function code(operation: () => unknown): string {
+  try {
+    operation()
+  } catch (error) {
+    expect(error).toBeInstanceOf(DiskError)
+    return (error as DiskError).code
+  }
+  return 'none'
+}
+
 describe('disk', () => {
   test('files keep what was written, and say how much was read', () => {
     const file = systemDisk.open(join(directory, 'a'), 'create')
@@ -38,15 +48,6 @@ describe('disk', () => {
   })
 
   test('errors carry the code of the system', () => {
-    const code = (operation: () => unknown): string => {
-      try {
-        operation()
-      } catch (error) {
-        expect(error).toBeInstanceOf(DiskError)
-        return (error as DiskError).code
-      }
-      return 'none'
-    }
     systemDisk.open(join(directory, 'c'), 'createNew').close()
     expect(code(() => systemDisk.open(join(directory, 'c'), 'createNew'))).toBe('EEXIST')
     expect(code(() => systemDisk.open(join(directory, 'missing'), 'write'))).toBe('ENOENT')
@@ -57,6 +58,8 @@ describe('disk', () => {
 
   test('names are made, listed, renamed and removed', () => {
     const path = join(directory, 'sub', 'deep')
+    expect(code(() => systemDisk.makeDirectory(path))).toBe('ENOENT')
+    systemDisk.makeDirectory(join(directory, 'sub'))
     systemDisk.makeDirectory(path)
     systemDisk.open(join(path, 'x'), 'create').close()
     systemDisk.rename(join(path, 'x'), join(path, 'y'))

@@ -69,16 +69,9 @@ export class MemoryDisk implements Disk {
 
   makeDirectory(path: string): void {
     this.#check('makeDirectory', path)
-    let at = this.#root
-    for (const name of partsOf(path)) {
-      let next = at.now.get(name)
-      if (next instanceof Content) throw failure('ENOTDIR', path)
-      if (next === undefined) {
-        next = new Directory()
-        at.change({ kind: 'set', name, node: next })
-      }
-      at = next
-    }
+    const { parent, name } = this.#locate(path)
+    if (parent.now.has(name)) throw failure('EEXIST', path)
+    parent.change({ kind: 'set', name, node: new Directory() })
   }
 
   rename(from: string, to: string): void {

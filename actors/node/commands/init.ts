@@ -1,6 +1,8 @@
 /** `quorate init`: the config files of a local cluster. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { systemDisk } from '../../../runtime/disk-node.ts'
+import { ensureDirectory } from '../../../storage/files.ts'
 import { configTemplate } from '../config-template.ts'
 import { CommandError } from '../errors.ts'
 
@@ -16,7 +18,7 @@ export function configFiles(directory: string, nodeCount: number): string[] {
 
 /** Writes those that do not exist yet; returns all. */
 export function writeConfigs(directory: string, nodeCount: number): string[] {
-  mkdirSync(directory, { recursive: true })
+  ensureDirectory(systemDisk, resolve(directory))
   const files = configFiles(directory, nodeCount)
   files.forEach((file, at) => {
     if (existsSync(file)) return

@@ -83,11 +83,14 @@ test('directories that cannot be used, and endpoints that are none', async () =>
   writeFileSync(plain, '')
   for (const command of ['init', 'dev']) {
     expect(await faultOf(command, '--nodes', '1', '--dir', plain)).toMatch(
-      new RegExp(`^quorate: E[A-Z]+: .* '${plain}'$`),
+      new RegExp(`^quorate: ENOTDIR: .* '${plain}(/node1.yaml)?'$`),
+    )
+    expect(await faultOf(command, '--nodes', '1', '--dir', '/proc/quorate/dev')).toMatch(
+      /^quorate: ENOENT: .*mkdir '\/proc\/quorate'$/,
     )
   }
   const text = readFileSync(cluster.configFile(1), 'utf8')
-  for (const path of [plain, '/sys/quorate']) {
+  for (const path of [plain, '/sys/quorate', '/proc/quorate/data']) {
     writeFileSync(cluster.configFile(1), text.replace(cluster.dataDirectory(1), path))
     expect(await startFault()).toMatch(
       new RegExp(`^quorate: the data directory ${path} cannot be used: E[A-Z]+: .*$`),
