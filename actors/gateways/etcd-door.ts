@@ -17,13 +17,25 @@ export class EtcdDoor {
   nowMillis: number
   /** 0: none known. */
   leader = 0
+  /** Since when none is known, where none is. */
+  leaderLostMillis: number
   epoch = 0
 
   constructor(setup: EtcdSetup, server: EtcdServer, nowMillis: number) {
     this.setup = setup
     this.server = server
     this.nowMillis = nowMillis
+    this.leaderLostMillis = nowMillis
     this.header = new HeaderEncoder(setup.clusterId, setup.memberId)
+  }
+
+  /**
+   * For calls that require a leader. An election under way is no lack of one: clients whose node led
+   * and died are here before it is over, and clientv3 gives a refused watch up for good.
+   */
+  get lacksLeader(): boolean {
+    const graceMillis = 3 * this.setup.electionMillis
+    return this.leader === 0 && this.nowMillis - this.leaderLostMillis >= graceMillis
   }
 
   fail(connection: number, call: number, failed: Failure): void {

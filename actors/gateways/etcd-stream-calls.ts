@@ -39,7 +39,7 @@ export class StreamCalls {
   }
 
   opened(connection: number, call: number, head: CallHead): void {
-    if (head.hasLeader && this.#door.leader === 0) {
+    if (head.hasLeader && this.#door.lacksLeader) {
       this.#door.fail(connection, call, failure.noLeader)
     } else this.#streams.open(connection, call, head)
   }

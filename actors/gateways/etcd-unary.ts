@@ -72,7 +72,7 @@ export class Unary {
 
   call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
     const door = this.#door
-    if (head.hasLeader && door.leader === 0) return door.fail(connection, call, failure.noLeader)
+    if (head.hasLeader && door.lacksLeader) return door.fail(connection, call, failure.noLeader)
     try {
       const failed = this.#serve(connection, call, head.method.id, message)
       if (failed !== undefined) door.fail(connection, call, failed)

@@ -72,7 +72,6 @@ class Gateway {
   #metricsId = 0
   readonly #traces: EtcdTraces | undefined
   readonly #calls = new CallTally()
-  #leaderLostMillis: number
   #leaderFoundMillis = 0
   /** Whom to tell when no write waits any more: the node stops. */
   #draining: number | undefined
@@ -83,7 +82,6 @@ class Gateway {
     this.#traces = tracing.enabled ? new EtcdTraces(tracing) : undefined
     this.#inputs = new EtcdInputs(() => context.self.tell({ kind: 'input' }))
     this.#door = this.#openDoor(setup)
-    this.#leaderLostMillis = this.#door.nowMillis
     this.#stream = streamOf(stream.etcd, setup.generation ?? 0)
     this.#proposals = this.#openProposals(setup)
     const state = context.find(directory.state)
@@ -341,7 +339,7 @@ class Gateway {
   #leaderChanged(leader: number, epoch: number): void {
     const door = this.#door
     const nowMillis = this.#clock()
-    if (leader === 0 && door.leader !== 0) this.#leaderLostMillis = nowMillis
+    if (leader === 0 && door.leader !== 0) door.leaderLostMillis = nowMillis
     if (leader !== 0 && leader !== door.leader) this.#leaderFoundMillis = nowMillis
     door.leader = leader
     door.epoch = Math.max(door.epoch, epoch)
@@ -351,12 +349,10 @@ class Gateway {
 
   #tick(): void {
     const nowMillis = this.#clock()
-    const { leader, setup } = this.#door
     this.#proposals.tick(nowMillis)
     this.#linear.tick(nowMillis)
     this.#unary.tick(this.#leaderFoundMillis)
-    const isMissing = nowMillis - this.#leaderLostMillis >= 3 * setup.electionMillis
-    if (leader === 0 && isMissing) this.#streams.endThoseRequiringLeader()
+    if (this.#door.lacksLeader) this.#streams.endThoseRequiringLeader()
   }
 
   #answerStatus(id: number): void {

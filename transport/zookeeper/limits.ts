@@ -2,8 +2,6 @@
 export const limits = {
   /** jute.maxbuffer: a longer frame closes its connection without an answer. */
   frameBytesMax: 1_048_575,
-  /** Requests in one `multi`. */
-  multiOperationsMax: 10_000,
   /** A connection that sent no connect request by then is dropped. */
   unestablishedMillisMax: 10_000,
   /** Bytes that a client has not taken yet; beyond it we stop reading from that client. */

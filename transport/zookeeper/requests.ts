@@ -16,7 +16,6 @@
 import { skipAcls } from './acl.ts'
 import { MalformedRecord } from './errors.ts'
 import type { JuteReader } from './jute-reader.ts'
-import { limits } from './limits.ts'
 import { decodeMultiHeader } from './multi.ts'
 import { isCreateMode, operation } from './operations.ts'
 
@@ -26,7 +25,12 @@ export function checkRequest(reader: JuteReader, type: number): void {
   switch (type) {
     case operation.create:
     case operation.create2:
+    case operation.createContainer:
       checkCreate(reader)
+      return
+    case operation.createTtl:
+      checkCreate(reader)
+      reader.long()
       return
     case operation.delete:
     case operation.check:
@@ -58,15 +62,22 @@ export function checkRequest(reader: JuteReader, type: number): void {
 }
 
 function checksItself(type: number): boolean {
-  const isCreate = type === operation.create || type === operation.create2
-  return isCreate || type === operation.multi || type === operation.setWatches
+  return isCreate(type) || type === operation.multi || type === operation.setWatches
 }
 
-/** What may stand in a multi here; container and TTL creation come later. */
-export function isMultiOperation(type: number): boolean {
+function isCreate(type: number): boolean {
   return (
     type === operation.create ||
     type === operation.create2 ||
+    type === operation.createContainer ||
+    type === operation.createTtl
+  )
+}
+
+/** What may stand in a multi. */
+export function isMultiOperation(type: number): boolean {
+  return (
+    isCreate(type) ||
     type === operation.delete ||
     type === operation.setData ||
     type === operation.check
@@ -100,11 +111,10 @@ function checkCreate(reader: JuteReader): void {
 }
 
 function checkMulti(reader: JuteReader): void {
-  for (let count = 0; ; count += 1) {
+  for (;;) {
     const type = decodeMultiHeader(reader)
     if (type === undefined) return
     if (!isMultiOperation(type)) throw new MalformedRecord(`operation ${type} in a multi`)
-    if (count === limits.multiOperationsMax) throw new MalformedRecord('too many operations')
     checkMultiOperation(reader, type)
   }
 }
@@ -114,17 +124,18 @@ function checkMultiOperation(reader: JuteReader, type: number): void {
   const { at } = reader
   reader.span()
   if (reader.length < 0) throw nullPath()
-  if (type === operation.create || type === operation.create2) checkMultiCreate(reader)
+  if (isCreate(type)) checkMultiCreate(reader, type)
   else checkRequest(reader.reset(reader.bytes, at, reader.end), type)
 }
 
-function checkMultiCreate(reader: JuteReader): void {
+function checkMultiCreate(reader: JuteReader, type: number): void {
   reader.span()
   const { at } = reader
   if (reader.int() === -1) throw new MalformedRecord('list is null')
   skipAcls(reader.reset(reader.bytes, at, reader.end))
   const flags = reader.int()
   if (!isCreateMode(flags)) throw new MalformedRecord(`create with flags ${flags}`)
+  if (type === operation.createTtl) reader.long()
 }
 
 function nullPath(): MalformedRecord {

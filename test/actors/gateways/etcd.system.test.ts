@@ -203,23 +203,26 @@ describe('a cluster that does not answer', () => {
     expect(await values(etcd, everything)).toEqual(['a=1', 'b=2'])
   })
 
-  test('without a leader calls wait for one; those that require it are refused', async () => {
+  test('without a leader calls wait for one, and so do those that require it', async () => {
     const { node, etcd } = await start()
     node.lead(0)
-    const refused = [14, 'etcdserver: no leader']
-    await until(() => true)
-    expect(await etcd.call('Put', { key: bytes('x') }, requireLeader())).toEqual(refused)
-    expect(await etcd.call('Range', { key: bytes('x') }, requireLeader())).toEqual(refused)
-    expect(await etcd.stream('Watch', requireLeader()).ended).toEqual(refused)
-    const waiting = [put(etcd, 'a', '1'), etcd.call('Range', { key: bytes('none') })]
-    await pause(50)
+    const strict = etcd.stream('Watch', requireLeader())
+    strict.send({ create_request: { key: bytes('a') } })
+    expect((await strict.next()).created).toBe(true)
+    const waiting = [
+      etcd.call('Put', { key: bytes('a') }, requireLeader()),
+      etcd.call('Range', { key: bytes('none') }),
+    ]
+    await pause(20)
     node.lead(1)
     const [written, read] = await Promise.all(waiting)
     expect(written.header).toMatchObject({ revision: '2', raft_term: '3' })
     expect(read.header.raft_term).toBe('3')
+    expect((await strict.next()).events.length).toBe(1)
+    strict.raw.cancel()
   })
 
-  test('streams that require a leader end once it has been missing for three elections', async () => {
+  test('what requires a leader is refused once it has been missing for three elections', async () => {
     const { node, etcd } = await start()
     const strict = etcd.stream('Watch', requireLeader())
     const patient = etcd.stream('Watch')
@@ -228,7 +231,11 @@ describe('a cluster that does not answer', () => {
       expect((await watch.next()).created).toBe(true)
     }
     node.lead(0)
-    expect(await strict.ended).toEqual([14, 'etcdserver: no leader'])
+    const refused = [14, 'etcdserver: no leader']
+    expect(await strict.ended).toEqual(refused)
+    expect(await etcd.call('Put', { key: bytes('x') }, requireLeader())).toEqual(refused)
+    expect(await etcd.call('Range', { key: bytes('x') }, requireLeader())).toEqual(refused)
+    expect(await etcd.stream('Watch', requireLeader()).ended).toEqual(refused)
     node.lead(1)
     await put(etcd, 'a')
     expect((await patient.next()).events.length).toBe(1)

@@ -29,6 +29,15 @@ const check = (path: string, version = -1): Operation => [
   versionRecord(path, version),
 ]
 
+const container = (path: string): Operation => [operation.createContainer, createRecord(path, 4)]
+const timed = (path: string): Operation => [
+  operation.createTtl,
+  writer => {
+    createRecord(path, 5)(writer)
+    writer.long(10_000)
+  },
+]
+
 function scene() {
   const made = new Scene()
   const caller = made.session(1n)
@@ -98,6 +107,8 @@ describe('a multi that succeeds', () => {
     const { made, multi } = scene()
     expect(header(multi().body)).toEqual(end)
     expect(header(multi(check('/', -1)).body)).toEqual([operation.check, false, 0])
+    const { body, error } = multi(...Array.from({ length: 20_000 }, () => check('/', -1)))
+    expect([error, header(body)]).toEqual([0, [operation.check, false, 0]])
     expect(made.numbers.zxid).toBe(1)
   })
 })
@@ -116,9 +127,12 @@ describe('a multi that fails', () => {
     ['a check at no path', check('/a//b'), errorCode.badArguments],
     ['a taken path', create('/zookeeper'), errorCode.nodeExists],
     ['children', remove('/p'), errorCode.notEmpty],
+    ['a container', container('/c'), errorCode.unimplemented],
+    ['a time to live', timed('/t'), errorCode.unimplemented],
   ])('because of %s', (_name, failing, code) => {
     const { multi } = scene()
-    expect(failures(multi(create('/p'), create('/p/c'), failing).body)).toEqual([0, 0, code])
+    const { body } = multi(create('/p'), create('/p/c'), failing, failing)
+    expect(failures(body)).toEqual([0, 0, code, errorCode.runtimeInconsistency])
   })
 
   test('leaves no trace: nodes, data, counters, versions, lists, zxid and changes', () => {
