@@ -68,9 +68,9 @@ export class About {
     server.reply(connection, call, writer.finish())
   }
 
-  /** There are no alarms: the answer to the question is a header. */
+  /** There are no alarms: a header answers who asks for them, and who wants to end them. */
   #alarm(connection: number, call: number): Failure | undefined {
-    if (decodeAlarmAction(this.#door.reader) !== alarmAction.get) return failure.unimplemented
+    if (decodeAlarmAction(this.#door.reader) === alarmAction.activate) return failure.unimplemented
     this.#reads.own(etcdRead.header, body => this.#door.server.reply(connection, call, body))
     return undefined
   }

@@ -4,7 +4,7 @@ import { parseTimeoutMillis } from './grpc.ts'
 import { fieldOf, type Request } from './http2/request.ts'
 
 export type Route =
-  | { readonly kind: 'call'; readonly head: CallHead }
+  | { readonly kind: 'call'; readonly head: CallHead; readonly isGzip: boolean }
   | { readonly kind: 'http' }
   /** A gRPC request that no method takes. */
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
@@ -19,7 +19,15 @@ export function routeOf(request: Request, methods: ReadonlyMap<string, Method>):
   const timeoutMillis = timeout === '' ? 0 : parseTimeoutMillis(timeout)
   if (timeoutMillis < 0)
     return { kind: 'refused', status: 13, message: `malformed grpc-timeout: ${timeout}` }
-  return { kind: 'call', head: headOf(request, method, timeoutMillis) }
+  const encoding = fieldOf(request.fields, 'grpc-encoding') || 'identity'
+  if (encoding !== 'identity' && encoding !== 'gzip')
+    return { kind: 'refused', status: 12, message: unknownEncoding(encoding) }
+  const head = headOf(request, method, timeoutMillis)
+  return { kind: 'call', head, isGzip: encoding === 'gzip' }
+}
+
+function unknownEncoding(encoding: string): string {
+  return `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`
 }
 
 function headOf(request: Request, method: Method, timeoutMillis: number): CallHead {

@@ -1,4 +1,5 @@
 /** gRPC calls, and plain requests, on the streams of HTTP/2 connections: from bytes to the handler's callbacks. */
+import { gunzipSync } from 'node:zlib'
 import type { EtcdHandler, HttpResponse, Method } from './api.ts'
 import { type Route, routeOf } from './call-head.ts'
 import { encodeStatusMessage, grpcStatus } from './grpc.ts'
@@ -16,7 +17,7 @@ const noBody: Uint8Array[] = []
 /** Kept at the stream. */
 class Call {
   readonly route: Route
-  readonly assembly = new MessageAssembly()
+  readonly assembly: MessageAssembly
   /** The one message of a method that takes one. */
   message: Uint8Array | null = null
   /** The handler knows of it. */
@@ -28,6 +29,7 @@ class Call {
 
   constructor(route: Route) {
     this.route = route
+    this.assembly = new MessageAssembly(route.kind === 'call' && route.isGzip)
   }
 }
 
@@ -82,7 +84,7 @@ export class Calls implements StreamOwner {
     const assembly = call.assembly
     for (let at = start; at < end && !stream.localClosed; at = assembly.at) {
       const step = assembly.step(bytes, at, end, this.#limits.messageBytesMax)
-      if (step === 'complete') this.#message(connection, stream, call, assembly.message)
+      if (step === 'complete') this.#assembled(connection, stream, call)
       else if (step !== 'needMore') this.#refuseMessage(connection, stream, step, assembly)
     }
     if (stream.localClosed) return
@@ -130,6 +132,25 @@ export class Calls implements StreamOwner {
     if (connection.known) this.#handler.connectionClosed(connection.number)
   }
 
+  #assembled(connection: Connection, stream: Stream, call: Call): void {
+    const { message, isCompressed } = call.assembly
+    if (!isCompressed) return this.#message(connection, stream, call, message)
+    const { messageBytesMax } = this.#limits
+    try {
+      const plain = gunzipSync(message, { maxOutputLength: messageBytesMax })
+      this.#message(connection, stream, call, new Uint8Array(plain))
+    } catch (error) {
+      const { code, message: reason } = error as NodeJS.ErrnoException
+      if (code === 'ERR_BUFFER_TOO_LARGE') {
+        const text = `grpc: received message after decompression larger than max ${messageBytesMax}`
+        this.#refuse(connection, stream, grpcStatus.resourceExhausted, text)
+      } else {
+        const text = `grpc: failed to decompress the received message: ${reason}`
+        this.#refuse(connection, stream, grpcStatus.internal, text)
+      }
+    }
+  }
+
   #message(connection: Connection, stream: Stream, call: Call, message: Uint8Array): void {
     if (call.route.kind !== 'call') return
     if (call.route.head.method.requests === 'many')
@@ -141,18 +162,21 @@ export class Calls implements StreamOwner {
   #refuseMessage(
     connection: Connection,
     stream: Stream,
-    step: 'compressed' | 'tooLarge',
+    step: 'notCompressible' | 'tooLarge',
     assembly: MessageAssembly,
   ): void {
-    const call = stream.user as Call
-    if (step === 'compressed') {
-      const message = 'grpc: Decompressor is not installed for a compressed message'
-      failCall(connection, stream, grpcStatus.unimplemented, message)
+    if (step === 'notCompressible') {
+      const text = 'grpc: compressed flag set with identity or empty encoding'
+      this.#refuse(connection, stream, grpcStatus.internal, text)
     } else {
-      const message = `grpc: received message larger than max (${assembly.announcedBytes} vs. ${this.#limits.messageBytesMax})`
-      failCall(connection, stream, grpcStatus.resourceExhausted, message)
+      const text = `grpc: received message larger than max (${assembly.announcedBytes} vs. ${this.#limits.messageBytesMax})`
+      this.#refuse(connection, stream, grpcStatus.resourceExhausted, text)
     }
-    if (call.handed) this.#handler.cancelled(connection.number, stream.id)
+  }
+
+  #refuse(connection: Connection, stream: Stream, status: number, text: string): void {
+    failCall(connection, stream, status, text)
+    if ((stream.user as Call).handed) this.#handler.cancelled(connection.number, stream.id)
   }
 
   #keepBody(

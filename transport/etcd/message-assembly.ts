@@ -2,7 +2,7 @@
 import { messagePrefixBytes } from './grpc.ts'
 
 /** What became of a piece. `message` is set for `complete` only. */
-export type AssemblyStep = 'needMore' | 'complete' | 'compressed' | 'tooLarge'
+export type AssemblyStep = 'needMore' | 'complete' | 'notCompressible' | 'tooLarge'
 
 /** Small messages share slabs, so that a message costs a copy and no allocation of its own. */
 const slabBytes = 64 * 1024
@@ -18,10 +18,21 @@ export class MessageAssembly {
   at = 0
   /** Length that the prefix announced. */
   announcedBytes = 0
+  readonly #mayCompress: boolean
   #prefixBytes = 0
   #compressed = false
   #body: Uint8Array = nothing
   #bodyBytes = 0
+
+  /** `mayCompress`: the call has named an encoding for its messages. */
+  constructor(mayCompress = false) {
+    this.#mayCompress = mayCompress
+  }
+
+  /** Whether the message is in that encoding. */
+  get isCompressed(): boolean {
+    return this.#compressed
+  }
 
   /** Memory that an unfinished message holds. */
   get heldBytes(): number {
@@ -38,7 +49,7 @@ export class MessageAssembly {
     this.at = start
     this.#takePrefix(bytes, end)
     if (this.#prefixBytes < messagePrefixBytes) return 'needMore'
-    if (this.#compressed) return 'compressed'
+    if (this.#compressed && !this.#mayCompress) return 'notCompressible'
     const length = this.announcedBytes
     if (length > messageBytesMax) return 'tooLarge'
     if (this.#bodyBytes === 0 && length <= end - this.at) {

@@ -402,6 +402,7 @@ describe('about the node', () => {
     expect(members.header.revision).toBeUndefined()
     expect((await etcd.call('Alarm', {})).alarms).toBeUndefined()
     expect((await etcd.call('Alarm', { action: 1 }))[0]).toBe(12)
+    expect((await etcd.call('Alarm', { action: 2 })).alarms).toBeUndefined()
     node.lead(0)
     const lost = await etcd.call('Status', {})
     expect([lost.leader, lost.errors]).toEqual([undefined, ['etcdserver: no leader']])

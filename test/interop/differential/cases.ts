@@ -132,6 +132,7 @@ async function compareAbout(pair: Pair): Promise<void> {
   await pair.call('Range', { key: bytes('a') }, requiring)
   await pair.call('Alarm', {})
   await pair.call('Alarm', { alarm: 1 })
+  await pair.call('Alarm', { action: 2, alarm: 1 })
   const statuses = await Promise.all([pair.quorate, pair.etcd].map(one => one.call('Status', {})))
   // Quorate has no quota.
   const numbers = ['dbSize', 'dbSizeInUse', 'raftIndex', 'raftTerm', 'raftAppliedIndex', 'leader']

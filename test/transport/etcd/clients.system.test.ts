@@ -121,15 +121,23 @@ describe.each(['plain', 'TLS'] as const)('gRPC clients (%s)', mode => {
     expect(error?.details).toBe('unknown method Missing for service test.Echo')
   })
 
-  it('refuses a compressed message', async () => {
-    const compressing = newCompressingClient()
-    const { error } = await unary(compressing, 'Unary', Buffer.alloc(10_000, 'a'))
-    compressing.close()
-    expect(error?.code).toBe(grpc.status.UNIMPLEMENTED)
+  it('takes messages in gzip, but none that is too large then, and no other encoding', async () => {
+    const [deflate, gzip] = [1, 2].map(newCompressingClient) as [grpc.Client, grpc.Client]
+    const message = Buffer.alloc(10_000, 'a')
+    expect((await unary(gzip, 'Unary', message)).message).toEqual(message)
+    const large = await unary(gzip, 'Unary', Buffer.alloc(10_000_000, 'a'))
+    expect(large.error?.code).toBe(grpc.status.RESOURCE_EXHAUSTED)
+    expect(large.error?.details).toMatch(/^grpc: received message after decompression larger than/)
+    const other = await unary(deflate, 'Unary', message)
+    expect(other.error?.code).toBe(grpc.status.UNIMPLEMENTED)
+    expect(other.error?.details).toBe(
+      'grpc: Decompressor is not installed for grpc-encoding "deflate"',
+    )
+    for (const client of [deflate, gzip]) client.close()
   })
 
-  function newCompressingClient(): grpc.Client {
-    const options = { 'grpc.default_compression_algorithm': 2 }
+  function newCompressingClient(algorithm: number): grpc.Client {
+    const options = { 'grpc.default_compression_algorithm': algorithm }
     if (mode === 'plain')
       return new EchoClient(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure(), options)
     const credentials = grpc.credentials.createSsl(readFileSync(tls.certificate))

@@ -62,10 +62,19 @@ describe('messages', () => {
     expect(assembly.heldBytes).toBeLessThanOrEqual(1024)
   })
 
+  it('are told to be compressed where the call may compress', () => {
+    const assembly = new MessageAssembly(true)
+    const both = Buffer.concat([grpcMessage('x', 1), grpcMessage('y')])
+    expect(assembly.step(both, 0, both.length, 10)).toBe('complete')
+    expect(assembly.isCompressed).toBe(true)
+    expect(assembly.step(both, assembly.at, both.length, 10)).toBe('complete')
+    expect(assembly.isCompressed).toBe(false)
+  })
+
   it('are refused by their prefix', () => {
     const assembly = new MessageAssembly()
     const compressed = grpcMessage('x', 1)
-    expect(assembly.step(compressed, 0, compressed.length, 10)).toBe('compressed')
+    expect(assembly.step(compressed, 0, compressed.length, 10)).toBe('notCompressible')
     const large = grpcMessage(Buffer.alloc(11))
     expect(new MessageAssembly().step(large, 0, 5, 10)).toBe('tooLarge')
     const largest = Buffer.from('00ffffffff', 'hex')

@@ -1,4 +1,5 @@
 /** One test for each limit of transport/etcd/limits.ts: what is still served, and how it ends beyond. */
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { flag, frameType, preface } from '../../../transport/etcd/http2/protocol.ts'
 import {
@@ -235,6 +236,25 @@ describe('messageBytesMax', () => {
         ' grpc-message=grpc: received message larger than max (1001 vs. 1000) END',
       'RST_STREAM 1 0',
     ])
+  })
+
+  it.each([
+    [
+      '',
+      gzipSync('x'),
+      '13 grpc-message=grpc: compressed flag set with identity or empty encoding',
+    ],
+    [
+      'gzip',
+      Buffer.from('none'),
+      '13 grpc-message=grpc: failed to decompress the received message',
+    ],
+    ['gzip', gzipSync(Buffer.alloc(1001)), '8 grpc-message=grpc: received message after'],
+  ])('and a compressed one (%s) that is none or becomes longer', (encoding, message, refusal) => {
+    const client = testPort({ messageBytesMax: 1000 }).connect().handshake()
+    const fields = [...fieldsFor('/test.Echo/Unary'), 'grpc-encoding', encoding]
+    client.send(client.headers(1, fields), frame(frameType.data, 0, 1, grpcMessage(message, 1)))
+    expect(client.say()[0]).toContain(`grpc-status=${refusal}`)
   })
 
   it('refuses the body of a plain request that is longer', () => {
