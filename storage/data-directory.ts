@@ -2,14 +2,13 @@
  * What belongs to one node on disk, and who it is (DESIGN.md D14, D20):
  *
  *     identity       store id, incarnation, formed or not        lock   its owner (directory-lock.ts)
- *     journal/       segments, unless the configuration puts them on another disk
- *     checkpoints/   see checkpoint-files.ts                     set-aside-N/   a damaged journal
+ *     checkpoints/   see checkpoint-files.ts
+ *
+ * and here too, or in a directory on another disk:
+ *
+ *     journal/       segments                                    set-aside-N/   a damaged journal
  */
-import { resolve } from 'node:path'
-import { systemDisk } from '../runtime/disk-node.ts'
 import type { Disk, Random } from '../runtime/host.ts'
-import { systemRandom } from '../runtime/random.ts'
-import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import { removeLeftovers } from './checkpoint-files.ts'
 import { endOf, readManifest } from './checkpoint-manifest.ts'
 import { StorageError } from './errors.ts'
@@ -32,8 +31,8 @@ export interface DataDirectoryOptions {
   readonly random: Random
   /** Absolute. */
   readonly path: string
-  /** Where the journal is, if not inside; absolute. */
-  readonly journalPath?: string | undefined
+  /** Where `journal/` is, if not there; absolute. */
+  readonly logPath?: string | undefined
   readonly segmentBytes: number
   /**
    * Not below the milliseconds since 1970: so a node whose store was lost is not taken for one of its
@@ -42,50 +41,20 @@ export interface DataDirectoryOptions {
   readonly incarnationMin?: number
 }
 
-export const segmentBytesDefault = 16 * 1024 * 1024
-
-/** On a real machine: takes the directory for this process first (D21). Throws a `StorageError`. */
-export async function openNodeDirectory(
-  path: string,
-  options: { readonly journalPath?: string | undefined; readonly segmentBytes?: number } = {},
-): Promise<DataDirectory> {
-  const absolute = resolve(path)
-  ensureDirectory(systemDisk, absolute)
-  const lock = await lockDirectory(absolute)
-  try {
-    return openDataDirectory(
-      {
-        disk: systemDisk,
-        random: systemRandom(),
-        path: absolute,
-        journalPath: options.journalPath === undefined ? undefined : resolve(options.journalPath),
-        segmentBytes: options.segmentBytes ?? segmentBytesDefault,
-      },
-      lock,
-    )
-  } catch (error) {
-    lock.release()
-    throw error
-  }
-}
-
 /**
  * A store is made with its first segment, so a journal that is missing later is lost. A damaged one is
  * set aside here, before anyone has heard of the store: `damage` says so.
  */
-export function openDataDirectory(
-  options: DataDirectoryOptions,
-  lock?: DirectoryLock,
-): DataDirectory {
+export function openDataDirectory(options: DataDirectoryOptions): DataDirectory {
   const { disk, path } = options
-  const journalPath = options.journalPath ?? `${path}/journal`
+  const journalPath = `${options.logPath ?? path}/journal`
   for (const directory of [path, journalPath, `${path}/checkpoints`])
     ensureDirectory(disk, directory)
   removeLeftovers(disk, `${path}/checkpoints`)
   const found = readIdentity(disk, `${path}/${identityName}`)
   if (found === undefined) removeUnborn(disk, journalPath)
   const identity = found ?? makeStore(options, journalPath, { formed: false, replaced: 0 }, 0)
-  const directory = new DataDirectory(options, journalPath, identity, lock)
+  const directory = new DataDirectory(options, journalPath, identity)
   directory.nextIncarnation()
   if (found !== undefined) directory.checkJournal()
   return directory
@@ -96,22 +65,15 @@ export class DataDirectory {
   readonly journalPath: string
   readonly checkpointPath: string
   readonly #options: DataDirectoryOptions
-  readonly #lock: DirectoryLock | undefined
   #identity: StoreIdentity
   #damage = ''
 
-  constructor(
-    options: DataDirectoryOptions,
-    journalPath: string,
-    identity: StoreIdentity,
-    lock: DirectoryLock | undefined,
-  ) {
+  constructor(options: DataDirectoryOptions, journalPath: string, identity: StoreIdentity) {
     this.#options = options
     this.path = options.path
     this.journalPath = journalPath
     this.checkpointPath = `${options.path}/checkpoints`
     this.#identity = identity
-    this.#lock = lock
   }
 
   /** '' or why the store that was here had to be given up at this start, for the log. */
@@ -160,6 +122,10 @@ export class DataDirectory {
       throw new StorageError('damaged', `${directory} holds no journal: is its disk mounted?`)
     }
     if (found.kind === 'recovered') return
+    if (found.kind === 'damaged' && found.isForeign && !isHalfway) {
+      const message = `${directory} holds the journal of another store: is it the right log directory?`
+      throw new StorageError('damaged', message)
+    }
     const aside = this.replaceStore()
     const what = found.kind === 'empty' ? 'the journal was damaged' : describe(found)
     this.#damage = `${what}; the journal is now in ${aside}`
@@ -183,11 +149,6 @@ export class DataDirectory {
     const history = { formed: true, replaced: replaced + 1 }
     this.#identity = makeStore(this.#options, this.journalPath, history, incarnation)
     return aside
-  }
-
-  /** Another process may have it from now on. */
-  release(): void {
-    this.#lock?.release()
   }
 
   #nextAside(): string {

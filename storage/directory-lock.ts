@@ -1,5 +1,5 @@
 /**
- * One process owns a data directory (DESIGN.md D21): it listens on an abstract Unix socket named by the
+ * One process owns a data directory, and one for the log that is elsewhere (DESIGN.md D21): it listens on an abstract Unix socket named by the
  * directory's device and inode, which ends with the process; and since that name ends at a network
  * namespace, it leaves a lock file with its process id and start time. Edge of the program: this file
  * talks to the system itself, before there is a host.
@@ -90,7 +90,7 @@ function isSame(left: ProcessMark, right: ProcessMark | undefined): boolean {
 
 function owned(path: string, mark: ProcessMark | undefined): StorageError {
   const who = mark === undefined ? 'another process' : `process ${mark.pid}`
-  return new StorageError('owned', `the data directory ${path} is in use by ${who}`)
+  return new StorageError('owned', `${path} is in use by ${who}`)
 }
 
 export const lockSystem: LockSystem = {

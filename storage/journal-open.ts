@@ -27,7 +27,8 @@ export function openJournal(
   const found = recoverJournal({ disk, directory, store, position: from.position })
   if (found.kind === 'damaged') return found
   if (found.kind === 'empty' && !from.mayCreate) {
-    return { kind: 'damaged', path: directory, offset: 0, reason: 'the journal is missing' }
+    const reason = 'the journal is missing'
+    return { kind: 'damaged', path: directory, offset: 0, reason, isForeign: false }
   }
   removeLeftovers(disk, directory, found.leftovers)
   if (found.kind === 'empty') return createJournal(options, from.position)
@@ -63,7 +64,13 @@ export function createFirstSegment(
 ): void {
   const path = segmentPath(directory, 1)
   const opening = new BatchBuffer(openingBytes)
-  opening.segment({ format: journalFormat, store, segment: 1, highestBefore: 0 })
+  opening.segment({
+    format: journalFormat,
+    store,
+    segment: 1,
+    sizeBytes: segmentBytes,
+    highestBefore: 0,
+  })
   try {
     prepareSegment(disk, path, segmentBytes, true)
     const file = disk.open(path, 'write')

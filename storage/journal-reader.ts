@@ -19,11 +19,13 @@ import {
 
 /** A segment in memory, filled up with zeros to whole sectors. */
 export class SegmentImage {
+  readonly sizeBytes: number
   readonly bytes: Uint8Array
   readonly view: DataView
   readonly words: Int32Array
 
   constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes
     this.bytes = new Uint8Array(Math.ceil(sizeBytes / sectorBytes) * sectorBytes)
     this.view = new DataView(this.bytes.buffer)
     this.words = new Int32Array(this.bytes.buffer)
@@ -148,6 +150,7 @@ function judgeBody(
   const reason = mismatch(header, chain)
   if (reason !== '') return { kind: 'damaged', offset, reason }
   const batchEnd = offset + header.sizeBytes
+  // Only a batch that was to grow its segment may end behind it.
   if (end > batchEnd) return { kind: 'damaged', offset, reason: 'wrong checksum, and more follows' }
   const sectors = Math.min(header.sizeBytes, image.bytes.length - offset) / sectorBytes
   const zero = countZeroSectors(image.words, offset / sectorBytes, sectors)

@@ -45,19 +45,29 @@ export interface SegmentRecord {
   readonly format: number
   readonly store: Uint8Array
   readonly segment: number
+  /** Of its file when it was made: one that is shorter has lost something. */
+  readonly sizeBytes: number
   /** No entry before this segment counts that has a higher position: recovery may begin here. */
   readonly highestBefore: number
 }
 
-export function readSegmentRecord(view: DataView, start: number): Omit<SegmentRecord, 'store'> {
+export function readSegmentRecord(
+  view: DataView,
+  start: number,
+  length: number,
+): Omit<SegmentRecord, 'store'> {
+  const storeEnd = start + 20 + storeIdBytes
   return {
     format: view.getUint32(start, true),
     segment: readUint64(view, start + 4),
     highestBefore: readUint64(view, start + 12),
+    // Before the first release they ended with the store.
+    sizeBytes: length < segmentRecordBytes ? 0 : readUint64(view, storeEnd),
   }
 }
 
 export const storeIdBytes = 16
+const segmentRecordBytes = 28 + storeIdBytes
 
 /** What ties a batch to one store, so that a file of another one is told apart. */
 export function storeTag(store: Uint8Array): number {
@@ -108,11 +118,12 @@ export class BatchBuffer {
   }
 
   segment(record: SegmentRecord): void {
-    const start = this.#record(recordType.segment, 20 + storeIdBytes)
+    const start = this.#record(recordType.segment, segmentRecordBytes)
     this.#view.setUint32(start, record.format, true)
     writeUint64(this.#view, start + 4, record.segment)
     writeUint64(this.#view, start + 12, record.highestBefore)
     this.#bytes.set(record.store, start + 20)
+    writeUint64(this.#view, start + 20 + storeIdBytes, record.sizeBytes)
   }
 
   entries(bytes: Uint8Array): void {

@@ -5,6 +5,7 @@
 import type { Disk } from '../runtime/host.ts'
 import { StorageError } from './errors.ts'
 import {
+  type BatchHeader,
   type Chain,
   endOfContent,
   judgeTail,
@@ -52,6 +53,8 @@ export interface Damaged {
   readonly path: string
   readonly offset: number
   readonly reason: string
+  /** It is whole, perhaps, and of another store. */
+  readonly isForeign: boolean
 }
 
 export type RecoveryResult =
@@ -86,7 +89,11 @@ class Recovery {
     let index = 0
     let image = this.#read(sequences[0])
     if (image === undefined) return { kind: 'empty', leftovers: this.#leftovers }
-    if (!this.#beginChain(image)) return this.#withoutStart(sequences, image)
+    const beginning = readHeader(image, 0)
+    if (beginning === undefined) return this.#withoutStart(sequences, image)
+    if (beginning.storeTag !== this.#chain.storeTag)
+      return { ...this.#damaged(sequences[0]!, 0, 'a batch of another store'), isForeign: true }
+    this.#beginChain(beginning)
     for (;;) {
       const sequence = sequences[index]!
       const replay = this.#replay(image, sequence)
@@ -132,8 +139,9 @@ class Recovery {
     const chain = { ...this.#chain, sequence: header.sequence, checksum: header.previous }
     const batch = readBatch(image, 0, chain)
     if (batch.kind !== 'records') return undefined
-    for (const { type, start } of recordsOf(image, 0, batch.recordsEnd)) {
-      if (type === recordType.segment) return readSegmentRecord(image.view, start).highestBefore
+    for (const { type, start, length } of recordsOf(image, 0, batch.recordsEnd)) {
+      if (type === recordType.segment)
+        return readSegmentRecord(image.view, start, length).highestBefore
     }
     return undefined
   }
@@ -151,12 +159,9 @@ class Recovery {
   }
 
   /** The header of the oldest batch is believed: what it followed is gone. */
-  #beginChain(image: SegmentImage): boolean {
-    const header = readHeader(image, 0)
-    if (header === undefined) return false
+  #beginChain(header: BatchHeader): void {
     if (header.format > journalFormat) throw newerFormat(this.#options.directory, header.format)
     this.#chain = { ...this.#chain, sequence: header.sequence, checksum: header.previous }
-    return true
   }
 
   /** Zeros only: a crash while the first segment was made. Anything else has lost its beginning. */
@@ -204,11 +209,13 @@ class Recovery {
         this.#hardState = image.bytes.slice(start, start + length)
       else if (type === recordType.reset) log.reset(readUint64(image.view, start))
       else if (type === recordType.segment) {
-        const opening = readSegmentRecord(image.view, start)
+        const opening = readSegmentRecord(image.view, start, length)
         if (opening.format > journalFormat)
           throw newerFormat(this.#options.directory, opening.format)
         if (opening.segment !== segment)
           return `segment ${opening.segment} under the name of ${segment}`
+        if (image.sizeBytes < opening.sizeBytes)
+          return `the file has ${image.sizeBytes} bytes, and had ${opening.sizeBytes}`
       } else return `unknown record type ${type}`
     }
     return ''
@@ -230,7 +237,7 @@ class Recovery {
       const path = segmentPath(this.#options.directory, head + 1)
       const reason =
         next === undefined ? 'the segment is missing' : 'its first batch is missing or not intact'
-      return { kind: 'damaged', path, offset: 0, reason }
+      return { kind: 'damaged', path, offset: 0, reason, isForeign: false }
     }
     const tail = judgeTail(image, replay.end, this.#chain)
     if (tail.kind === 'damaged') return this.#damaged(head, tail.offset, tail.reason)
@@ -275,7 +282,8 @@ class Recovery {
   }
 
   #damaged(segment: number, offset: number, reason: string): Damaged {
-    return { kind: 'damaged', path: segmentPath(this.#options.directory, segment), offset, reason }
+    const path = segmentPath(this.#options.directory, segment)
+    return { kind: 'damaged', path, offset, reason, isForeign: false }
   }
 }
 

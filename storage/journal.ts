@@ -417,6 +417,7 @@ export class Journal {
       format: journalFormat,
       store: this.#options.store,
       segment: segment.sequence,
+      sizeBytes: segment.sizeBytes,
       highestBefore: this.#highest,
     })
     if (this.#hardState.length > 0) small.hardState(this.#hardState)

@@ -92,9 +92,11 @@ export class SegmentSupply {
 
   openNext(): Segment {
     invariant(this.hasNext, 'a segment was made ahead')
-    const { disk, directory, segmentBytes } = this.#options
+    const { disk, directory } = this.#options
     const path = segmentPath(directory, this.#spare)
-    return new Segment(this.#spare, path, disk.open(path, 'write'), 0, segmentBytes, 0)
+    const file = disk.open(path, 'write')
+    // As it is, whatever a segment was to have when it was made.
+    return new Segment(this.#spare, path, file, 0, file.sizeBytes(), 0)
   }
 
   /** The one opened is in use. */

@@ -39,7 +39,7 @@ node: node${node.index}
 
 # Everything the node keeps. Never copy or share it between nodes.
 dataDirectory: ${JSON.stringify(node.dataDirectory)}
-# Put the journal on a disk of its own (default: inside dataDirectory).
+# Put the journal on a disk of its own (default: inside dataDirectory). Not shared either.
 # logDirectory: /var/lib/quorate-journal
 
 # The same on every node.

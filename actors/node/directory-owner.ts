@@ -1,5 +1,5 @@
 /**
- * Whose data directory it is, beside what the store keeps: two nodes that exchanged theirs by a slip
+ * Whose directory it is, beside what the store keeps: two nodes that exchanged theirs by a slip
  * of a configuration would not vote (DESIGN.md D14), and this says why before they start.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { CommandError } from './errors.ts'
 
 const fileName = 'owner'
 
-/** @throws CommandError where the directory is another node's. */
+/** A data directory, or one for the log. @throws CommandError where the directory is another node's. */
 export function checkOwner(directory: string, cluster: string, node: number): void {
   const file = join(directory, fileName)
   const own = `node ${node} of cluster ${cluster}`
@@ -16,5 +16,5 @@ export function checkOwner(directory: string, cluster: string, node: number): vo
   if (found === own) return
   // A crash may have left it empty.
   if (found === '') writeFileSync(file, `${own}\n`)
-  else throw new CommandError(`${directory} is the data directory of ${found}, not of ${own}`)
+  else throw new CommandError(`${directory} belongs to ${found}, not to ${own}`)
 }

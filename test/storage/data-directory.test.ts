@@ -101,6 +101,32 @@ test('after damage: the journal is set aside, and an empty store of another id t
   expect(openBench({ ...where, store: third.storeBytes }).found.positions).toEqual([])
 })
 
+test('a log directory of its own, which may be a mount point, keeps all of the journal', () => {
+  const disk = new MemoryDisk()
+  const logPath = '/mnt/log'
+  const make = (seed: number) =>
+    openDataDirectory({ disk, random: seededRandom(seed), path, logPath, segmentBytes })
+  const { journalPath } = make(1)
+  expect(journalPath).toBe(`${logPath}/journal`)
+  expect(disk.list(path)).not.toContain('journal')
+  disk.flip(`${journalPath}/0000000000000001.journal`, 50)
+  expect(make(2).damage).toContain(`the journal is now in ${logPath}/set-aside-1`)
+})
+
+test("another store's journal is left where it is", () => {
+  const disk = new MemoryDisk()
+  const logPath = '/mnt/log'
+  const other = { disk, path: '/srv/quorate/other', logPath, segmentBytes }
+  open(disk)
+  const { journalPath } = openDataDirectory({ ...other, random: seededRandom(2) })
+  const names = disk.list(journalPath)
+  expect(() => openDataDirectory({ ...other, path, random: seededRandom(1) })).toThrow(
+    `${journalPath} holds the journal of another store: is it the right log directory?`,
+  )
+  expect(disk.list(journalPath)).toEqual(names)
+  expect(disk.list(logPath)).toEqual(['journal'])
+})
+
 test('a crash at any step of setting a journal aside', () => {
   for (let steps = 1; ; steps++) {
     const disk = new MemoryDisk()

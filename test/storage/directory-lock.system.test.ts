@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openNodeDirectory } from '../../storage/data-directory.ts'
 import { lockDirectory } from '../../storage/directory-lock.ts'
 
 let path: string
@@ -12,35 +11,28 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(path, { recursive: true, force: true }))
 
-const options = { segmentBytes: 64 * 1024 }
 const child = `
-  import { openNodeDirectory } from ${JSON.stringify(new URL('../../storage/data-directory.ts', import.meta.url).href)}
-  const directory = await openNodeDirectory(process.argv[1], { segmentBytes: 65536 })
+  import { lockDirectory } from ${JSON.stringify(new URL('../../storage/directory-lock.ts', import.meta.url).href)}
+  await lockDirectory(process.argv[1])
   console.log('owner')
   setInterval(() => {}, 1000)
 `
 
 test('two owners of one directory: the second is refused, by name of the first', async () => {
-  const first = await openNodeDirectory(path, options)
-  await expect(openNodeDirectory(path, options)).rejects.toThrow(
-    `the data directory ${path} is in use by process ${process.pid}`,
-  )
+  const first = await lockDirectory(path)
+  await expect(lockDirectory(path)).rejects.toThrow(`${path} is in use by process ${process.pid}`)
   first.release()
-  const second = await openNodeDirectory(path, options)
-  expect(second.incarnation).toBe(2)
+  const second = await lockDirectory(path)
   second.release()
 })
 
 test('another process owns it as long as it lives, also when it is killed', async () => {
   const owner = spawn(process.execPath, ['--input-type=module', '-e', child, path])
   await new Promise(resolve => owner.stdout.once('data', resolve))
-  await expect(openNodeDirectory(path, options)).rejects.toThrow(
-    `the data directory ${path} is in use by process ${owner.pid}`,
-  )
+  await expect(lockDirectory(path)).rejects.toThrow(`${path} is in use by process ${owner.pid}`)
   owner.kill('SIGKILL')
   await new Promise(resolve => owner.once('exit', resolve))
-  const taken = await openNodeDirectory(path, options)
-  expect(taken.incarnation).toBe(2)
+  const taken = await lockDirectory(path)
   taken.release()
 })
 
@@ -54,7 +46,7 @@ test('where the socket cannot be seen (another network namespace) the lock file 
     listen: (name: string) => lockSystem.listen(`${name}-elsewhere`),
   }
   await expect(lockDirectory(path, elsewhere)).rejects.toThrow(
-    `the data directory ${path} is in use by process ${owner.pid}`,
+    `${path} is in use by process ${owner.pid}`,
   )
   owner.kill('SIGKILL')
   await new Promise(resolve => owner.once('exit', resolve))

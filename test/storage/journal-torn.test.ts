@@ -65,23 +65,49 @@ function recover(bytes: Uint8Array): RecoveryResult {
   return recoverJournal({ disk: judged, directory, store, position: 0 })
 }
 
-test('cut at every byte of its last batch, by zeros or by the end of the file', () => {
+test('cut at every byte of its last batch', () => {
   const { on, start, end } = written()
   const whole = on.disk.contents(path)
   expect(end - start).toBe(4 * sector)
   for (let cut = start; cut <= end; cut++) {
-    const zeroed = whole.slice()
-    zeroed.fill(0, cut)
-    for (const bytes of [zeroed, whole.slice(0, cut)]) {
-      const result = recover(bytes)
-      if (result.kind !== 'recovered') throw new Error(`cut at ${cut}: ${JSON.stringify(result)}`)
-      const isWhole = result.log.last === 6
-      if (!isWhole) expect(result.log.last).toBe(3)
-      expect(new TextDecoder().decode(result.hardState)).toBe(isWhole ? 'term 3' : 'term 2')
-      // The checksum's last byte may be zero by itself, and then nothing is missing.
-      if (cut < end - 1) expect(isWhole).toBe(false)
-      if (cut === end) expect(isWhole).toBe(true)
-    }
+    const bytes = whole.slice()
+    bytes.fill(0, cut)
+    const result = recover(bytes)
+    if (result.kind !== 'recovered') throw new Error(`cut at ${cut}: ${JSON.stringify(result)}`)
+    const isWhole = result.log.last === 6
+    if (!isWhole) expect(result.log.last).toBe(3)
+    expect(new TextDecoder().decode(result.hardState)).toBe(isWhole ? 'term 3' : 'term 2')
+    // The checksum's last byte may be zero by itself, and then nothing is missing.
+    if (cut < end - 1) expect(isWhole).toBe(false)
+    if (cut === end) expect(isWhole).toBe(true)
+  }
+})
+
+test('a file that is shorter than it was made is damage, wherever it ends', () => {
+  const { on, start } = written()
+  const whole = on.disk.contents(path)
+  for (const size of [sector, 2 * sector, start, start + 700, whole.length - 1]) {
+    expect(recover(whole.slice(0, size))).toMatchObject({
+      kind: 'damaged',
+      path,
+      offset: 0,
+      reason: `the file has ${size} bytes, and had ${segmentBytes}`,
+    })
+  }
+})
+
+test('a batch that was to grow its segment is torn where the file ends before it', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.journal.persist(1, 0, entry(1, 'z'.repeat(2 * segmentBytes)), nothing)
+  bench.journal.flush()
+  bench.settle()
+  const whole = on.disk.contents(path)
+  expect(whole.length).toBeGreaterThan(2 * segmentBytes)
+  expect(recover(whole)).toMatchObject({ kind: 'recovered', log: { last: 1 } })
+  for (const size of [segmentBytes, segmentBytes + 700, whole.length - sector]) {
+    const result = recover(whole.slice(0, size))
+    expect(result).toMatchObject({ kind: 'recovered', log: { last: 0 } })
   }
 })
 
@@ -141,7 +167,7 @@ test('an all-zero sector in a value is no sign of a torn write', () => {
   const bytes = on.disk.contents(path)
   expect(reopen(bytes)).toMatchObject({ kind: 'opened', found: { positions: [1, 2, 3, 4] } })
   bytes[start + 60]! ^= 1
-  expect(reopen(bytes)).toEqual({
+  expect(reopen(bytes)).toMatchObject({
     kind: 'damaged',
     path,
     offset: start,
@@ -153,7 +179,7 @@ test('zeros in an older batch are damage: a later one is intact', () => {
   const { on, start } = written()
   const bytes = on.disk.contents(path)
   bytes.fill(0, start - sector, start)
-  expect(reopen(bytes)).toEqual({
+  expect(reopen(bytes)).toMatchObject({
     kind: 'damaged',
     path,
     offset: start - sector,
@@ -165,7 +191,7 @@ test('a batch repeated where the next one belongs is damage', () => {
   const { on, start, end } = written()
   const bytes = on.disk.contents(path)
   bytes.copyWithin(end, start, end)
-  expect(reopen(bytes)).toEqual({
+  expect(reopen(bytes)).toMatchObject({
     kind: 'damaged',
     path,
     offset: end,
@@ -176,14 +202,15 @@ test('a batch repeated where the next one belongs is damage', () => {
 test('a journal of another store is damage', () => {
   const { on } = written()
   const result = tryOpen({ on, store: new Uint8Array(16) })
-  expect(result).toEqual({ kind: 'damaged', path, offset: 0, reason: 'a batch of another store' })
+  const reason = 'a batch of another store'
+  expect(result).toEqual({ kind: 'damaged', path, offset: 0, reason, isForeign: true })
 })
 
 test('a segment without its beginning is damage', () => {
   const { on } = written()
   const bytes = on.disk.contents(path)
   bytes.fill(0, 0, sector)
-  expect(reopen(bytes)).toEqual({
+  expect(reopen(bytes)).toMatchObject({
     kind: 'damaged',
     path,
     offset: 0,
@@ -195,7 +222,7 @@ test('a segment under the name of another is damage', () => {
   const { on } = written()
   on.disk.put(`${directory}/0000000000000009.journal`, on.disk.contents(path))
   on.disk.remove(path)
-  expect(tryOpen({ on })).toEqual({
+  expect(tryOpen({ on })).toMatchObject({
     kind: 'damaged',
     path: `${directory}/0000000000000009.journal`,
     offset: 0,

@@ -130,7 +130,7 @@ test('entries covered by the checkpoint are not read; a position missing above i
   expect(openBench({ on, position: 15 }).found.positions).toEqual([15])
   expect(openBench({ on, position: 16 }).found.positions).toEqual([])
   expect(openBench({ on, position: 10 }).found.positions).toEqual([11, 12, 13, 14, 15])
-  expect(tryOpen({ on, position: 9 })).toEqual({
+  expect(tryOpen({ on, position: 9 })).toMatchObject({
     kind: 'damaged',
     path: first,
     offset: 0,
@@ -400,7 +400,7 @@ test('without the directory sync the same crash loses a segment, and recovery sa
     bench.settle()
   }
   on.disk.crash()
-  expect(tryOpen({ on, mayCreate: false })).toEqual({
+  expect(tryOpen({ on, mayCreate: false })).toMatchObject({
     kind: 'damaged',
     path: second,
     offset: 0,

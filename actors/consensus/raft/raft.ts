@@ -32,7 +32,14 @@ import { requestTransfer } from './transfer.ts'
 
 export class Raft implements StepMachine<RaftMessage> {
   readonly #state: RaftState
-  #told: Told = { role: 'follower', epoch: 0, leader: 0, formed: false, membership: undefined }
+  #told: Told = {
+    role: 'follower',
+    epoch: 0,
+    leader: 0,
+    formed: false,
+    membersDiffer: false,
+    membership: undefined,
+  }
   #shown = ''
 
   constructor(setup: RaftSetup) {
@@ -75,10 +82,11 @@ export class Raft implements StepMachine<RaftMessage> {
 
   #tellRole(): void {
     const told = this.#told
-    const { role, epoch, leader, formed, membership } = this.#state
+    const { role, epoch, leader, formed, membersDiffer, membership } = this.#state
     const same = role === told.role && epoch === told.epoch && leader === told.leader
-    if (same && formed === told.formed && membership === told.membership) return
-    this.#told = { role, epoch, leader, formed, membership }
+    const sameMembers = formed === told.formed && membership === told.membership
+    if (same && sameMembers && membersDiffer === told.membersDiffer) return
+    this.#told = { role, epoch, leader, formed, membersDiffer, membership }
     const shown = `${this.#state.shownRole} ${epoch} ${leader}`
     if (shown !== this.#shown) {
       this.#shown = shown
@@ -94,6 +102,7 @@ interface Told {
   readonly epoch: number
   readonly leader: number
   readonly formed: boolean
+  readonly membersDiffer: boolean
   readonly membership: Membership | undefined
 }
 

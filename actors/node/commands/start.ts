@@ -11,7 +11,7 @@ import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads, warmThreads } from '../../../runtime/threads.ts'
 import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
-import { lockDirectory } from '../../../storage/directory-lock.ts'
+import { type DirectoryLock, lockDirectory } from '../../../storage/directory-lock.ts'
 import { ensureDirectory } from '../../../storage/files.ts'
 import { startAdmin } from '../admin.ts'
 import { loadConfig } from '../config.ts'
@@ -133,26 +133,29 @@ interface OwnedDirectory {
   readonly release: () => void
 }
 
-/** The directory is this process's before anything in it is looked at (DESIGN.md D21). */
+/** The directories are this process's before anything in them is looked at (DESIGN.md D21). */
 async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory> {
   const path = resolve(config.dataDirectory)
-  const journalPath = config.logDirectory === undefined ? undefined : resolve(config.logDirectory)
+  const logPath = resolve(config.logDirectory ?? path)
   const { disk, random, clock } = host
   try {
-    // Durable names: what is acknowledged in there must not vanish with the directory.
-    ensureDirectory(disk, path)
-    const lock = await lockDirectory(path)
-    checkOwner(path, config.cluster.name, ownMember(config).id)
+    const locks: DirectoryLock[] = []
+    for (const directory of new Set([path, logPath])) {
+      // Durable names: what is acknowledged in there must not vanish with the directory.
+      ensureDirectory(disk, directory)
+      locks.push(await lockDirectory(directory))
+      checkOwner(directory, config.cluster.name, ownMember(config).id)
+    }
     const { segmentBytes } = config.journal
     const data = openDataDirectory({
       disk,
       random,
       path,
-      journalPath,
+      logPath,
       segmentBytes,
       incarnationMin: Math.floor(clock.wallMillis()),
     })
-    return { data, release: () => lock.release() }
+    return { data, release: () => locks.forEach(lock => lock.release()) }
   } catch (error) {
     const { message } = error as Error
     throw new CommandError(

@@ -4,7 +4,7 @@ import type { Role } from '../../../actors/consensus/interface.ts'
 import { Formation } from '../../../actors/consensus/formation.ts'
 import { changed } from '../../../actors/consensus/membership.ts'
 import { votersMax } from '../../../actors/consensus/quorum.ts'
-import { Cluster, entryOf, testLimits } from './cluster.ts'
+import { Cluster, entryOf, type RaftEffect, testLimits } from './cluster.ts'
 import { figure8 } from './figure-8.ts'
 import { append, appendReply, Machine, sent, sentAtOnce, voteRequest } from './machine.ts'
 
@@ -411,6 +411,19 @@ describe('membership (6) and leadership', () => {
     expect(first.received({ ...said, store: 's2' }, nothing)).toMatchObject({ kind: 'create' })
     const damaged = new Formation(1, '', initial)
     expect(damaged.received({ ...said, store: 's2' }, nothing)).toEqual({ kind: 'nothing' })
+  })
+
+  test('a node hears that another names other members, and says why it waits', () => {
+    const reasons: string[] = []
+    const observe = (node: number, effect: RaftEffect): void => {
+      if (effect.kind === 'waiting') reasons.push(`${node} ${effect.reason}`)
+    }
+    const cluster = new Cluster({ nodes: 3, observe })
+    cluster.start(1)
+    const recorded = new Uint8Array(0)
+    const other = { from: 2, store: 's2', members: '1=n1,2=n2,3=n9', recorded, formed: false }
+    cluster.step(1, { kind: 'received', message: { kind: 'formation', ...other } })
+    expect(reasons).toEqual(['1 notFormed', '1 membersDiffer'])
   })
 
   test('there are no more voters than a quorum can count', () => {

@@ -226,11 +226,18 @@ test('a data directory in use, of another node, or damaged', async () => {
   const clusterKeys = { name: 'other', members: [member] }
   writeFileSync(other, JSON.stringify({ ...config, listeners, cluster: clusterKeys }))
   expect(await faultOf('start', '--config', other)).toMatch(
-    new RegExp(`^quorate: the data directory ${directory} is in use by process \\d+$`),
+    new RegExp(`^quorate: ${directory} is in use by process \\d+$`),
   )
+  const elsewhere = join(cluster.directory, 'elsewhere')
+  const shared = { ...config, listeners, dataDirectory: elsewhere, logDirectory: directory }
+  writeFileSync(other, JSON.stringify({ ...shared, cluster: clusterKeys }))
+  expect(await faultOf('start', '--config', other)).toMatch(
+    new RegExp(`^quorate: ${directory} is in use by process \\d+$`),
+  )
+  writeFileSync(other, JSON.stringify({ ...config, listeners, cluster: clusterKeys }))
   await cluster.signal(1, 'SIGTERM')
   expect(await faultOf('start', '--config', other)).toBe(
-    `quorate: ${directory} is the data directory of node 1 of cluster test-20500, not of node 1 of cluster other`,
+    `quorate: ${directory} belongs to node 1 of cluster test-20500, not to node 1 of cluster other`,
   )
 
   const identity = join(directory, 'identity')
