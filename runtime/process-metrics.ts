@@ -32,7 +32,7 @@ function cpuSeconds(): number {
 }
 
 /** Only where there is /proc; elsewhere these are missing. */
-function openFiles(): number | undefined {
+export function openFiles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length
   } catch {
@@ -40,7 +40,7 @@ function openFiles(): number | undefined {
   }
 }
 
-function openFilesMax(): number | undefined {
+export function openFilesMax(): number | undefined {
   const match = /^Max open files\s+(\d+)/m.exec(procFile('limits'))
   return match === null ? undefined : Number(match[1])
 }

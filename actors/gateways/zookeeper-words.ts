@@ -2,17 +2,20 @@
  * Four-letter words. What they tell about the store is asked of the actors that know it, and a word
  * is answered when they have, or as not serving when they take too long.
  */
+import { openFiles, openFilesMax } from '../../runtime/process-metrics.ts'
 import {
   answerWord,
   type ConnectionReport,
+  type QuorumReport,
   type ServerReport,
   type StateReport,
 } from '../../transport/zookeeper/four-letter-words.ts'
+import type { MachineStatus } from '../consensus/interface.ts'
 import type { StatusAnswer } from '../control.ts'
 import type { Connection } from './zookeeper-connection.ts'
 
 export interface WordEffects {
-  /** Asks state and watches for their status; `statusAnswer`s come back with the id. */
+  /** Asks state, watches and consensus for their status; `statusAnswer`s come back with the id. */
   ask(id: number): void
   /** Writes the text and closes the connection. */
   answer(connection: Connection, text: string): void
@@ -56,8 +59,11 @@ export class Words {
     const question = this.#questions.find(one => one.id === id)
     if (question === undefined) return
     question.facts.set(from, JSON.parse(json) as Record<string, unknown>)
-    if (question.facts.size < 2) return
-    this.#finish(question, this.#effects.report(stateReport(question.facts)))
+    if (question.facts.size < 3) return
+    const state = stateReport(question.facts)
+    const files = { openFiles: openFiles(), openFilesMax: openFilesMax() }
+    const report = this.#effects.report(question.word === 'mntr' ? { ...state, ...files } : state)
+    this.#finish(question, report)
   }
 
   tick(nowMillis: number): void {
@@ -89,11 +95,15 @@ export const unknownState: StateReport = {
   ephemeralCount: 0,
   sessionCount: 0,
   dataBytes: 0,
+  quorum: { voters: 0, learners: 0, syncedFollowers: 0, syncedNonVoters: 0 },
+  openFiles: undefined,
+  openFilesMax: undefined,
 }
 
 function stateReport(facts: ReadonlyMap<string, Readonly<Record<string, unknown>>>): StateReport {
   const state = facts.get('state') ?? {}
   return {
+    ...unknownState,
     zxid: numberOf(state['zxid']),
     // ZooKeeper counts the root twice, and scripts compare.
     nodeCount: numberOf(state['znodes']) + 1,
@@ -101,6 +111,24 @@ function stateReport(facts: ReadonlyMap<string, Readonly<Record<string, unknown>
     ephemeralCount: numberOf(state['ephemerals']),
     sessionCount: numberOf(state['sessions']),
     dataBytes: numberOf(state['znodeBytes']),
+    quorum: quorumReport(facts.get('consensus') ?? {}),
+  }
+}
+
+type Consensus = Partial<Pick<MachineStatus, 'membership' | 'peers'>>
+
+function quorumReport({ membership, peers = [] }: Consensus): QuorumReport {
+  const voters = membership?.voters ?? []
+  const following = peers.filter(({ active }) => active)
+  const synced = following.filter(({ state }) => state === 'replicate')
+  const votes = ({ node }: { readonly node: number }): boolean =>
+    voters.some(voter => voter.node === node)
+  const syncedFollowers = synced.filter(votes).length
+  return {
+    voters: voters.length,
+    learners: following.length,
+    syncedFollowers,
+    syncedNonVoters: synced.length - syncedFollowers,
   }
 }
 

@@ -100,6 +100,7 @@ class Gateway {
   /** Whom to tell when nothing is outstanding any more: the node stops. */
   #draining: number | undefined
   #leader = 0
+  #leaderSinceMillis = 0
   #now: number
   #tickedMillis: number
 
@@ -196,6 +197,7 @@ class Gateway {
         this.#takeInputs()
         return
       case 'leader':
+        if (message.leader !== this.#leader) this.#leaderSinceMillis = this.#clock()
         this.#leader = message.leader
         this.#proposals.leaderChanged(message.leader, this.#clock())
         this.#syncs.leaderChanged(this.#now)
@@ -556,6 +558,7 @@ class Gateway {
     const question = { kind: 'status', replyTo: 'zookeeper', id } as const
     this.#state.tell(question)
     this.#context.find(directory.watches).tell(question)
+    this.#context.find(directory.consensus).tell(question)
   }
 
   #report(state: StateReport): ServerReport | undefined {
@@ -569,6 +572,7 @@ class Gateway {
       readOnly: false,
       ...this.#tally.report(this.#now),
       outstandingRequests: this.#outstanding,
+      leaderUptimeMillis: this.#now - this.#leaderSinceMillis,
       connections: connections.map(connectionReport),
       state,
     }

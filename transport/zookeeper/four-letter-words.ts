@@ -14,11 +14,13 @@ export interface ServerReport {
   readonly packetsSent: number
   readonly outstandingRequests: number
   readonly uptimeMillis: number
+  /** Since this node leads. */
+  readonly leaderUptimeMillis: number
   readonly connections: readonly ConnectionReport[]
   readonly state: StateReport
 }
 
-/** What the state machine knows. */
+/** What the state machine knows, and other actors of the node. */
 export interface StateReport {
   readonly zxid: number
   readonly nodeCount: number
@@ -26,6 +28,19 @@ export interface StateReport {
   readonly ephemeralCount: number
   readonly sessionCount: number
   readonly dataBytes: number
+  readonly quorum: QuorumReport
+  /** Undefined where the system does not tell. */
+  readonly openFiles: number | undefined
+  readonly openFilesMax: number | undefined
+}
+
+/** Of the others only a leader knows. */
+export interface QuorumReport {
+  readonly voters: number
+  /** Others that follow it now, those that do not vote included. */
+  readonly learners: number
+  readonly syncedFollowers: number
+  readonly syncedNonVoters: number
 }
 
 export interface ConnectionReport {
@@ -115,7 +130,7 @@ function summary(report: ServerReport): string {
 
 function monitor(report: ServerReport): string {
   const { state } = report
-  const lines: [string, string | number][] = [
+  const lines: Line[] = [
     ['version', report.version],
     ['server_state', report.mode],
     ['ephemerals_count', state.ephemeralCount],
@@ -132,8 +147,42 @@ function monitor(report: ServerReport): string {
     ['local_sessions', 0],
     ['uptime', Math.floor(report.uptimeMillis)],
     ['max_latency', report.latencyMillisMax],
+    ...(report.mode === 'standalone' ? [] : quorumLines(report)),
+    ...openFileLines(state),
   ]
   return `${lines.map(([key, value]) => `zk_${key}\t${value}\n`).join('')}\n`
+}
+
+type Line = [string, string | number]
+
+function quorumLines({ mode, state, leaderUptimeMillis }: ServerReport): Line[] {
+  const { voters, learners, syncedFollowers, syncedNonVoters } = state.quorum
+  const doing = mode === 'leader' ? 'leading' : 'following'
+  const lines: Line[] = [
+    ['peer_state', `${doing} - broadcast`],
+    ['quorum_size', voters],
+  ]
+  if (mode !== 'leader') return lines
+  lines.push(
+    ['learners', learners],
+    ['synced_followers', syncedFollowers],
+    ['synced_non_voting_followers', syncedNonVoters],
+    ['synced_observers', 0],
+    ['pending_syncs', 0],
+    ['leader_uptime', Math.floor(leaderUptimeMillis)],
+    // Proposals have no size of their own here; -1 is ZooKeeper's word for none yet.
+    ['last_proposal_size', -1],
+    ['min_proposal_size', -1],
+    ['max_proposal_size', -1],
+  )
+  return lines
+}
+
+function openFileLines({ openFiles, openFilesMax }: StateReport): Line[] {
+  const lines: Line[] = []
+  if (openFiles !== undefined) lines.push(['open_file_descriptor_count', openFiles])
+  if (openFilesMax !== undefined) lines.push(['max_file_descriptor_count', openFilesMax])
+  return lines
 }
 
 /** At least one decimal, at most four, as Java prints a rounded double. */

@@ -12,6 +12,7 @@ const report: ServerReport = {
   packetsSent: 3,
   outstandingRequests: 0,
   uptimeMillis: 3847.5,
+  leaderUptimeMillis: 1200.5,
   connections: [
     {
       address: '127.0.0.1',
@@ -28,6 +29,9 @@ const report: ServerReport = {
     ephemeralCount: 0,
     sessionCount: 1,
     dataBytes: 44,
+    quorum: { voters: 3, learners: 3, syncedFollowers: 1, syncedNonVoters: 1 },
+    openFiles: 40,
+    openFilesMax: 1024,
   },
 }
 
@@ -68,6 +72,21 @@ describe('four-letter words', () => {
     expect(lines).toContain('zk_znode_count\t5')
     expect(lines).toContain('zk_uptime\t3847')
     expect(lines).toContain('zk_avg_latency\t1.2346')
+    expect(lines).toContain('zk_peer_state\tfollowing - broadcast')
+    expect(lines).toContain('zk_quorum_size\t3')
+    expect(lines).toContain('zk_open_file_descriptor_count\t40')
+    expect(lines).toContain('zk_max_file_descriptor_count\t1024')
+    expect(lines.join()).not.toMatch(/synced|leader/)
+  })
+
+  test('mntr of a leader tells about those that follow it; alone there are none', () => {
+    const lines = answerWord('mntr', { ...report, mode: 'leader' }).split('\n')
+    expect(lines).toContain('zk_peer_state\tleading - broadcast')
+    expect(lines).toContain('zk_learners\t3')
+    expect(lines).toContain('zk_synced_followers\t1')
+    expect(lines).toContain('zk_synced_non_voting_followers\t1')
+    expect(lines).toContain('zk_leader_uptime\t1200')
+    expect(answerWord('mntr', { ...report, mode: 'standalone' })).not.toMatch(/peer|quorum|synced/)
   })
 
   test('words that are not on the whitelist say so', () => {
