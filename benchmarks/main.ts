@@ -2,7 +2,7 @@
  * `npm run bench`: drives both doors of Quorate and, where they are installed, a real ZooKeeper and a
  * real etcd with the same load in the same run, and prints throughput, latency and CPU side by side.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { runEtcdBenchmark } from './load/etcd-benchmark.ts'
 import { connectEtcd, prepareEtcd } from './load/etcd-client.ts'
 import { type LoadResult, runLoad } from './load/run.ts'
@@ -25,12 +25,21 @@ interface Options {
   readonly endpoints?: string
 }
 
+const serverNames: readonly string[] = ['quorate', 'zookeeper', 'etcd'] satisfies ServerName[]
+
 const program = new Command('npm run bench --')
   .description(
     'load on both doors; without --op the standard set, beside real servers where installed',
   )
-  .option('--door <door>', 'zookeeper, etcd or all', 'all')
-  .option('--op <operation>', 'set, get, mixed (zookeeper); put, range, rangeLinearizable (etcd)')
+  .addOption(
+    new Option('--door <door>').choices(['zookeeper', 'etcd', 'all'] as const).default('all'),
+  )
+  .addOption(
+    new Option('--op <operation>', 'of ZooKeeper the first three, of etcd the others').choices([
+      ...['set', 'get', 'mixed'],
+      ...['put', 'range', 'rangeLinearizable'],
+    ]),
+  )
   .option('--connections <count>', 'connections, spread evenly over all nodes')
   .option('--in-flight <count>', 'requests in flight on each connection')
   .option('--value <bytes>', 'value size', '128')
@@ -54,7 +63,10 @@ async function main(options: Options): Promise<void> {
     for (const workload of workloads) await measure('given', endpoints, undefined, workload)
     return
   }
-  for (const name of options.servers.split(',') as ServerName[]) {
+  const servers = options.servers.split(',')
+  const unknown = servers.find(name => !serverNames.includes(name))
+  if (unknown !== undefined) program.error(`error: no server is called "${unknown}"`)
+  for (const name of servers as ServerName[]) {
     const doors = workloads.filter(one => name === 'quorate' || one.door === name)
     if (doors.length === 0) continue
     const cluster = await startCluster(name)

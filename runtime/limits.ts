@@ -17,6 +17,9 @@ export const limits = {
   /** Shared memory of a thread link, each way; what does not fit goes through the port. */
   ringBytes: 4 * 1024 * 1024,
   ringSlabBytesMax: 1024 * 1024,
+  /** Addresses of other machines, remembered from dial to dial. */
+  nameCacheMillis: 30_000,
+  namesMax: 1_000,
   /** One envelope, between nodes. */
   envelopeBytesMax: 64 * 1024 * 1024,
   /** The same between threads: answers to clients are as long as that, and a slab's memory moves uncopied. */
@@ -24,6 +27,10 @@ export const limits = {
   /** At most one line per actor in this time tells of dead letters. */
   deadLetterLogMillis: 1_000,
   deadLetterAddressesMax: 1_000,
+  /** Spans that cannot be sent in this time, several attempts included, are lost. */
+  exportMillisMax: 2_000,
+  /** Between two lines that say that spans could not be sent. */
+  failureLogMillis: 60_000,
   /** A restart waits longer each time within the period, but not longer than this. */
   backoffMillisMax: 30_000,
   /** Time for a thread to end after it was asked to; then it is terminated. */

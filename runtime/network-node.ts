@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import { threadPool } from './buffer-pool.ts'
+import { rememberedNames } from './name-lookup.ts'
 import type { Listener, ListenOptions, Network, Socket, SocketHandlers, TlsFiles } from './host.ts'
 
 export const systemNetwork: Network = {
@@ -10,9 +11,14 @@ export const systemNetwork: Network = {
     return new SystemListener(options, onConnection, onListening)
   },
   connect({ host, port }) {
-    return new SystemSocket(net.connect({ host, port, noDelay: true, keepAlive: true }))
+    const { lookup } = names
+    const stream = net.connect({ host, port, lookup, noDelay: true, keepAlive: true })
+    stream.once('error', () => names.forget(host))
+    return new SystemSocket(stream)
   },
 }
+
+const names = rememberedNames()
 
 class SystemListener implements Listener {
   readonly #server: net.Server

@@ -5,6 +5,8 @@
  * OpenTelemetry.
  */
 import {
+  diag,
+  DiagLogLevel,
   type Link,
   ROOT_CONTEXT,
   type Span as ApiSpan,
@@ -13,6 +15,8 @@ import {
   TraceFlags,
   trace,
 } from '@opentelemetry/api'
+import { systemClock } from './clock.ts'
+import { limits } from './limits.ts'
 import { type SpanName, spanNames } from './span-names.ts'
 
 /** Who a span belongs to: what an entry's header and W3C's `traceparent` carry. */
@@ -46,7 +50,7 @@ export interface Tracing {
     links?: readonly TraceContext[],
     startWallMillis?: number,
   ): Span
-  /** Sends what is left. */
+  /** Sends what is left, if that can be done soon. */
   stop(): Promise<void>
 }
 
@@ -59,6 +63,8 @@ export interface TracingOptions {
   readonly serviceName: string
   /** On every span: node, thread. */
   readonly attributes: Readonly<Record<string, string | number>>
+  /** Spans could not be sent, or something else of the SDK's went wrong; told once in a while. */
+  readonly failed?: (reason: string) => void
 }
 
 const noContext: TraceContext = {
@@ -79,6 +85,7 @@ export const tracingOff: Tracing = {
 export async function createTracing(options: TracingOptions): Promise<Tracing> {
   const sdk = await import('@opentelemetry/sdk-trace')
   const { resourceFromAttributes } = await import('@opentelemetry/resources')
+  if (options.failed !== undefined) tellFailures(options.failed)
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({
       'service.name': options.serviceName,
@@ -104,8 +111,24 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
       )
       return new SdkSpan(span)
     },
-    stop: () => provider.shutdown(),
+    async stop() {
+      await provider.shutdown().catch((error: Error) => options.failed?.(error.message))
+    },
   }
+}
+
+/** The SDK tells of failures by its own logger, again and again: one a minute is enough. */
+function tellFailures(failed: (reason: string) => void): void {
+  let quietUntilMillis = 0
+  const tell = (reason: string): void => {
+    const now = systemClock.monotonicMillis()
+    if (now < quietUntilMillis) return
+    quietUntilMillis = now + limits.failureLogMillis
+    failed(reason)
+  }
+  const ignore = (): void => {}
+  const logger = { error: tell, warn: tell, info: ignore, debug: ignore, verbose: ignore }
+  diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
 }
 
 type Sdk = typeof import('@opentelemetry/sdk-trace')
@@ -132,7 +155,9 @@ async function createProcessor(
     return new sdk.BatchSpanProcessor({ exporter: new sdk.ConsoleSpanExporter() })
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
-  const otlp = new OTLPTraceExporter(endpoint === undefined ? {} : { url: endpoint })
+  const timeoutMillis = limits.exportMillisMax
+  const url = endpoint === undefined ? {} : { url: endpoint }
+  const otlp = new OTLPTraceExporter({ ...url, timeoutMillis })
   return new sdk.BatchSpanProcessor({ exporter: otlp, scheduledDelayMillis: 1_000 })
 }
 

@@ -21,17 +21,29 @@ const totals = readTotals()
 rmSync(directory, { recursive: true, force: true })
 // A run that broke outside of a test (an unhandled error, a file that does not load) is a failure too.
 const failed = run.status === 0 ? totals.failed : Math.max(1, totals.failed)
+for (const name of totals.skipped) console.log(`skipped: ${name}`)
 console.log(`${totals.passed} passed, ${failed} failed`)
 process.exit(failed === 0 && totals.passed > 0 ? 0 : 1)
 
-function readTotals(): { passed: number; failed: number } {
+function readTotals(): { passed: number; failed: number; skipped: string[] } {
   try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as {
-      numPassedTests: number
-      numFailedTests: number
-    }
-    return { passed: numPassedTests, failed: numFailedTests }
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(
+      readFileSync(report, 'utf8'),
+    ) as Report
+    const skipped = testResults
+      .flatMap(file => file.assertionResults)
+      .filter(({ status }) => status === 'skipped' || status === 'pending')
+      .map(({ fullName }) => fullName)
+    return { passed: numPassedTests, failed: numFailedTests, skipped }
   } catch {
-    return { passed: 0, failed: 1 }
+    return { passed: 0, failed: 1, skipped: [] }
   }
+}
+
+interface Report {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
+  }[]
 }

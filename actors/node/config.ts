@@ -67,7 +67,9 @@ function applyEnvironment(values: object, environment: Environment): Map<string,
     if (!variable.startsWith('QUORATE_') || text === undefined) continue
     const path = variable.slice('QUORATE_'.length).split('__').map(camelCase)
     let place = values as Record<string, unknown>
-    for (const key of path.slice(0, -1)) {
+    for (const [at, key] of path.entries()) {
+      checkIndex(variable, path.slice(0, at), place, key)
+      if (at === path.length - 1) break
       const next = place[key]
       place = (typeof next === 'object' && next !== null ? next : (place[key] = {})) as typeof place
     }
@@ -77,6 +79,13 @@ function applyEnvironment(values: object, environment: Environment): Map<string,
     }
   }
   return overridden
+}
+
+/** A property that is no index would be set on a list and read by nobody. */
+function checkIndex(variable: string, path: Path, place: object, key: string): void {
+  if (!Array.isArray(place) || (/^\d+$/.test(key) && Number(key) <= place.length)) return
+  const text = `${path.join('.')} is a list of ${place.length}; "${key}" is no place in it`
+  throw new ConfigError(`environment ${variable}: ${text}`)
 }
 
 function yamlValue(variable: string, text: string): unknown {

@@ -2,7 +2,7 @@
  * What the etcd door costs in one thread, without sockets and log: commands applied, reads answered,
  * and a change with few and with many unrelated key watches (the bar is a ratio of 1.5).
  *
- *     node benchmarks/etcd/main.ts
+ *     node actors/node/launcher.mjs --script benchmarks/etcd/main.ts
  */
 import { callBytes, etcdOperation, etcdRead, writeCall } from '../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../actors/state/etcd-face.ts'

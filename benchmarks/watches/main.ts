@@ -3,7 +3,7 @@
  * machine says the change, the index finds who watches, one event goes out. Prints nanoseconds a
  * change and the ratio; the bar is 1.5.
  *
- *     npm run bench -- watches
+ *     node actors/node/launcher.mjs --script benchmarks/watches/main.ts
  */
 import { ZnodeWatches } from '../../actors/watches/znode-watches.ts'
 import { encodeIdentities } from '../../transport/zookeeper/identities.ts'

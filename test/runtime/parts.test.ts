@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createCache } from '../../runtime/cache.ts'
 import { unreachable } from '../../runtime/invariant.ts'
 import { createLogger } from '../../runtime/log.ts'
+import { rememberedNames } from '../../runtime/name-lookup.ts'
 import { defineProtocol, nameHash, schemaTable } from '../../runtime/protocol.ts'
 import { below, deriveSeed, seededRandom, systemRandom } from '../../runtime/random.ts'
 import { formatTraceparent, parseTraceparent, tracingOff } from '../../runtime/tracing.ts'
@@ -108,6 +109,28 @@ describe('cache', () => {
     ])
     cache.set('4', 40)
     expect(cache.size).toBe(3)
+  })
+})
+
+describe('names of other machines', () => {
+  test('are asked for once, until a dial fails; what was not found is asked for again', async () => {
+    const asked: string[] = []
+    const { lookup, forget } = rememberedNames((host, _options, callback) => {
+      asked.push(host)
+      if (host === 'unknown') callback(new Error('not found'), '')
+      else callback(null, `10.0.0.${asked.length}`, 4)
+    })
+    const address = (host: string) =>
+      new Promise(resolve => lookup(host, {}, (error, found) => resolve(error?.message ?? found)))
+    expect([await address('a'), await address('a'), await address('b')]).toEqual([
+      '10.0.0.1',
+      '10.0.0.1',
+      '10.0.0.2',
+    ])
+    forget('a')
+    expect(await address('a')).toBe('10.0.0.3')
+    expect([await address('unknown'), await address('unknown')]).toEqual(['not found', 'not found'])
+    expect(asked).toEqual(['a', 'b', 'a', 'unknown', 'unknown'])
   })
 })
 

@@ -53,6 +53,20 @@ test('spans arrive with the parents and links that they were given', async () =>
   expect(named.get(journalBatch)?.traceId).not.toBe(named.get(request)?.traceId)
 })
 
+test('spans that nobody takes are told of, once', async () => {
+  const reasons: string[] = []
+  const failed = (reason: string): void => void reasons.push(reason)
+  const endpoint = 'http://127.0.0.1:9/v1/traces'
+  const tracing = await createTracing({ ...common, endpoint, ratio: 1, failed })
+  for (let count = 0; count < 3; count++) {
+    tracing.startSpan(spanNames.request).end()
+    await new Promise(resolve => setTimeout(resolve, 1200))
+  }
+  await tracing.stop()
+  expect(reasons).toHaveLength(1)
+  expect(reasons[0]).toContain('ECONNREFUSED')
+})
+
 test('a child follows its parent, a root the ratio', async () => {
   const { url, spans, close } = await receiver()
   const tracing = await createTracing({ ...common, endpoint: url, ratio: 0 })

@@ -17,7 +17,14 @@ const { values } = parseArgs({
     bug: { type: 'string' },
   },
 })
-if (values.bug !== undefined) plant(values.bug)
+if (values.bug !== undefined) {
+  try {
+    plant(values.bug)
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exit(1)
+  }
+}
 const { loadSimulator, runWorld } = await import('./world.ts')
 const jobs = await loadSimulator()
 if (values.seed === undefined) runMany(Number(values.from), Number(values.seeds ?? '200'))

@@ -24,7 +24,6 @@ export const limits = {
   lingerMillis: 200,
   pingMillis: 250,
   silenceMillis: 2000,
-  addressCacheMillis: 30_000,
   checkpointChunkBytes: 256 * 1024,
   checkpointSilenceMillis: 30_000,
   /** Between two attempts to send a checkpoint to one node. */

@@ -2,21 +2,13 @@
  * RequestHeader: int xid, int type.   ReplyHeader: int xid, long zxid, int err.
  * The body of a reply follows only when there is one; the exception is a failed multi (multi.ts).
  */
-import type { JuteReader } from './jute-reader.ts'
 import type { JuteWriter } from './jute-writer.ts'
 
 export const requestHeaderBytes = 8
-/** Length word, xid, zxid, err. */
-export const replyFrameBytesMin = 20
 
 export interface RequestHeader {
   readonly xid: number
   readonly type: number
-}
-
-export function decodeRequestHeader(reader: JuteReader): RequestHeader {
-  const xid = reader.int()
-  return { xid, type: reader.int() }
 }
 
 export function encodeRequestHeader(writer: JuteWriter, header: RequestHeader): void {

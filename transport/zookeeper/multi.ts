@@ -9,8 +9,6 @@ import type { JuteWriter } from './jute-writer.ts'
 import { errorCode } from './errors.ts'
 import { operation } from './operations.ts'
 
-export const multiHeaderBytes = 9
-
 /** The type of the next operation, `undefined` at the end of the list. */
 export function decodeMultiHeader(reader: JuteReader): number | undefined {
   const type = reader.int()

@@ -60,7 +60,9 @@ async function checkDirectory(directory: string, nodeCount: number, fresh: boole
     await checkNotRunning(
       names.filter(name => name.endsWith('.yaml')).map(name => join(directory, name)),
     )
-    for (const name of names) rmSync(join(directory, name), { recursive: true })
+    // Config files that the user may have changed stay, unless they are of a cluster of another size.
+    const gone = configs === nodeCount ? names.filter(name => !name.endsWith('.yaml')) : names
+    for (const name of gone) rmSync(join(directory, name), { recursive: true })
   } else if (configs > 0 && configs !== nodeCount) {
     throw new CommandError(
       `${directory} holds a cluster of ${configs} (--nodes ${configs}), not ${nodeCount}; use --fresh to throw it away, or another --dir`,

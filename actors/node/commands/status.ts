@@ -7,7 +7,10 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
   const endpoints = options.endpoints.split(',').map(one => one.trim())
   const answers = await Promise.all(endpoints.map(ask))
   if (options.json) console.log(JSON.stringify(answers, null, 2))
-  else console.log(table([header, ...answers.map(row)]))
+  else {
+    const commit = Math.max(0, ...answers.map(one => ('error' in one ? 0 : one.consensus.commit)))
+    console.log(table([header, ...answers.map(one => row(one, commit))]))
+  }
   if (answers.every(answer => 'error' in answer)) process.exitCode = 1
 }
 
@@ -38,7 +41,8 @@ async function ask(endpoint: string): Promise<Answer> {
   }
 }
 
-function row(answer: Answer): string[] {
+/** `commit`: the highest that any of them knows; a node is behind by what it has not applied of that. */
+function row(answer: Answer, commit: number): string[] {
   if ('error' in answer) return [answer.endpoint, `unreachable: ${answer.error}`]
   const { node, consensus, state, watches } = answer
   return [
@@ -50,6 +54,6 @@ function row(answer: Answer): string[] {
     `0x${state.zxid.toString(16)}`,
     String(state.sessions),
     String(watches.watches),
-    String(Math.max(0, consensus.commit - state.applied)),
+    String(Math.max(0, commit - state.applied)),
   ]
 }

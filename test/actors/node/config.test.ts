@@ -206,6 +206,16 @@ describe('a wrong configuration is one clear line', () => {
   })
 
   it('for a variable of the environment that is not YAML', () => {
+    for (const [at, key] of [
+      ['X', 'x'],
+      ['9', '9'],
+    ]) {
+      expect(faultOf(text, { [`QUORATE_CLUSTER__MEMBERS__${at}__PEER`]: 'a:1' })).toMatch(
+        new RegExp(
+          `^environment QUORATE_CLUSTER__MEMBERS__${at}__PEER: cluster.members is a list of \\d; "${key}" is no place in it$`,
+        ),
+      )
+    }
     expect(faultOf(text, { QUORATE_NODE: '[' })).toMatch(
       /^environment QUORATE_NODE: not valid YAML/,
     )

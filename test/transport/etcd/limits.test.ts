@@ -115,6 +115,37 @@ describe('controlBurstMax', () => {
   })
 })
 
+describe('controlsPerSecond', () => {
+  it('allows frames without use at that pace for ever', () => {
+    const port = testPort({ controlBurstMax: 20, controlsPerSecond: 10 })
+    const client = port.connect().handshake()
+    const priority = frame(frameType.priority, 0, 99, Buffer.alloc(5))
+    for (let second = 0; second < 30; second++) {
+      for (let count = 0; count < 10; count++) client.send(priority)
+      port.advance(1000)
+    }
+    expect(client.socket.ended).toBe(false)
+    for (let count = 0; count < 40; count++) client.send(priority)
+    expect(client.say().at(-1)).toBe(`GOAWAY 0 ${calm} too many control frames`)
+  })
+})
+
+describe('headerTableBytesMax', () => {
+  it('is what a client may ask our table to hold', () => {
+    const sizeUpdate = (bytes: number) => Buffer.from([0x3f, bytes - 31])
+    for (const [bytes, isRefused] of [
+      [100, false],
+      [101, true],
+    ] as const) {
+      const client = testPort({ headerTableBytesMax: 100 }).connect().handshake()
+      const call = client.headers(1, fieldsFor('/test.Echo/Unary')).subarray(9)
+      const block = Buffer.concat([sizeUpdate(bytes), call])
+      client.send(frame(frameType.headers, flag.endHeaders, 1, block))
+      expect(client.say().some(line => line.startsWith('GOAWAY 0 9'))).toBe(isRefused)
+    }
+  })
+})
+
 describe('pingMillisMin and pingStrikesMax', () => {
   it('ends a client that pings without cause', () => {
     const port = testPort({ pingMillisMin: 5000, pingStrikesMax: 3 })

@@ -5,7 +5,3 @@
 export function keyText(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }
-
-export function keyBytes(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1')
-}
