@@ -155,7 +155,12 @@ async function ownDirectory(config: Config, host: Host): Promise<OwnedDirectory>
       segmentBytes,
       incarnationMin: Math.floor(clock.wallMillis()),
     })
-    return { data, release: () => locks.forEach(lock => lock.release()) }
+    return {
+      data,
+      release() {
+        for (const lock of locks) lock.release()
+      },
+    }
   } catch (error) {
     const { message } = error as Error
     throw new CommandError(
