@@ -61,6 +61,37 @@ assert.deepEqual(events, [
 ])
 await watcher.cancel()
 
+step('watch of puts alone, with what was before')
+const puts = await client.watch().key(`${base}p`).only('put').withPreviousKV().create()
+const before = []
+const all = new Promise(resolve => {
+  puts.on('put', (kv, previous) => {
+    before.push([kv.value.toString(), previous?.value.toString()])
+    if (before.length === 3) resolve()
+  })
+  puts.on('delete', () => assert.fail('a delete came'))
+})
+for (const value of ['1', '2']) await client.put(`${base}p`).value(value)
+await client.delete().key(`${base}p`)
+await client.put(`${base}p`).value('3')
+await all
+assert.deepEqual(before, [
+  ['1', undefined],
+  ['2', '1'],
+  ['3', undefined],
+])
+await puts.cancel()
+
+step('a transaction in a transaction')
+const range = { request_range: { key: Buffer.from(`${base}n`) } }
+const put = { request_put: { key: Buffer.from(`${base}n`), value: Buffer.from('inner') } }
+const inner = { request_txn: { compare: [], success: [put, range], failure: [] } }
+const outer = await client.kv.txn({ compare: [], success: [inner], failure: [] })
+assert.equal(
+  outer.responses[0].response_txn.responses[1].response_range.kvs[0].value.toString(),
+  'inner',
+)
+
 step('lease with keep-alive, revoke')
 const lease = client.lease(5)
 await lease.put(`${base}leased`).value('l')

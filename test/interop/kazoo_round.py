@@ -143,6 +143,9 @@ assert zk.exists(base + "/other") is None
 step("four-letter words")
 assert zk.command(b"ruok") == "imok"
 assert "Mode: " in zk.command(b"srvr")
+assert "Clients:" in zk.command(b"stat")
+assert "zk_server_state\t" in zk.command(b"mntr")
+assert zk.command(b"isro") == "rw"
 
 zk.delete(base, recursive=True)
 zk.stop()

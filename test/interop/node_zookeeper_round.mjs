@@ -1,4 +1,5 @@
-// A round of what the ZooKeeper door offers, with the npm client: node_zookeeper_round.mjs HOST:PORT
+// A round of what the ZooKeeper door offers, with the npm client:
+// node_zookeeper_round.mjs HOST:PORT ALL, where ALL are the servers that the session moves between
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
@@ -73,8 +74,44 @@ await call(
 )
 await assert.rejects(call('setData', `${base}/t`, Buffer.from('v'), -1), { name: 'NO_AUTH' })
 
+step('a session that moves to another server takes its watches and ephemerals along')
+const moving = zookeeper.createClient(process.argv[3], { sessionTimeout: 10000, retries: 0 })
+const arrived = () => new Promise(resolve => moving.once('connected', resolve))
+let there = arrived()
+moving.connect()
+await there
+const session = moving.getSessionId().toString('hex')
+await new Promise((resolve, reject) =>
+  moving.create(`${base}/m`, Buffer.from('m'), zookeeper.CreateMode.EPHEMERAL, error =>
+    error ? reject(error) : resolve(),
+  ),
+)
+// Answered when the watch is registered.
+const watch = (who, method, path) =>
+  new Promise(resolve => {
+    const event = new Promise(fired => who[method](path, fired, () => resolve({ event })))
+  })
+const { event: missed } = await watch(moving, 'getData', `${base}/t`)
+const { event: later } = await watch(moving, 'exists', `${base}/later`)
+await call('setACL', `${base}/t`, zookeeper.ACL.OPEN_ACL_UNSAFE, -1)
+// The next server of the list takes over; what changes meanwhile is told when the watches are set again.
+there = arrived()
+moving.connectionManager.socket.destroy()
+await call('setData', `${base}/t`, Buffer.from('while it moved'), -1)
+await there
+assert.equal(moving.getSessionId().toString('hex'), session)
+assert.equal((await missed).getName(), 'NODE_DATA_CHANGED')
+await call('create', `${base}/later`)
+assert.equal((await later).getName(), 'NODE_CREATED')
+const [owned] = await call('exists', `${base}/m`)
+assert.equal(owned.ephemeralOwner.toString('hex'), session)
+const { event: left } = await watch(client, 'exists', `${base}/m`)
+moving.close()
+assert.equal((await left).getName(), 'NODE_DELETED')
+
 step('remove, close')
-for (const child of ['e', 's-0000000001', 't']) await call('remove', `${base}/${child}`, -1)
+for (const child of ['e', 's-0000000001', 't', 'later'])
+  await call('remove', `${base}/${child}`, -1)
 await call('remove', base, -1)
 const closed = new Promise(resolve => client.once('disconnected', resolve))
 client.close()

@@ -45,9 +45,10 @@ function runRounds(cluster: Cluster): void {
     if (only.length > 0 && !only.some(part => command.join(' ').includes(part))) continue
     for (const endpoint of cluster[door]) {
       const target = `${endpoint.host}:${endpoint.port}`
+      const all = cluster[door].map(({ host, port }) => `${host}:${port}`).join(',')
       const [program = '', ...args] = command
       const title = `${args[0]} against ${cluster.name} ${target}`
-      const { status, stdout, stderr, error } = spawnSync(program, [...args, target], {
+      const { status, stdout, stderr, error } = spawnSync(program, [...args, target, all], {
         cwd: here,
         encoding: 'utf8',
         timeout: roundMillisMax,

@@ -15,6 +15,10 @@ create -s $base/seq- s
 ls -s $base
 stat $base/child
 getAcl $base
+get -w $base/child
+set $base/child watched
+setAcl $base/child world:anyone:cdrwa
+stat $base/child
 addauth digest user:password
 create $base/secret hidden auth:user:password:cdrwa
 getAcl $base/secret
@@ -48,6 +52,8 @@ expect "Created ${base}/seq-0000000002"
 expect "[child, ephemeral, seq-0000000002]"
 expect "numChildren = 3"
 expect "'world,'anyone"
+expect "type:NodeDataChanged path:$base/child"
+expect "aclVersion = 1"
 expect "'digest,'user:"
 expect "hidden"
 expect "Sync is OK"
