@@ -1,8 +1,9 @@
 /** Starts that cannot be: each ends with one line that names what is wrong, and exit code 1. */
-import { execFile, execFileSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -71,6 +72,59 @@ test('--fresh while the cluster of that directory runs throws nothing away', asy
   )
   expect(readFileSync(file, 'utf8')).toContain('port: 20501')
   await new Promise(resolve => other.close(resolve))
+})
+
+test('--fresh throws data away and keeps the config file that the user has changed', async () => {
+  const directory = join(cluster.directory, 'dev')
+  await run(process.execPath, [main, 'init', '--nodes', '1', '--dir', directory])
+  const file = join(directory, 'node1.yaml')
+  const ports = [
+    ['port: 2181', 'port: 20501'],
+    ['port: 2379', 'port: 20511'],
+    ['port: 7201', 'port: 20521'],
+    ['127.0.0.1:7101', '127.0.0.1:20531'],
+  ] as const
+  let text = readFileSync(file, 'utf8')
+  for (const [from, to] of ports) text = text.replace(from, to)
+  writeFileSync(file, text)
+  const old = join(directory, 'node1', 'old')
+  mkdirSync(dirname(old))
+  writeFileSync(old, '')
+  const args = [main, 'dev', '--nodes', '1', '--dir', directory, '--fresh']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  const ended = new Promise(resolve => child.on('exit', resolve))
+  await new Promise<void>(resolve => {
+    child.stdout.on('data', (part: Buffer) => {
+      output += part.toString()
+      if (output.includes('Ctrl-C stops all nodes')) resolve()
+    })
+    void ended.then(() => resolve())
+  })
+  child.kill('SIGINT')
+  expect(await ended).toBe(0)
+  expect(output).toContain('127.0.0.1:20501')
+  expect(readFileSync(file, 'utf8')).toBe(text)
+  expect(readdirSync(dirname(old))).not.toContain('old')
+})
+
+test('lag is measured against the highest commit of all nodes that were asked', async () => {
+  const servers = [
+    { commit: 12, applied: 9 },
+    { commit: 8, applied: 8 },
+  ].map(({ commit, applied }, at) =>
+    createHttpServer((_request, response) => {
+      const consensus = { role: 'follower', epoch: 1, leader: 1, commit }
+      const state = { applied, revision: 1, zxid: 1, sessions: 0 }
+      const watches = { watches: 0 }
+      response.end(JSON.stringify({ node: `node${at + 1}`, consensus, state, watches }))
+    }).listen(20_501 + at, '127.0.0.1'),
+  )
+  const endpoints = '127.0.0.1:20501,127.0.0.1:20502'
+  const { stdout } = await run(process.execPath, [main, 'status', '--endpoints', endpoints])
+  for (const server of servers) server.close()
+  expect(stdout).toMatch(/^node1 .* 3\s*$/m)
+  expect(stdout).toMatch(/^node2 .* 4\s*$/m)
 })
 
 test('a configuration that is not there', async () => {
