@@ -7,6 +7,8 @@ export interface Deadline {
   readonly lifetime: number
   readonly id: bigint
   readonly ttlMillis: number
+  /** Position in the log at which it was opened; the end that is proposed names it. */
+  readonly openedAt: number
   atMillis: number
   /** What it is attached to; a lease to nothing. */
   readonly node: number
@@ -16,7 +18,7 @@ export interface Deadline {
 }
 
 const bucketMillis = 100
-const unattached = { node: 0, connection: 0 }
+const unattached = { node: 0, connection: 0, openedAt: 0 }
 
 export class Deadlines {
   readonly #tables = new Map<number, Map<bigint, Deadline>>()
@@ -47,11 +49,11 @@ export class Deadlines {
     id: bigint,
     ttlMillis: number,
     nowMillis: number,
-    { node, connection } = unattached,
+    { node, connection, openedAt } = unattached,
   ): void {
     this.close(lifetime, id)
     const atMillis = nowMillis + ttlMillis
-    const opened = { lifetime, id, ttlMillis, atMillis, node, connection, proposedIn: 0 }
+    const opened = { lifetime, id, ttlMillis, atMillis, node, connection, openedAt, proposedIn: 0 }
     let table = this.#tables.get(lifetime)
     if (table === undefined) this.#tables.set(lifetime, (table = new Map()))
     table.set(id, opened)

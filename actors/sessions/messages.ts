@@ -14,6 +14,8 @@ export type SessionsMessage =
       readonly kind: 'opened'
       readonly lifetime: number
       readonly id: Uint8Array
+      /** Position in the log; with the id it names this one among all of that id. */
+      readonly openedAt: number
       readonly ttlMillis: number
       /** To which a session is attached; a new one makes an end that was decided before void. */
       readonly node: number
@@ -67,7 +69,8 @@ export interface LeaseAnswer {
 
 /**
  * Body of a `lifetime` entry: a session or lease ends. u8 lifetime, i64 id, f64 epoch in which the
- * leader decided it, u32 node and f64 connection to which a session was attached then.
+ * leader decided it, u32 node and f64 connection to which a session was attached then, f64 position at
+ * which it was opened: a lease that was granted anew under its id is another one.
  */
 export const lifetimeEnd = {
   lifetime: 0,
@@ -75,5 +78,6 @@ export const lifetimeEnd = {
   epoch: 9,
   node: 17,
   connection: 21,
-  bytes: 29,
+  openedAt: 29,
+  bytes: 37,
 } as const

@@ -235,6 +235,7 @@ class Sessions {
     view.setFloat64(start + lifetimeEnd.epoch, this.#epoch)
     view.setUint32(start + lifetimeEnd.node, ended.node)
     view.setFloat64(start + lifetimeEnd.connection, ended.connection)
+    view.setFloat64(start + lifetimeEnd.openedAt, ended.openedAt)
     this.#proposals.commit(entryKind.lifetime, lifetimeEnd.bytes)
   }
 

@@ -89,9 +89,17 @@ export class StreamEmitter implements Emitter {
   }
 
   lifetimeOpened(opened: Lifetime): void {
-    const { kind, ttlMillis, node, connection } = opened
+    const { kind, openedAt, ttlMillis, node, connection } = opened
     const id = idBytes(opened.id)
-    this.#sessions.tell({ kind: 'opened', lifetime: kind, id, ttlMillis, node, connection })
+    this.#sessions.tell({
+      kind: 'opened',
+      lifetime: kind,
+      id,
+      openedAt,
+      ttlMillis,
+      node,
+      connection,
+    })
   }
 
   lifetimeClosed(closed: Lifetime): void {

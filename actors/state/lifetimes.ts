@@ -10,6 +10,8 @@ import { lifetime } from '../sessions/messages.ts'
 export interface Lifetime {
   readonly kind: number
   readonly id: bigint
+  /** Position of the command that opened it: one of the same id may have been there before. */
+  readonly openedAt: number
   ttlMillis: number
   /** 16 bytes; empty for a lease. */
   readonly password: Uint8Array
@@ -41,12 +43,19 @@ export class Lifetimes {
     return this.#leases.get(id)
   }
 
-  open(kind: number, id: bigint, ttlMillis: number, password: Uint8Array): Lifetime {
+  open(
+    kind: number,
+    id: bigint,
+    openedAt: number,
+    ttlMillis: number,
+    password: Uint8Array,
+  ): Lifetime {
     const table = this.#table(kind)
     invariant(!table.has(id), 'a lifetime is opened once')
     const opened = {
       kind,
       id,
+      openedAt,
       ttlMillis,
       password,
       node: 0,
@@ -108,7 +117,8 @@ export class Lifetimes {
     let high = one.ttlMillis | 0
     const idLow = Number(BigInt.asIntN(32, one.id))
     const idHigh = Number(BigInt.asIntN(32, one.id >> 32n))
-    for (const word of [idLow, idHigh, one.ttlMillis, one.node, one.connection, ...one.password]) {
+    const { openedAt, ttlMillis, node, connection, password } = one
+    for (const word of [idLow, idHigh, openedAt, ttlMillis, node, connection, ...password]) {
       low = Math.imul(low ^ word, 0xc2b2ae35)
       low ^= low >>> 15
       high = Math.imul(high + low, 0x27d4eb2f) ^ (high >>> 13)

@@ -70,8 +70,8 @@ export class Replica {
   /**
    * Head of a checkpoint: format u32, zxid, level, position, epoch, time, revision and compact
    * revision as u64, then length-prefixed (u32): membership, origins, access lists; then u32 count
-   * of lifetimes and each: u8 kind, i64 id, f64 ttl, u32 node, f64 connection, 16 bytes password
-   * where it is a session.
+   * of lifetimes and each: u8 kind, i64 id, f64 ttl, u32 node, f64 connection, f64 position at which
+   * it was opened, 16 bytes password where it is a session.
    */
   encodeHead(): Uint8Array {
     const parts = [this.membership, this.origins.encode(), this.tree.acls.encode()]
@@ -105,7 +105,8 @@ export class Replica {
       view.setFloat64(at + 9, one.ttlMillis, true)
       view.setUint32(at + 17, one.node, true)
       view.setFloat64(at + 21, one.connection, true)
-      bytes.set(one.password, at + 29)
+      view.setFloat64(at + 29, one.openedAt, true)
+      bytes.set(one.password, at + 37)
       at += lifetimeBytes
     }
     return bytes
@@ -137,14 +138,16 @@ export class Replica {
       const kind = view.getUint8(at)
       // A lease has none, and the hash of the state tells none from zeros.
       const passwordBytes = kind === lifetime.session ? 16 : 0
-      const password = bytes.slice(at + 29, at + 29 + passwordBytes)
+      const password = bytes.slice(at + 37, at + 37 + passwordBytes)
       const id = view.getBigInt64(at + 1, true)
-      const opened = this.lifetimes.open(kind, id, view.getFloat64(at + 9, true), password)
+      const ttlMillis = view.getFloat64(at + 9, true)
+      const openedAt = view.getFloat64(at + 29, true)
+      const opened = this.lifetimes.open(kind, id, openedAt, ttlMillis, password)
       const node = view.getUint32(at + 17, true)
       if (node !== 0) this.lifetimes.attach(opened, node, view.getFloat64(at + 21, true))
     }
   }
 }
 
-const headFormat = 1
-const lifetimeBytes = 45
+const headFormat = 2
+const lifetimeBytes = 53

@@ -302,7 +302,10 @@ class StateMachine {
     this.#context.log.info('The cluster has another level', { level })
   }
 
-  /** Void in any epoch but that in which the leader decided it, and once the session is attached anew. */
+  /**
+   * Void in any epoch but that in which the leader decided it, once the session is attached anew, and
+   * for a lease that was granted under the same id since.
+   */
   #endLifetime(command: Command): void {
     const { view, start } = command
     if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return
@@ -313,6 +316,7 @@ class StateMachine {
     if (ended === undefined) return
     if (view.getUint32(start + lifetimeEnd.node) !== ended.node) return
     if (view.getFloat64(start + lifetimeEnd.connection) !== ended.connection) return
+    if (view.getFloat64(start + lifetimeEnd.openedAt) !== ended.openedAt) return
     const face: Face = session ? zookeeperFace : etcdFace
     face.expire(this.#world, command, ended)
   }

@@ -24,6 +24,7 @@ export function createSession(work: Work, command: Command): void {
   const opened = lifetimes.open(
     lifetime.session,
     header.session,
+    command.position,
     wanted.timeoutMillis,
     wanted.password.slice(),
   )

@@ -89,6 +89,10 @@ function story(log: Entries): Entry[] {
   ]
 }
 
+/** Where in the story the session of ben and the lease 71 begin. */
+const benAt = 7
+const leaseAt = 19
+
 /** What shows whether everything was kept: it uses all of it. */
 function sequel(log: Entries): Entry[] {
   const annAgain = { ...ann, connection: 21 }
@@ -101,9 +105,9 @@ function sequel(log: Entries): Entry[] {
     log.zookeeper(annAgain, operation.create, createRecord('/b/n-', 2, annOnly)),
     log.etcd('put', { key: bytes('k1'), ignore_value: true, ignore_lease: true, prev_kv: true }),
     log.etcd('leaseRevoke', { ID: 70 }),
-    log.ended('lease', 71n),
+    log.ended('lease', 71n, leaseAt),
     log.zookeeper(cat, operation.closeSession, () => {}),
-    log.ended('session', 0x12n, 1, ben.connection),
+    log.ended('session', 0x12n, benAt, { node: 1, connection: ben.connection }),
     log.etcd('deleteRange', { key: Buffer.from([0]), range_end: Buffer.from([0]), prev_kv: true }),
   ]
 }
@@ -196,14 +200,30 @@ describe('the end of a session', () => {
     const sessions = (): number => (node.status() as { sessions: number }).sessions
     node.commit([log.handshake(ben, ownOperation.createSession, password(2))])
     node.commit([log.handshake({ ...ben, connection: 22 }, ownOperation.attach, password(2))])
-    node.commit([log.ended('session', 0x12n, 1, ben.connection)])
+    node.commit([log.ended('session', 0x12n, 1, { node: 1, connection: ben.connection })])
     expect(sessions()).toBe(1)
     expect(node.toldTo('sessions').filter(({ kind }) => kind === 'opened')).toMatchObject([
       { node: 1, connection: ben.connection },
       { node: 1, connection: 22 },
     ])
-    node.commit([log.ended('session', 0x12n, 1, 22)])
+    node.commit([log.ended('session', 0x12n, 1, { node: 1, connection: 22 })])
     expect(sessions()).toBe(0)
+  })
+})
+
+describe('the end of a lease', () => {
+  test('is void when the lease was revoked and granted anew after the leader had decided', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    const leases = (): number => (node.status() as { leases: number }).leases
+    node.commit([log.etcd('leaseGrant', { ID: 7, TTL: 5 })])
+    node.commit([log.etcd('leaseRevoke', { ID: 7 }), log.etcd('leaseGrant', { ID: 7, TTL: 5 })])
+    node.commit([log.ended('lease', 7n, 1)])
+    expect(leases()).toBe(1)
+    const granted = node.toldTo('sessions').filter(({ kind }) => kind === 'opened')
+    expect(granted).toMatchObject([{ openedAt: 1 }, { openedAt: 3 }])
+    node.commit([log.ended('lease', 7n, 3)])
+    expect(leases()).toBe(0)
   })
 })
 

@@ -85,14 +85,20 @@ export class Entries {
   }
 
   /** The leader's finding that a session or a lease is over. */
-  ended(kind: keyof typeof lifetime, id: bigint, node = 0, connection = 0): Entry {
-    const body = new Uint8Array(29)
+  ended(
+    kind: keyof typeof lifetime,
+    id: bigint,
+    openedAt: number,
+    { node, connection } = { node: 0, connection: 0 },
+  ): Entry {
+    const body = new Uint8Array(37)
     const view = new DataView(body.buffer)
     view.setUint8(0, lifetime[kind])
     view.setBigInt64(1, id)
     view.setFloat64(9, this.epoch)
     view.setUint32(17, node)
     view.setFloat64(21, connection)
+    view.setFloat64(29, openedAt)
     return this.of(entryKind.lifetime, stream.sessions, body)
   }
 
