@@ -78,7 +78,12 @@ export type Effect<M extends PeerMessage> =
     }
   /** The change asked for is committed and no outgoing voters are left. */
   | { readonly kind: 'membershipDone'; readonly membership: Membership }
-  | { readonly kind: 'membershipRefused'; readonly reason: MembershipRefusal }
+  | {
+      readonly kind: 'membershipRefused'
+      readonly reason: MembershipRefusal
+      /** Whose silence is the reason; empty for any other. */
+      readonly silent: readonly number[]
+    }
   | { readonly kind: 'transferEnded'; readonly target: number; readonly done: boolean }
   /** Why a node neither votes nor counts, for its log. */
   | { readonly kind: 'waiting'; readonly reason: WaitingReason }
@@ -131,6 +136,8 @@ export type MembershipRefusal =
   | 'notCaughtUp'
   | 'lastVoter'
   | 'tooManyVoters'
+  /** Too few of the voters that there are, or would be, have answered lately. */
+  | 'unhealthyCluster'
 export type WaitingReason = 'notFormed' | 'storeNotBound' | 'membersDiffer'
 
 /** A member is a node with one store (a data directory): the same node with another store is another member. */

@@ -22,6 +22,8 @@ export class Progress {
   confirmed = 0
   /** Heard from since the last check of the quorum. */
   active = false
+  /** Since it was last heard of, as the link tells too; infinite before the first word. */
+  silentTicks = Number.POSITIVE_INFINITY
   /** An append is under way in state probe; the next heartbeat sends another. */
   probing = false
   /** In state checkpoint: the checkpoint that was the newest when it was asked for. */

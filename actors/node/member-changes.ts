@@ -41,10 +41,12 @@ function faultOf({ node, address: peer, store }: Member): string | undefined {
 
 const storePattern = /^[0-9a-f]{32}$/
 
-/** An error of the consensus actor as a sentence. */
+/** An error of the consensus actor as a sentence: `refused: `, the reason, and the nodes that it is about. */
 export function inWords(error: string): string {
-  const reason = error.replace(/^refused: /, '') as MembershipRefusal
-  return sentences[reason] ?? error
+  const [reason = '', nodes = ''] = error.replace(/^refused: /, '').split(' ')
+  const sentence = sentences[reason as MembershipRefusal]
+  if (sentence === undefined) return error
+  return nodes === '' ? sentence : `${sentence} (silent: ${nodes})`
 }
 
 const sentences: Readonly<Record<MembershipRefusal, string>> = {
@@ -56,6 +58,9 @@ const sentences: Readonly<Record<MembershipRefusal, string>> = {
   notLearner: 'that node is no learner',
   notCaughtUp: 'that node has not caught up yet; try again in a while',
   lastVoter: 'that node is the last voter',
+  unhealthyCluster:
+    'unhealthy cluster: too few of the voters that there are, or would be then, have answered ' +
+    'lately; bring them back first, or remove the one that is lost',
   tooManyVoters: 'there are as many voters as there can be; let it be a learner',
 }
 

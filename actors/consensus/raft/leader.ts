@@ -63,6 +63,7 @@ export function receiveAppendReply(state: RaftState, reply: AppendReplyMessage):
   if (reply.epoch < state.epoch || state.role !== 'leader' || peer === undefined) return
   if (peer.store !== reply.store) meetStore(state, peer, reply.store)
   peer.active = true
+  peer.silentTicks = 0
   if (reply.confirm > peer.confirmed) peer.confirmed = reply.confirm
   if (reply.accepted) accepted(state, peer, reply.position)
   else
@@ -207,6 +208,7 @@ function meetStore(state: RaftState, peer: Progress, store: string): void {
 
 function tickPeer(state: RaftState, peer: Progress): void {
   if (peer.state === 'checkpoint' && --peer.checkpointInTicks <= 0) peer.restart(state.log.last)
+  peer.silentTicks++
   peer.departsInTicks--
   const left = state.memberships.latestPosition
   const told = peer.match >= left && peer.commitTold >= left

@@ -186,7 +186,11 @@ function linkUp(state: RaftState, node: number): void {
 
 function linkDown(state: RaftState, node: number, closed: boolean): void {
   if (!state.formed) state.formation.forget(node)
-  state.peers.get(node)?.restart(state.log.last)
+  const peer = state.peers.get(node)
+  if (peer !== undefined) {
+    peer.restart(state.log.last)
+    peer.silentTicks = Number.POSITIVE_INFINITY
+  }
   if (closed && node === state.leader && node !== state.self) leaderClosed(state)
 }
 

@@ -51,7 +51,7 @@ function resign(state: RaftState): void {
   }
   state.transferTarget = 0
   if (state.changeAsked !== 0) {
-    state.effects.push({ kind: 'membershipRefused', reason: 'leadershipLost' })
+    state.effects.push({ kind: 'membershipRefused', reason: 'leadershipLost', silent: [] })
     state.changeAsked = 0
   }
   state.peers.clear()

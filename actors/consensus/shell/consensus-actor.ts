@@ -241,7 +241,9 @@ class Shell {
       case 'membershipDone':
         return this.#requests.changeEnded('')
       case 'membershipRefused':
-        return this.#requests.changeEnded(`refused: ${effect.reason}`)
+        return this.#requests.changeEnded(
+          `refused: ${effect.reason} ${effect.silent.join(',')}`.trimEnd(),
+        )
       case 'transferEnded':
         return this.#requests.transferEnded(
           effect.done ? '' : `node ${effect.target} did not take over`,

@@ -291,7 +291,7 @@ describe('membership (6) and leadership', () => {
     cluster.change(1, { kind: 'remove', node: 2 })
     cluster.change(1, { kind: 'remove', node: 3 })
     const refusals = cluster.node(1).effects.filter(effect => effect.kind === 'membershipRefused')
-    expect(refusals).toEqual([{ kind: 'membershipRefused', reason: 'changePending' }])
+    expect(refusals).toEqual([{ kind: 'membershipRefused', reason: 'changePending', silent: [] }])
     // Of the old set 1 2 3 4 5 only 1 and 4 hear of it; of the new one, 1 3 4 5, that is no majority either.
     cluster.stabilize(({ from, to }) => ![1, 4].includes(from) || ![1, 4].includes(to))
     expect(cluster.status(1).membership.outgoing).toHaveLength(5)
@@ -301,6 +301,29 @@ describe('membership (6) and leadership', () => {
     cluster.stabilize()
     expect(cluster.status(1).commit).toBeGreaterThan(commit)
     expect(cluster.status(1).membership.outgoing).toEqual([])
+  })
+
+  test('no change is begun that the voters who answer could not finish', () => {
+    const cluster = formed(3)
+    cluster.crash(3)
+    const refusals = (): RaftEffect[] =>
+      cluster.node(1).effects.filter(({ kind }) => kind === 'membershipRefused')
+    cluster.change(1, { kind: 'remove', node: 2 })
+    expect(refusals()).toEqual([
+      { kind: 'membershipRefused', reason: 'unhealthyCluster', silent: [3] },
+    ])
+    expect(cluster.status(1).membership.outgoing).toEqual([])
+    // The lost one may go: of both sets, 1 2 3 and 1 2, there is a majority.
+    cluster.change(1, { kind: 'remove', node: 3 })
+    cluster.stabilize()
+    expect(cluster.status(1).membership.voters.map(({ node }) => node)).toEqual([1, 2])
+    // Nor is anything begun once the other one is silent, whatever it would change.
+    cluster.crash(2)
+    expect(cluster.status(1).role).toBe('leader')
+    const member = { node: 4, store: 's4', address: 'n4' }
+    cluster.change(1, { kind: 'addLearner', member })
+    expect(cluster.status(1).membership.learners).toEqual([])
+    expect(refusals().at(-1)).toMatchObject({ reason: 'unhealthyCluster', silent: [2] })
   })
 
   test('a membership is in force once appended, before it is committed', () => {
