@@ -178,9 +178,7 @@ export class EtcdApply {
     if (lifetimes.lease(id) !== undefined) return failure.leaseExists
     this.#change.tally.leasesGranted += 1
     const { position } = command
-    emitter.lifetimeOpened(
-      lifetimes.open(lifetime.lease, id, position, ttlSeconds * 1000, nothing),
-    )
+    emitter.lifetimeOpened(lifetimes.open(lifetime.lease, id, position, ttlSeconds * 1000, nothing))
     if (!command.local) return undefined
     const writer = this.#writer.begin(headerBytesMax + 32)
     this.#header.write(writer, this.#keyspace.revision, this.#epoch)

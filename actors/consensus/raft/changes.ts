@@ -34,11 +34,7 @@ function refusalOf(state: RaftState, change: MembershipChange): MembershipRefusa
   return undefined
 }
 
-function refuse(
-  state: RaftState,
-  reason: MembershipRefusal,
-  silent: readonly number[] = [],
-): void {
+function refuse(state: RaftState, reason: MembershipRefusal, silent: readonly number[] = []): void {
   state.effects.push({ kind: 'membershipRefused', reason, silent })
 }
 
