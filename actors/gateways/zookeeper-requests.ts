@@ -11,7 +11,7 @@ import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
 import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
-import { checkRequest, decodeAuth } from '../../transport/zookeeper/requests.ts'
+import { checkRequest, decodeAuth, isListAllowed } from '../../transport/zookeeper/requests.ts'
 import { entryKind } from '../consensus/entry.ts'
 import type { StateMessage } from '../state/messages.ts'
 import type { Proposals } from '../state/proposals.ts'
@@ -72,6 +72,9 @@ export class Requests {
   #write(connection: Connection, type: number, xid: number, nowMillis: number): void {
     const { bytes, at, end } = this.#reader
     if (!this.#decodes(connection, type, xid, nowMillis)) return
+    // Apply says the same of it; here it costs no entry of the log.
+    if (!isListAllowed(this.#reader.reset(bytes, at, end), type))
+      return this.#answer(connection, xid, errorCode.invalidAcl, false, nowMillis)
     this.#propose(connection, type, xid, bytes, at, end, nowMillis)
   }
 

@@ -6,10 +6,11 @@ import {
   accessList,
   permits,
 } from '../../transport/zookeeper/access.ts'
-import { decodeAcls, encodeAcls, type Id } from '../../transport/zookeeper/acl.ts'
+import { decodeAcls, encodeAcls, type Id, isAclSizeAllowed } from '../../transport/zookeeper/acl.ts'
 import { decodeIdentities } from '../../transport/zookeeper/identities.ts'
 import type { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
+import { limits } from '../../transport/zookeeper/limits.ts'
 import { permission } from '../../transport/zookeeper/operations.ts'
 import type { CommandHeader } from './zookeeper-commands.ts'
 
@@ -68,18 +69,21 @@ export class Access {
       reader.at += openAcl.length
       return openAcl
     }
-    const wanted = decodeAcls(reader)
-    const accepted = acceptedAcls(wanted, () => this.identities())
+    const { at } = reader
+    if (!isAclSizeAllowed(reader)) return undefined
+    reader.at = at
+    const accepted = acceptedAcls(decodeAcls(reader), () => this.identities())
     if (accepted === undefined) return undefined
     this.#writer.begin()
     encodeAcls(this.#writer, accepted)
-    return this.#writer.finish()
+    const list = this.#writer.finish()
+    return list.length <= limits.aclBytesMax ? list : undefined
   }
 
-  /** For the filter at delivery: empty where everybody may read. */
+  /** For the filter at delivery: empty where everybody may read. The table's own bytes, never written to. */
   readersOf(acl: AclId): Uint8Array {
     const list = this.list(acl)
-    return (list.worldPermissions & permission.read) !== 0 ? worldReadable : list.bytes.slice()
+    return (list.worldPermissions & permission.read) !== 0 ? worldReadable : list.bytes
   }
 }
 

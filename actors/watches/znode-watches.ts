@@ -3,7 +3,7 @@
  * their order, it hands finished event frames to its sink. One-shot registrations go when their
  * event comes; a change costs what its own watchers cost, however many others there are.
  */
-import { accessList, permits } from '../../transport/zookeeper/access.ts'
+import { type AccessList, accessList, permits } from '../../transport/zookeeper/access.ts'
 import { decodeIdentities } from '../../transport/zookeeper/identities.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { eventType, permission } from '../../transport/zookeeper/operations.ts'
@@ -154,15 +154,16 @@ export class ZnodeWatches {
   }
 
   #deliver(event: Event, connection: number): void {
-    if (event.acl.length > 0 && !this.#mayRead(event.acl, connection)) return
+    if (event.acl.length > 0 && !this.#mayRead(event, connection)) return
     event.frame ??= eventFrame(this.#writer, event.type, event.path, event.zxid)
     this.#sink.event(connection, event.frame)
   }
 
-  #mayRead(acl: Uint8Array, connection: number): boolean {
+  #mayRead(event: Event, connection: number): boolean {
     const { identities } = this.#watcher(connection)
     const known = decodeIdentities(identities, 0, identities.length)
-    return permits(accessList(acl), known, permission.read)
+    event.list ??= accessList(event.acl)
+    return permits(event.list, known, permission.read)
   }
 
   #consume(place: Place, connection: number, bits: number, consumed: number): void {
@@ -231,6 +232,8 @@ interface Event {
   readonly zxid: number
   /** Empty: everybody may read. */
   readonly acl: Uint8Array
+  /** Decoded when somebody may get it; once, however many there are. */
+  list: AccessList | undefined
   /** Made when somebody is to get it. */
   frame: Uint8Array | undefined
 }
@@ -243,7 +246,7 @@ const nobody = new Uint8Array(0)
 const idleMin = 64
 
 function newEvent(type: number, path: string, zxid: number, acl: Uint8Array): Event {
-  return { type, path, zxid, acl, frame: undefined }
+  return { type, path, zxid, acl, list: undefined, frame: undefined }
 }
 
 function dropIdle(watcher: Watcher, connection: number): void {

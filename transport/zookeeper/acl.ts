@@ -3,6 +3,7 @@
  */
 import type { JuteReader } from './jute-reader.ts'
 import type { JuteWriter } from './jute-writer.ts'
+import { limits } from './limits.ts'
 
 export interface Id {
   readonly scheme: string
@@ -41,4 +42,19 @@ export function skipAcls(reader: JuteReader): void {
     reader.span()
     reader.span()
   }
+}
+
+/** Passes over a vector; false: it is longer than an access list may be, in one way or another. */
+export function isAclSizeAllowed(reader: JuteReader): boolean {
+  const { at } = reader
+  const count = reader.count(aclBytesMin)
+  let allowed = count <= limits.aclEntriesMax
+  for (let left = count; left > 0; left -= 1) {
+    reader.int()
+    reader.span()
+    if (reader.length > limits.aclSchemeBytesMax) allowed = false
+    reader.span()
+    if (reader.length > limits.aclIdBytesMax) allowed = false
+  }
+  return allowed && reader.at - at <= limits.aclBytesMax
 }

@@ -1,7 +1,11 @@
 /** IPv4 and IPv6 literals as bytes, and the `address/bits` expressions of ACL scheme `ip`. */
 
+/** Eight groups of four digits, or six and an IPv4 address, with what stands between them. */
+const addressCharactersMax = 45
+
 /** 4 or 16 bytes; `undefined` if this is no address. */
 export function addressBytes(text: string): Uint8Array | undefined {
+  if (text.length > addressCharactersMax) return undefined
   return text.includes(':') ? version6(text) : version4(text)
 }
 
@@ -25,9 +29,8 @@ export function addressRange(expression: string): AddressRange | undefined {
   return bits < 0 || bits > bytes.length * 8 ? undefined : { bytes, bits }
 }
 
-export function isInRange(address: string, range: AddressRange): boolean {
-  const bytes = addressBytes(address)
-  if (bytes === undefined || bytes.length !== range.bytes.length) return false
+export function isInRange(bytes: Uint8Array, range: AddressRange): boolean {
+  if (bytes.length !== range.bytes.length) return false
   for (let index = 0; index < bytes.length; index += 1) {
     const bits = Math.min(8, range.bits - index * 8)
     if (bits <= 0) return true

@@ -16,4 +16,11 @@ export const limits = {
   gatewayMessagesMax: 4_194_304,
   /** auth packets add identities; each write carries all of them. */
   identitiesBytesMax: 16_384,
+  /** Entries of an access list, also after `auth` stands for the caller's own identities. */
+  aclEntriesMax: 1_000,
+  aclSchemeBytesMax: 64,
+  /** `user:hash`, an address, or a name out of a certificate. */
+  aclIdBytesMax: 4_096,
+  /** An access list as a whole, encoded. ZooKeeper bounds it by the frame alone. */
+  aclBytesMax: 65_536,
 } as const

@@ -13,7 +13,7 @@
  *   auth                  int type, ustring scheme, buffer auth
  *   setWatches            long relativeZxid, vector<ustring> data, exist, child
  */
-import { skipAcls } from './acl.ts'
+import { isAclSizeAllowed, skipAcls } from './acl.ts'
 import { MalformedRecord } from './errors.ts'
 import type { JuteReader } from './jute-reader.ts'
 import { decodeMultiHeader } from './multi.ts'
@@ -59,6 +59,15 @@ export function checkRequest(reader: JuteReader, type: number): void {
     default:
       return
   }
+}
+
+/** Of a body that decodes: whether the access list in it, if there is one, is not too long. */
+export function isListAllowed(reader: JuteReader, type: number): boolean {
+  if (type !== operation.create && type !== operation.create2 && type !== operation.setAcl)
+    return true
+  reader.span()
+  if (type !== operation.setAcl) reader.span()
+  return isAclSizeAllowed(reader)
 }
 
 function checksItself(type: number): boolean {
