@@ -114,6 +114,7 @@ export const configSchema = z
         zookeeperFrameBytesMax: requestBytes.default(1_048_575),
         etcdRequestBytesMax: requestBytes.default(1_572_864),
         connectionsMax: z.int().min(10).max(1_000_000).default(10_000),
+        etcdConnectionsPerAddressMax: z.int().min(0).max(1_000_000).default(2000),
         proposalsInFlightMax: z.int().min(100).max(1_000_000).default(20_000),
         proposalBytesInFlightMax: z
           .int()

@@ -78,6 +78,9 @@ limits:
   zookeeperFrameBytesMax: 1048575
   etcdRequestBytesMax: 1572864
   connectionsMax: 10000
+  # Of them, connections to the etcd port from one address (of IPv6: one network of 64 bits). 0: no
+  # such limit.
+  etcdConnectionsPerAddressMax: 2000
   # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
   # and etcd requests are refused with "etcdserver: too many requests".
   proposalsInFlightMax: 20000

@@ -100,6 +100,7 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     // What gRPC may add to a request.
     serverLimits: {
       connectionsMax: limits.connectionsMax,
+      connectionsPerAddressMax: limits.etcdConnectionsPerAddressMax,
       messageBytesMax: limits.etcdRequestBytesMax + grpcOverheadBytes,
     },
     // As etcd: time for an election and a half.

@@ -118,6 +118,11 @@ export class Calls implements StreamOwner {
     if (call?.handed) this.#handler.cancelled(connection.number, stream.id)
   }
 
+  isWorkedOn(stream: Stream): boolean {
+    const { handed, route } = stream.user as Call
+    return handed && route.kind === 'call' && route.head.method.requests === 'one'
+  }
+
   over(connection: Connection, stream: Stream): void {
     const call = stream.user as Call | undefined
     if (call !== undefined) release(connection, call)

@@ -2,8 +2,13 @@
 export interface EtcdServerLimits {
   /** Connections beyond it are closed at once. */
   readonly connectionsMax: number
-  /** Open streams of a connection, advertised; one more is refused (REFUSED_STREAM). */
+  /** The same for those of one address (IPv6: of one network of 64 bits); 0: no limit of its own. */
+  readonly connectionsPerAddressMax: number
+  /** Open streams of a connection, advertised; one more is refused (REFUSED_STREAM). 0: no such number. */
   readonly streamsMax: number
+  /** Memory of the open streams of one connection, and of all: one more is refused in the same way. */
+  readonly connectionStreamBytesMax: number
+  readonly streamBytesMax: number
   /** etcd's max-request-bytes and its overhead; a longer message gets ResourceExhausted. */
   readonly messageBytesMax: number
   /** Bytes of half-received messages of one connection; the stream that passes it is reset. */
@@ -15,9 +20,11 @@ export interface EtcdServerLimits {
   readonly continuationFramesMax: number
   /** HPACK table that we keep for a client's headers. */
   readonly headerTableBytesMax: number
-  /** Streams that the client may reset in a burst, and per second. */
+  /** Streams that the client may reset unserved in a burst, and per second. */
   readonly resetBurstMax: number
   readonly resetsPerSecond: number
+  /** Calls that the client has reset and that we still work on. */
+  readonly abandonedCallsMax: number
   /** PING, SETTINGS, PRIORITY, empty DATA, unknown frames and the like. */
   readonly controlBurstMax: number
   readonly controlsPerSecond: number
@@ -43,21 +50,30 @@ export interface EtcdServerLimits {
   /** Silence after which we ask with a PING, and how long we wait for its answer. */
   readonly keepaliveIdleMillis: number
   readonly keepaliveTimeoutMillis: number
-  /** An HTTP/1.1 client that asks nothing, or does not finish asking. */
+  /** An HTTP/1.1 client that asks nothing, or does not finish the body of what it asks. */
   readonly http1IdleMillisMax: number
+  /** One that has begun to ask and does not finish the headers. */
+  readonly http1HeadersMillisMax: number
 }
+
+/** What an open stream costs us, as measured with watches (benchmarks/overload/README.md), rounded up. */
+export const streamBytes = 2048
 
 export const defaultLimits: EtcdServerLimits = {
   connectionsMax: 20_000,
-  streamsMax: 4096,
+  connectionsPerAddressMax: 2000,
+  streamsMax: 0,
+  connectionStreamBytesMax: 32 * 1024 * 1024,
+  streamBytesMax: 256 * 1024 * 1024,
   messageBytesMax: 1_572_864 + 524_288,
   assemblyBytesMax: 64 * 1024 * 1024,
   headerBlockBytesMax: 64 * 1024,
   headerListBytesMax: 64 * 1024,
   continuationFramesMax: 16,
   headerTableBytesMax: 4096,
-  resetBurstMax: 1000,
-  resetsPerSecond: 200,
+  resetBurstMax: 10_000,
+  resetsPerSecond: 2000,
+  abandonedCallsMax: 20_000,
   controlBurstMax: 2000,
   controlsPerSecond: 500,
   pingMillisMin: 5000,
@@ -75,4 +91,5 @@ export const defaultLimits: EtcdServerLimits = {
   keepaliveIdleMillis: 7_200_000,
   keepaliveTimeoutMillis: 20_000,
   http1IdleMillisMax: 60_000,
+  http1HeadersMillisMax: 9_000,
 }

@@ -4,7 +4,8 @@ import type { EtcdServer, EtcdServerOptions, EtcdServerStatus, HandledCalls } fr
 import { Calls, failCall, methodOf } from './calls.ts'
 import { statusNames } from './grpc.ts'
 import { Http1 } from './http1.ts'
-import { Connection } from './http2/connection.ts'
+import { Addresses, clientOf } from './addresses.ts'
+import { Connection, type PortLoad } from './http2/connection.ts'
 import { ConnectionError, errorCode, preface } from './http2/protocol.ts'
 import type { Stream } from './http2/stream.ts'
 import { defaultLimits, type EtcdServerLimits } from './limits.ts'
@@ -24,6 +25,7 @@ const statusCount = statusNames.length
 /** A socket until it has shown which protocol it speaks. */
 interface Newcomer {
   readonly socket: Socket
+  readonly client: string
   readonly sinceMillis: number
   /** What it has said so far, where that did not tell. */
   read: Uint8Array
@@ -38,6 +40,8 @@ class Port implements EtcdServer {
   readonly #newcomers = new Set<Newcomer>()
   readonly #connections = new Map<number, Connection>()
   readonly #refusals: Record<string, number> = {}
+  readonly #load: PortLoad = { streams: 0 }
+  readonly #addresses = new Addresses()
   /** By method and status. */
   readonly #handled: Float64Array
   #dirty: Connection[] = []
@@ -58,7 +62,7 @@ class Port implements EtcdServer {
     this.#handled = new Float64Array((Math.max(0, ...ids) + 1) * statusCount)
     const methods = new Map(options.methods.map(method => [method.path, method]))
     this.#calls = new Calls(methods, handler, limits, (_, limit) => this.#count(limit))
-    this.#http1 = new Http1(handler, host.clock, limits.messageBytesMax, limits.http1IdleMillisMax)
+    this.#http1 = new Http1(handler, host.clock, limits)
     const tls = listen.tls && { protocols: ['h2', 'http/1.1'], ...listen.tls }
     this.#listener = host.network.listen(
       tls === undefined ? listen : { ...listen, tls },
@@ -136,11 +140,9 @@ class Port implements EtcdServer {
   }
 
   status(): EtcdServerStatus {
-    let streams = 0
-    for (const connection of this.#connections.values()) streams += connection.streams.size
     return {
       connections: this.#connections.size + this.#newcomers.size + this.#http1.connections,
-      streams,
+      streams: this.#load.streams,
       receivedBytes: this.#receivedBytes,
       sentBytes: this.#sentBytes,
       refusals: { ...this.#refusals },
@@ -162,7 +164,9 @@ class Port implements EtcdServer {
   #find(number: number, stream: number): Connection | undefined {
     const connection = this.#connections.get(number)
     const at: Stream | undefined = connection?.streams.get(stream)
-    if (connection === undefined || at === undefined || at.localClosed) return undefined
+    if (connection === undefined) return undefined
+    if (at === undefined) connection.abandoned.delete(stream)
+    if (at === undefined || at.localClosed) return undefined
     if (!connection.dirty) {
       connection.dirty = true
       this.#dirty.push(connection)
@@ -176,15 +180,16 @@ class Port implements EtcdServer {
   }
 
   #accept(socket: Socket): void {
+    const client = clientOf(socket.remoteAddress)
     const newcomer = {
       socket,
+      client,
       sinceMillis: this.#options.host.clock.monotonicMillis(),
       read: new Uint8Array(0),
     }
-    const count = this.#connections.size + this.#newcomers.size + this.#http1.connections
-    const welcome = count < this.#limits.connectionsMax && !this.#isClosing
+    const refusal = this.#refusal(client)
     let connection: Connection | undefined
-    if (welcome) this.#newcomers.add(newcomer)
+    if (refusal === undefined) this.#newcomers.add(newcomer)
     socket.open({
       data: chunk => {
         this.#receivedBytes += chunk.length
@@ -195,17 +200,30 @@ class Port implements EtcdServer {
       closed: () => {
         this.#newcomers.delete(newcomer)
         if (connection !== undefined) this.#lost(connection)
+        if (refusal === undefined) this.#addresses.left(client)
         this.#doneIfEmpty()
       },
     })
-    if (welcome) return
-    this.#count('connectionsMax')
+    if (refusal === undefined) return
+    this.#count(refusal)
     socket.destroy()
+  }
+
+  /** The limit for which a connection of that client is closed at once; undefined: it is counted. */
+  #refusal(client: string): string | undefined {
+    const { connectionsMax, connectionsPerAddressMax } = this.#limits
+    const count = this.#connections.size + this.#newcomers.size + this.#http1.connections
+    if (count >= connectionsMax || this.#isClosing) return 'connectionsMax'
+    const isFull =
+      connectionsPerAddressMax > 0 && this.#addresses.count(client) >= connectionsPerAddressMax
+    if (isFull) return 'connectionsPerAddressMax'
+    this.#addresses.came(client)
+    return undefined
   }
 
   /** Returns the connection if it is to be one of HTTP/2. */
   #sniff(newcomer: Newcomer, chunk: Uint8Array): Connection | undefined {
-    const { socket } = newcomer
+    const { socket, client, sinceMillis } = newcomer
     const read = newcomer.read.length === 0 ? chunk : Buffer.concat([newcomer.read, chunk])
     const spoken = protocolOf(read)
     if (spoken === 'unknown') {
@@ -214,7 +232,9 @@ class Port implements EtcdServer {
     }
     this.#newcomers.delete(newcomer)
     if (spoken === 'http1' && socket.protocol !== 'h2') {
-      this.#http1.take(socket, new Uint8Array(read))
+      this.#http1.take(socket, new Uint8Array(read), sinceMillis, () =>
+        this.#addresses.left(client),
+      )
       return undefined
     }
     const connection = this.#connect(socket)
@@ -226,9 +246,17 @@ class Port implements EtcdServer {
   #connect(socket: Socket): Connection {
     const clock = this.#options.host.clock
     const number = ++this.#lastConnection
-    const connection = new Connection(number, socket, clock, this.#limits, this.#calls, bytes => {
-      this.#sentBytes += bytes
-    })
+    const connection = new Connection(
+      number,
+      socket,
+      clock,
+      this.#limits,
+      this.#calls,
+      this.#load,
+      bytes => {
+        this.#sentBytes += bytes
+      },
+    )
     this.#connections.set(number, connection)
     connection.start()
     return connection

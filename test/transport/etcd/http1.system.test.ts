@@ -50,6 +50,16 @@ describe('HTTP/1.1 on the etcd port', () => {
     await expect.poll(() => server.status().connections).toBe(0)
   })
 
+  it('closes a client whose headers do not end (http1HeadersMillisMax), of its second request too', async () => {
+    server = await startEchoServer({ limits: { http1HeadersMillisMax: 500 } })
+    const [first, second] = [0, 1].map(() => net.connect({ port: server.port, host: '127.0.0.1' }))
+    first!.write('GET /health HTTP/1.1\r\nHost: x\r\nx-slow: ')
+    second!.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /he')
+    expect(await readAll(first!)).toBe('')
+    expect(await readAll(second!)).toContain('{"health":"true","reason":""}')
+    await expect.poll(() => server.status().connections).toBe(0)
+  })
+
   it('says GOAWAY to what is neither', async () => {
     server = await startEchoServer()
     const socket = net.connect({ port: server.port, host: '127.0.0.1' })

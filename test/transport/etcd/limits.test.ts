@@ -55,8 +55,7 @@ describe('resetBurstMax', () => {
     const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1 })
     const client = port.connect().handshake()
     for (let stream = 1; stream <= 21; stream += 2) {
-      client.call(stream, 'x', '/test.Echo/Silent')
-      client.send(rstStream(stream))
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Silent')), rstStream(stream))
     }
     expect(client.say()).toEqual([`GOAWAY 21 ${calm} too many resets`])
     expect(client.socket.ended).toBe(true)
@@ -77,11 +76,139 @@ describe('resetBurstMax', () => {
     const port = testPort({ resetBurstMax: 10, resetsPerSecond: 10 })
     const client = port.connect().handshake()
     for (let stream = 1; stream <= 101; stream += 2) {
-      client.call(stream, 'x', '/test.Echo/Silent')
-      client.send(rstStream(stream))
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Silent')), rstStream(stream))
       port.advance(100)
     }
     expect(client.say()).toEqual([])
+  })
+
+  it('does not count streams that were served, however many end at once', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1, controlBurstMax: 10 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 6000; stream += 2) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Stream')))
+      client.send(frame(frameType.data, 0, stream, grpcMessage('hello')))
+    }
+    client.say()
+    for (let stream = 1; stream < 6000; stream += 2) client.send(rstStream(stream))
+    expect(client.say()).toEqual([])
+    client.call(6001, 'still here')
+    expect(client.say().at(-1)).toBe('HEADERS 6001 grpc-status=0 END')
+  })
+
+  it('nor streams that were open for a while', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1, controlBurstMax: 10 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 600; stream += 2)
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Stream')))
+    port.advance(3000)
+    for (let stream = 1; stream < 600; stream += 2) client.send(rstStream(stream))
+    expect(client.say()).toEqual([])
+  })
+
+  it('is earned back by what is served meanwhile', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 400; stream += 4) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Unary')), rstStream(stream))
+      client.call(stream + 2, 'hello')
+    }
+    expect(client.say().at(-1)).toBe('HEADERS 399 grpc-status=0 END')
+  })
+
+  it('leaves resets that cross our answers alone', () => {
+    const port = testPort({ resetBurstMax: 10, resetsPerSecond: 1 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream < 8000; stream += 2) {
+      client.call(stream, 'hello')
+      client.send(rstStream(stream))
+    }
+    expect(client.say().at(-1)).toBe('HEADERS 7999 grpc-status=0 END')
+  })
+})
+
+describe('abandonedCallsMax', () => {
+  it('ends a client that resets call after call while none of them is answered', () => {
+    const port = testPort({ abandonedCallsMax: 10 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream <= 21; stream += 2) {
+      client.call(stream, 'x', '/test.Echo/Silent')
+      client.send(rstStream(stream))
+    }
+    expect(client.say()).toEqual([`GOAWAY 21 ${calm} too many resets`])
+    expect(port.server.status().refusals).toEqual({ abandonedCallsMax: 1 })
+  })
+
+  it('forgets a call once the gateway has answered it', () => {
+    const port = testPort({ abandonedCallsMax: 10, resetBurstMax: 10, resetsPerSecond: 1 })
+    const client = port.connect().handshake()
+    for (let stream = 1; stream <= 401; stream += 2) {
+      client.call(stream, 'x', '/test.Echo/Silent')
+      client.send(rstStream(stream))
+      port.server.reply(1, stream, Buffer.from('late'))
+    }
+    expect(client.say()).toEqual([])
+  })
+})
+
+describe('streams without streamsMax', () => {
+  it('is no number in the settings', () => {
+    const client = testPort().connect()
+    client.send(preface, settingsFrame([]))
+    const [settings] = client.frames()
+    const ids = [0, 6, 12].map(at => settings?.payload.readUInt16BE(at))
+    expect(ids).not.toContain(3)
+    expect(settings?.payload.length).toBe(18)
+  })
+
+  it('lets one connection hold thousands, half-closed ones too', () => {
+    const client = testPort().connect().handshake()
+    for (let stream = 1; stream < 16_000; stream += 4) {
+      client.send(client.headers(stream, fieldsFor('/test.Echo/Stream')))
+      client.call(stream + 2, 'x', '/test.Echo/Silent')
+    }
+    client.call(16_001, 'hello')
+    expect(client.say()).toContain('DATA 16001 10')
+  })
+})
+
+describe('connectionStreamBytesMax and streamBytesMax', () => {
+  it('refuse a stream for which a connection, or the port, has no memory', () => {
+    const port = testPort({ connectionStreamBytesMax: 3 * 2048, streamBytesMax: 4 * 2048 })
+    const [one, two] = [port.connect().handshake(), port.connect().handshake()]
+    for (const stream of [1, 3, 5, 7]) one.call(stream, 'x', '/test.Echo/Silent')
+    expect(one.say()).toEqual(['RST_STREAM 7 7'])
+    for (const stream of [1, 3]) two.call(stream, 'x', '/test.Echo/Silent')
+    expect(two.say()).toEqual(['RST_STREAM 3 7'])
+    one.socket.destroy()
+    two.call(5, 'x', '/test.Echo/Silent')
+    expect(two.say()).toEqual([])
+    expect(port.server.status().streams).toBe(2)
+  })
+})
+
+describe('connectionsPerAddressMax', () => {
+  it('leaves room for the clients of other addresses', () => {
+    const port = testPort({ connectionsMax: 10, connectionsPerAddressMax: 2 })
+    const first = port.connect().handshake()
+    port.accept()
+    expect(port.accept().destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ connectionsPerAddressMax: 1 })
+    expect(port.accept('', '192.0.2.9').destroyed).toBe(false)
+    first.socket.destroy()
+    expect(port.accept().destroyed).toBe(false)
+  })
+
+  it('counts the addresses of one IPv6 network together', () => {
+    const port = testPort({ connectionsPerAddressMax: 1 })
+    expect(port.accept('', '2001:db8:0:1::5').destroyed).toBe(false)
+    expect(port.accept('', '2001:db8:0:1:ffff::6').destroyed).toBe(true)
+    expect(port.accept('', '2001:db8:0:2::5').destroyed).toBe(false)
+  })
+
+  it('of 0 is none', () => {
+    const port = testPort({ connectionsPerAddressMax: 0 })
+    for (let count = 0; count < 3000; count++) expect(port.accept().destroyed).toBe(false)
   })
 })
 

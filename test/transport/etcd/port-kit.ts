@@ -26,7 +26,7 @@ export interface Frame {
 }
 
 export class FakeSocket implements Socket {
-  readonly remoteAddress = '127.0.0.1'
+  remoteAddress = '127.0.0.1'
   readonly remotePort = 1
   protocol = ''
   bufferedBytes = 0
@@ -78,7 +78,7 @@ export interface TestPort {
   readonly events: EchoEvent[]
   connect(protocol?: string): TestClient
   /** A socket that has said nothing yet. */
-  accept(protocol?: string): FakeSocket
+  accept(protocol?: string, address?: string): FakeSocket
   advance(millis: number): void
 }
 
@@ -122,8 +122,9 @@ export function testPort(
     onListening() {},
   })
   listening()
-  function accept(protocol = ''): FakeSocket {
+  function accept(protocol = '', address = '127.0.0.1'): FakeSocket {
     const socket = new FakeSocket()
+    socket.remoteAddress = address
     socket.protocol = protocol
     onConnection(socket)
     return socket

@@ -4,7 +4,7 @@
  * framed. What a peer does wrong ends in RST_STREAM or GOAWAY, never in an exception.
  */
 import type { Clock, Socket } from '../../../runtime/host.ts'
-import type { EtcdServerLimits } from '../limits.ts'
+import { type EtcdServerLimits, streamBytes } from '../limits.ts'
 import { AnswerBlocks } from './answer-blocks.ts'
 import { FrameReader } from './frame-reader.ts'
 import { Guards } from './guards.ts'
@@ -26,6 +26,8 @@ export interface StreamOwner {
   ended(connection: Connection, stream: Stream): void
   /** Reset, by the client or for its fault. Not called when the whole connection goes. */
   aborted(connection: Connection, stream: Stream): void
+  /** A whole call was handed over, and its answer will come whether its stream is there or not. */
+  isWorkedOn(stream: Stream): boolean
   /** Over, one way or the other; before `aborted`. Not called when the whole connection goes. */
   over(connection: Connection, stream: Stream): void
   drained(connection: Connection, stream: Stream): void
@@ -33,16 +35,25 @@ export interface StreamOwner {
   closed(connection: Connection, limit: string): void
 }
 
+/** What all connections of a port have open together. */
+export interface PortLoad {
+  streams: number
+}
+
 /** `draining`: GOAWAY is sent, streams may finish. `closing`: waiting for the peer to hang up. */
 type State = 'open' | 'draining' | 'closing' | 'closed'
 
 const lingerMillis = 2000
+/** Ticks come every second or so: a stream of two has lived one at least. */
+const livedTicks = 2
 const drainPing = Buffer.from('draining')
 
 export class Connection implements SenderOwner {
   readonly number: number
   readonly socket: Socket
   readonly streams = new Map<number, Stream>()
+  /** Calls that the client has reset and that the owner still works on, by stream. */
+  readonly abandoned = new Set<number>()
   /** It is in the server's list of connections to flush. */
   dirty = false
   /** The owner's: memory for half-received messages, and whether the gateway knows of it. */
@@ -63,7 +74,9 @@ export class Connection implements SenderOwner {
   readonly #incoming: Incoming
   readonly #keepAlive: KeepAlive
   readonly #write: (bytes: Uint8Array) => void
+  readonly #load: PortLoad
   readonly #startMillis: number
+  #tick = 0
   #state: State = 'open'
   #paused = false
   #cloggedSinceMillis = 0
@@ -75,6 +88,7 @@ export class Connection implements SenderOwner {
     clock: Clock,
     limits: EtcdServerLimits,
     owner: StreamOwner,
+    load: PortLoad,
     onSent: (bytes: number) => void,
   ) {
     this.number = number
@@ -82,6 +96,7 @@ export class Connection implements SenderOwner {
     this.clock = clock
     this.limits = limits
     this.owner = owner
+    this.#load = load
     this.guards = new Guards(clock, limits)
     this.sender = new Sender(this.output, clock, this, limits)
     this.#incoming = new Incoming(this)
@@ -102,7 +117,10 @@ export class Connection implements SenderOwner {
     const limits = this.limits
     this.output.settings([
       [setting.headerTableSize, limits.headerTableBytesMax],
-      [setting.maxConcurrentStreams, limits.streamsMax],
+      // A client waits without a word for what is beyond it: without a number there is no such wait.
+      ...(limits.streamsMax === 0
+        ? []
+        : [[setting.maxConcurrentStreams, limits.streamsMax] as const]),
       [setting.initialWindowSize, limits.streamWindowBytes],
       [setting.maxHeaderListSize, limits.headerListBytesMax],
     ])
@@ -119,6 +137,20 @@ export class Connection implements SenderOwner {
       this.fail(error)
     }
     this.flush()
+  }
+
+  get hasRoomForStream(): boolean {
+    const { streamsMax, connectionStreamBytesMax, streamBytesMax } = this.limits
+    const own = this.streams.size + 1
+    if (streamsMax > 0 && own > streamsMax) return false
+    if (own * streamBytes > connectionStreamBytesMax) return false
+    return (this.#load.streams + 1) * streamBytes <= streamBytesMax
+  }
+
+  opened(stream: Stream): void {
+    stream.openedTick = this.#tick
+    this.streams.set(stream.id, stream)
+    this.#load.streams += 1
   }
 
   // Answers. The stream must be one of `streams`; `flush` follows at the end of the round.
@@ -201,8 +233,16 @@ export class Connection implements SenderOwner {
     this.reset(stream, code)
   }
 
-  /** The client has reset it. */
+  /**
+   * The client has reset it. That costs it nothing where it was served, or has waited for a while;
+   * what is still worked on counts until it is answered. The rest is what attacks are made of.
+   */
   aborted(stream: Stream): void {
+    if (this.owner.isWorkedOn(stream)) {
+      this.abandoned.add(stream.id)
+      this.guards.abandoned(this.abandoned.size)
+    } else if (!stream.headersSent && this.#tick - stream.openedTick < livedTicks)
+      this.guards.reset()
     this.#forget(stream, false)
     this.owner.aborted(this, stream)
   }
@@ -233,7 +273,7 @@ export class Connection implements SenderOwner {
   #forget(stream: Stream, resetByUs: boolean): void {
     stream.localClosed = true
     if (stream.queuedBytes > 0) this.sender.drop(stream)
-    this.streams.delete(stream.id)
+    if (this.streams.delete(stream.id)) this.#load.streams -= 1
     this.ids.close(stream.id, resetByUs)
     this.owner.over(this, stream)
   }
@@ -299,6 +339,7 @@ export class Connection implements SenderOwner {
 
   /** Called every second or so. */
   tick(now: number): void {
+    this.#tick += 1
     if (this.#state === 'closing' && now - this.#endedMillis > lingerMillis) this.socket.destroy()
     if (!this.isServing) return
     if (this.#state === 'draining') this.#finalGoaway()
@@ -365,6 +406,7 @@ export class Connection implements SenderOwner {
       stream.localClosed = true
       this.sender.drop(stream)
     }
+    this.#load.streams -= this.streams.size
     this.streams.clear()
     this.owner.closed(this, limit)
   }

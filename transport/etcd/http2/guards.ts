@@ -12,14 +12,16 @@ export class Guards {
   readonly #resets: Budget
   readonly #controls: Budget
   readonly #pings: PingGuard
+  readonly #abandonedMax: number
 
   constructor(clock: Clock, limits: EtcdServerLimits) {
     this.#resets = new Budget(clock, limits.resetBurstMax, limits.resetsPerSecond)
     this.#controls = new Budget(clock, limits.controlBurstMax, limits.controlsPerSecond)
+    this.#abandonedMax = limits.abandonedCallsMax
     this.#pings = new PingGuard(clock, limits.pingMillisMin, limits.pingStrikesMax)
   }
 
-  /** A stream that the client reset, or made us reset. */
+  /** A stream that the client reset before anything came of it, or made us reset. */
   reset(): void {
     if (!this.#resets.spend()) throw tooMuch('too many resets', 'resetBurstMax')
   }
@@ -27,6 +29,11 @@ export class Guards {
   /** A frame that carries neither a request nor a part of one. */
   control(): void {
     if (!this.#controls.spend()) throw tooMuch('too many control frames', 'controlBurstMax')
+  }
+
+  /** Calls that were reset and that nobody has answered yet are work without a reader. */
+  abandoned(count: number): void {
+    if (count > this.#abandonedMax) throw tooMuch('too many resets', 'abandonedCallsMax')
   }
 
   ping(): void {
@@ -42,6 +49,7 @@ export class Guards {
   answered(): void {
     this.#pings.excuse()
     this.#controls.earn(framesPerAnswer)
+    this.#resets.earn(1)
   }
 }
 

@@ -100,13 +100,13 @@ export class IncomingHeaders {
   }
 
   #newStream(id: number, endStream: boolean, dependsOnItself: boolean, block: HeaderBlock): void {
-    const { ids, guards, limits, streams } = this.#connection
+    const { ids, guards } = this.#connection
     ids.last = id
     if (!ids.isAccepted(id)) return
     guards.requested()
     if (block.meaning === undefined) block.meaning = parseRequest(block.fields)
     const request = block.meaning as Request | string
-    if (streams.size >= limits.streamsMax) this.#refuse(id, errorCode.refusedStream)
+    if (!this.#connection.hasRoomForStream) this.#refuse(id, errorCode.refusedStream)
     else if (dependsOnItself || (typeof request === 'string' && !block.tooLarge))
       this.#refuse(id, errorCode.protocolError)
     else this.#open(id, endStream, request, block.tooLarge)
@@ -121,7 +121,7 @@ export class IncomingHeaders {
       connection.limits.streamWindowBytes,
       connection.sender.initialWindow,
     )
-    connection.streams.set(id, stream)
+    connection.opened(stream)
     if (tooLarge) connection.respond(stream, tooLargeFields, noBody)
     else if (endStream && stream.request.contentLength > 0)
       connection.fault(stream, errorCode.protocolError)

@@ -107,9 +107,10 @@ export class Incoming implements FrameSink {
     const { guards, streams, ids } = this.#connection
     if (length !== 4) throw frameSizeError('RST_STREAM')
     if (ids.isIdle(id)) throw protocolError('RST_STREAM on an idle stream')
-    guards.reset()
     const stream = streams.get(id)
-    if (stream !== undefined) this.#connection.aborted(stream)
+    // It crossed our answer: one frame more, and no work undone.
+    if (stream === undefined) guards.control()
+    else this.#connection.aborted(stream)
   }
 
   #ping(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {

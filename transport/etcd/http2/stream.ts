@@ -9,6 +9,8 @@ export class Stream {
   /** We have sent, or queued, END_STREAM. */
   localClosed = false
   headersSent = false
+  /** The connection's tick in which it was opened. */
+  openedTick = 0
   /** The owner's state of this request. */
   user: unknown = undefined
 
