@@ -1,4 +1,5 @@
-/** Calls about the node and the cluster: status, members, alarms, gRPC health. */
+/** Calls about the node and the cluster: status, members, alarms, whether users exist, gRPC health. */
+import { writeAuthDisabled } from '../../transport/etcd/messages/auth.ts'
 import { decodeMemberList, writeMembers } from '../../transport/etcd/messages/cluster.ts'
 import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
 import {
@@ -40,6 +41,12 @@ export class About {
         return undefined
       case method.alarm:
         return this.#alarm(connection, call)
+      case method.authenticate:
+        // Clients that were given a user and a password go on without once they read this.
+        return failure.authNotEnabled
+      case method.authStatus:
+        this.#reads.own(etcdRead.header, header => this.#authStatus(connection, call, header))
+        return undefined
       default:
         return this.#health(connection, call, which)
     }
@@ -73,6 +80,13 @@ export class About {
     if (decodeAlarmAction(this.#door.reader) === alarmAction.activate) return failure.unimplemented
     this.#reads.own(etcdRead.header, body => this.#door.server.reply(connection, call, body))
     return undefined
+  }
+
+  #authStatus(connection: number, call: number, header: Uint8Array): void {
+    const writer = this.#door.writer.begin(header.length + 16)
+    writer.raw(header)
+    writeAuthDisabled(writer)
+    this.#door.server.reply(connection, call, writer.finish())
   }
 
   #status(connection: number, call: number, body: Uint8Array): void {

@@ -19,6 +19,8 @@ export const method = {
   healthCheck: 15,
   healthWatch: 16,
   healthList: 17,
+  authenticate: 18,
+  authStatus: 19,
 } as const
 
 export const methods: readonly Method[] = [
@@ -36,6 +38,8 @@ export const methods: readonly Method[] = [
   one('etcdserverpb.Cluster/MemberList', method.memberList),
   one('etcdserverpb.Maintenance/Alarm', method.alarm),
   one('etcdserverpb.Maintenance/Status', method.status),
+  one('etcdserverpb.Auth/Authenticate', method.authenticate),
+  one('etcdserverpb.Auth/AuthStatus', method.authStatus),
   one('grpc.health.v1.Health/Check', method.healthCheck),
   one('grpc.health.v1.Health/Watch', method.healthWatch),
   one('grpc.health.v1.Health/List', method.healthList),

@@ -101,6 +101,8 @@ export const configSchema = z
         sessionTimeoutMinMillis: millis(1000).default(4000),
         sessionTimeoutMaxMillis: millis(1000).default(40_000),
         shutdownMillis: millis(100).default(4000),
+        /** etcd's watch-progress-notify-interval. */
+        watchProgressMillis: millis(100).default(600_000),
       })
       .prefault({})
       .refine(one => one.electionMillis >= 5 * one.heartbeatMillis, {

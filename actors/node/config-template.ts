@@ -32,7 +32,8 @@ export function configTemplate(node: TemplateNode): string {
     .join('\n')
   return `# Configuration of one Quorate node. Start it with: quorate start --config FILE
 # Every key can be set from the environment as well: QUORATE_CLUSTER__NAME=other sets cluster.name,
-# QUORATE_TIMINGS__HEARTBEAT_MILLIS=50 sets timings.heartbeatMillis.
+# QUORATE_TIMINGS__HEARTBEAT_MILLIS=50 sets timings.heartbeatMillis. A variable that names no key is
+# warned of and ignored.
 
 # The name of this node, one of cluster.members.
 node: node${node.index}
@@ -72,6 +73,9 @@ timings:
   sessionTimeoutMaxMillis: 40000
   # Graceful stop: leadership handed over, clients answered, disk flushed.
   shutdownMillis: 4000
+  # How often an etcd watch that asked for progress notices hears how far it is when nothing happens.
+  # Kubernetes wants 5000.
+  watchProgressMillis: 600000
 
 limits:
   # One request; at most 4194304.

@@ -1,6 +1,7 @@
 /**
  * Reads a node's configuration: YAML, then overrides from the environment, then the schema. Every
- * fault is one line: file, line, what is wrong, and the nearest valid key.
+ * fault is one line: file, line, what is wrong, and the nearest valid key. A variable that names no
+ * key is somebody else's: it is warned of, and where Kubernetes set it for a service, left alone.
  */
 import { readFileSync } from 'node:fs'
 import { isMap, isScalar, LineCounter, parse, parseDocument } from 'yaml'
@@ -14,18 +15,30 @@ export class ConfigError extends Error {
 type Path = readonly (string | number)[]
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** Told of variables of the environment that look like keys and name none, a line for each. */
+type Warn = (line: string) => void
+
 /** @throws ConfigError with one line for each fault. */
-export function loadConfig(file: string, environment: Environment = process.env): Config {
+export function loadConfig(
+  file: string,
+  environment: Environment = process.env,
+  warn: Warn = line => console.error(`quorate: ${line}`),
+): Config {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     throw new ConfigError(`${file}: cannot be read: ${(error as Error).message}`)
   }
-  return parseConfig(text, file, environment)
+  return parseConfig(text, file, environment, warn)
 }
 
-export function parseConfig(text: string, file: string, environment: Environment = {}): Config {
+export function parseConfig(
+  text: string,
+  file: string,
+  environment: Environment = {},
+  warn: Warn = () => {},
+): Config {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const [syntax] = document.errors
@@ -38,7 +51,7 @@ export function parseConfig(text: string, file: string, environment: Environment
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError(`${file}:1: must be a mapping of keys to values`)
   }
-  const overridden = applyEnvironment(values, environment)
+  const overridden = applyEnvironment(values, environment, warn)
   const result = configSchema.safeParse(values)
   if (result.success) return result.data
   const faults = result.error.issues.flatMap(issue => explain(issue, values))
@@ -61,11 +74,20 @@ function plainValues(document: Document, file: string): unknown {
 }
 
 /** QUORATE_CLUSTER__NAME=x sets cluster.name; values are read as YAML. Returns path → variable. */
-function applyEnvironment(values: object, environment: Environment): Map<string, string> {
+function applyEnvironment(
+  values: object,
+  environment: Environment,
+  warn: Warn,
+): Map<string, string> {
   const overridden = new Map<string, string>()
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith('QUORATE_') || text === undefined) continue
     const path = variable.slice('QUORATE_'.length).split('__').map(camelCase)
+    const unknown = unknownPart(path)
+    if (unknown !== undefined) {
+      if (!serviceVariable.test(variable)) warn(unknownVariable(variable, unknown))
+      continue
+    }
     let place = values as Record<string, unknown>
     for (const [at, key] of path.entries()) {
       checkIndex(variable, path.slice(0, at), place, key)
@@ -79,6 +101,34 @@ function applyEnvironment(values: object, environment: Environment): Map<string,
     }
   }
   return overridden
+}
+
+/**
+ * What Kubernetes sets in every container for a service whose name begins with "quorate":
+ * QUORATE_SERVICE_HOST, QUORATE_PORT, QUORATE_CLIENT_PORT_2379_TCP_ADDR and the like.
+ */
+const serviceVariable =
+  /^QUORATE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+
+function unknownVariable(variable: string, unknown: readonly string[]): string {
+  const nearest = nearestKey(unknown.at(-1) ?? '', keysAt(unknown.slice(0, -1)))
+  const meant = [...unknown.slice(0, -1), nearest].join('.')
+  const hint = nearest === undefined ? '' : `; did you mean "${meant}"?`
+  return `environment ${variable}: no key is called "${unknown.join('.')}", so it is ignored${hint}`
+}
+
+/** The beginning of a path, up to the first part that no schema has. */
+function unknownPart(path: readonly string[]): readonly string[] | undefined {
+  let schema: Schema | undefined = rootSchema()
+  for (const [at, part] of path.entries()) {
+    if (schema.shape !== undefined) {
+      if (!Object.hasOwn(schema.shape, part)) return path.slice(0, at + 1)
+      schema = unwrap(schema.shape[part] as Schema)
+    } else if (schema.def.element !== undefined) schema = unwrap(schema.def.element)
+    // Names of threads are free; below a plain value there is nothing.
+    else return schema.def.type === 'union' ? undefined : path.slice(0, at + 1)
+  }
+  return undefined
 }
 
 /** A property that is no index would be set on a list and read by nobody. */
@@ -138,23 +188,30 @@ function absence(values: unknown, path: Path): string | undefined {
 
 /** The valid keys of the mapping at `path`. */
 function keysAt(path: Path): string[] {
-  interface Schema {
-    readonly def: { readonly innerType?: Schema; readonly element?: Schema }
-    readonly shape?: Record<string, Schema>
-  }
-  let schema: Schema | undefined = unwrap(configSchema as unknown as Schema)
+  let schema: Schema | undefined = rootSchema()
   for (const part of path) {
     const next: Schema | undefined =
       typeof part === 'number' ? schema?.def.element : schema?.shape?.[part]
     schema = next === undefined ? undefined : unwrap(next)
   }
   return Object.keys(schema?.shape ?? {})
+}
 
-  function unwrap(outer: Schema): Schema {
-    return outer.shape === undefined && outer.def.innerType !== undefined
-      ? unwrap(outer.def.innerType)
-      : outer
-  }
+/** What of zod's schemas this file looks at. */
+interface Schema {
+  readonly def: { readonly type?: string; readonly innerType?: Schema; readonly element?: Schema }
+  readonly shape?: Record<string, Schema>
+}
+
+function rootSchema(): Schema {
+  return unwrap(configSchema as unknown as Schema)
+}
+
+/** Without defaults and the like around it. */
+function unwrap(outer: Schema): Schema {
+  return outer.shape === undefined && outer.def.innerType !== undefined
+    ? unwrap(outer.def.innerType)
+    : outer
 }
 
 function nearestKey(wrong: string, valid: readonly string[]): string | undefined {

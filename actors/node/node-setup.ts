@@ -40,7 +40,6 @@ export const zookeeperVersion = '3.9.5'
 export const etcdVersion = '3.6.14'
 
 const touchMillis = 200
-const progressMillis = 600_000
 const everywhere = new Set(['0.0.0.0', '::', '[::]'])
 const grpcOverheadBytes = 512 * 1024
 
@@ -109,7 +108,7 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
 }
 
 export function watchesSetup(node: NodeSetup): WatchesSetup {
-  return { ...etcdIds(node), progressMillis }
+  return { ...etcdIds(node), progressMillis: node.config.timings.watchProgressMillis }
 }
 
 export function sessionsSetup({ config, nodeId, incarnation }: NodeSetup): SessionsSetup {

@@ -99,8 +99,7 @@ export class Change {
   }
 
   #noteEvent(key: Uint8Array, pointer: Pointer, previous: Pointer): void {
-    // Where the command has changed this key before, events still show what was before the command.
-    const before = this.#sub > 1 ? this.#keyspace.get(key, this.#revision - 1) : previous
+    const before = this.#before(key, pointer, previous)
     const event = {
       deleted: pointer === 0,
       key: key.slice(),
@@ -110,6 +109,16 @@ export class Change {
     this.#events.push(event)
     this.#eventBytes += eventBytes(event)
     if (this.#eventBytes >= limits.changeBytesMax) this.#tell(true)
+  }
+
+  /**
+   * As etcd: a put that created the key shows no value before it, even where the same command
+   * deleted one; else what was there before the command, though it may have changed the key twice.
+   */
+  #before(key: Uint8Array, pointer: Pointer, previous: Pointer): Pointer {
+    const keyspace = this.#keyspace
+    if (pointer !== 0 && isCreation(keyspace, pointer)) return 0
+    return this.#sub > 1 ? keyspace.get(key, this.#revision - 1) : previous
   }
 
   #tell(more: boolean): void {
@@ -134,6 +143,11 @@ export class Change {
     writer.number(0x18, this.#revision)
     return writer.finish()
   }
+}
+
+/** Whether this put made the key, which was not there or had just been deleted. Not for a tombstone. */
+export function isCreation(keyspace: Keyspace, pointer: Pointer): boolean {
+  return keyspace.version(pointer) === 1
 }
 
 /** What an event takes on its way, roughly. */

@@ -19,7 +19,7 @@ import { MalformedMessage, Reader } from '../../transport/etcd/messages/reader.t
 import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
 import { Writer } from '../../transport/etcd/messages/writer.ts'
 import type { KeyEvent, RevisionChanges } from '../watches/messages.ts'
-import { eventBytes, leasedKeys } from './etcd-change.ts'
+import { eventBytes, isCreation, leasedKeys } from './etcd-change.ts'
 import { checkRange, checkTxn } from './etcd-checks.ts'
 import { etcdRead, stateNumbers, timesBytes } from './etcd-commands.ts'
 import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } from './etcd-range.ts'
@@ -251,9 +251,10 @@ export class EtcdReads {
     }
   }
 
-  /** What the key was at the revision before, unless that is compacted. */
+  /** What the key was at the revision before, unless that is compacted; nothing for one that was created. */
   #before(pointer: Pointer, key: Uint8Array): Pointer {
     const keyspace = this.#keyspace
+    if (!keyspace.deleted(pointer) && isCreation(keyspace, pointer)) return 0
     const revision = keyspace.modRevision(pointer) - 1
     if (revision < keyspace.compactRevision) return 0
     return keyspace.sub(pointer) === 0 ? keyspace.previous(pointer) : keyspace.get(key, revision)

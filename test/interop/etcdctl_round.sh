@@ -26,6 +26,8 @@ check "del" 1 "$(etcdctl del $base/c)"
 check "del of nothing" 0 "$(etcdctl del $base/c)"
 check "txn, then" "SUCCESS OK" "$(printf 'value("%s/a") = "10"\n\nput %s/t yes\n\nput %s/t no\n\n' $base $base $base | etcdctl txn | grep . | xargs)"
 check "txn, else" "FAILURE $base/t yes" "$(printf 'version("%s/t") > "5"\n\n\nget %s/t\n\n' $base $base | etcdctl txn 2>&1 | grep . | tail -3 | xargs)"
+check "a user, while there are none" "OK" "$(etcdctl --user root:x put $base/user x 2> /dev/null)"
+check "auth status" "Authentication Status: false AuthRevision: 1" "$(etcdctl auth status | xargs)"
 lease=$(etcdctl lease grant 30 | sed 's/lease \([0-9a-f]*\) .*/\1/')
 etcdctl put $base/leased x --lease="$lease" > /dev/null
 check "lease timetolive --keys" "[$base/leased]" "$(etcdctl lease timetolive --keys "$lease" | sed 's/.*attached keys(\(.*\))/\1/')"

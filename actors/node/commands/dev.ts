@@ -27,7 +27,7 @@ const readyMillisMax = 60_000
 export async function dev(options: { nodes: number; dir: string; fresh: boolean }): Promise<void> {
   await checkDirectory(options.dir, options.nodes, options.fresh)
   const files = writeConfigs(options.dir, options.nodes)
-  const configs = files.map(file => loadConfig(file))
+  const configs = files.map(file => loadConfig(file, process.env, () => {}))
   // Before any node starts, so that a second `dev` says one clear thing.
   for (const config of configs) await checkPorts(config)
   let stopping = false
@@ -75,7 +75,7 @@ async function checkNotRunning(files: readonly string[]): Promise<void> {
   for (const file of files) {
     let config: Config
     try {
-      config = loadConfig(file)
+      config = loadConfig(file, process.env, () => {})
     } catch {
       // Nothing runs from a configuration that cannot be read.
       continue

@@ -21,6 +21,7 @@ const services: Record<string, readonly string[]> = {
   'etcdserverpb.Watch': ['Watch'],
   'etcdserverpb.Cluster': ['MemberList'],
   'etcdserverpb.Maintenance': ['Status', 'Alarm'],
+  'etcdserverpb.Auth': ['Authenticate', 'AuthStatus'],
 }
 
 export class EtcdCaller {

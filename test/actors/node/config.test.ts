@@ -83,6 +83,54 @@ describe('a configuration', () => {
   })
 })
 
+describe('a variable that names no key', () => {
+  const warningsOf = (environment: Record<string, string>): string[] => {
+    const warnings: string[] = []
+    const config = parseConfig(text, 'node.yaml', environment, line => warnings.push(line))
+    expect(config).toEqual(parseConfig(text, 'node.yaml'))
+    return warnings
+  }
+
+  it('is warned of in one line, and the node starts', () => {
+    expect(warningsOf({ QUORATE_CLUSTR__NAME: 'x' })).toEqual([
+      'environment QUORATE_CLUSTR__NAME: no key is called "clustr", so it is ignored; did you mean "cluster"?',
+    ])
+    expect(warningsOf({ QUORATE_TIMINGS__HEARTBEAT_MILIS: '[', QUORATE_NODE__X: '1' })).toEqual([
+      'environment QUORATE_TIMINGS__HEARTBEAT_MILIS: no key is called "timings.heartbeatMilis", so it is ignored; did you mean "timings.heartbeatMillis"?',
+      'environment QUORATE_NODE__X: no key is called "node.x", so it is ignored',
+    ])
+    expect(warningsOf({ QUORATE_: '1', QUORATE_TAG: 'v1' })).toHaveLength(2)
+  })
+
+  it('is left alone where Kubernetes has set it for a service', () => {
+    const ofServices = ['QUORATE', 'QUORATE_CLIENT', 'QUORATE_NODE', 'QUORATE_0'].flatMap(name => [
+      `${name}_SERVICE_HOST`,
+      `${name}_SERVICE_PORT`,
+      `${name}_SERVICE_PORT_ETCD_CLIENT`,
+      `${name}_PORT`,
+      `${name}_PORT_2379_TCP`,
+      `${name}_PORT_2379_TCP_PROTO`,
+      `${name}_PORT_2379_TCP_PORT`,
+      `${name}_PORT_2379_TCP_ADDR`,
+      `${name}_PORT_53_UDP`,
+    ])
+    const environment = Object.fromEntries(ofServices.map(name => [name, 'tcp://10.0.0.1:2379']))
+    expect(warningsOf(environment)).toEqual([])
+  })
+
+  it('is not one that does', () => {
+    const warnings: string[] = []
+    const environment = { QUORATE_LISTENERS__ETCD__PORT: '99', QUORATE_PLACEMENT: 'single' }
+    const config = parseConfig(text, 'node.yaml', environment, line => warnings.push(line))
+    expect([config.listeners.etcd.port, config.placement, warnings]).toEqual([99, 'single', []])
+    const threads = { QUORATE_PLACEMENT__LOG: '[consensus]' }
+    expect(() => parseConfig(text, 'node.yaml', threads, line => warnings.push(line))).toThrow(
+      'environment QUORATE_PLACEMENT__LOG: placement: ',
+    )
+    expect(warnings).toEqual([])
+  })
+})
+
 describe('a wrong configuration is one clear line', () => {
   it('for an unknown key, with the nearest valid one', () => {
     const wrong = text.replace('heartbeatMillis: 100', 'heartbeatMilis: 100')
@@ -121,12 +169,6 @@ describe('a wrong configuration is one clear line', () => {
 
   it('for text that is not YAML', () => {
     expect(faultOf('node: a\ncluster: [')).toMatch(/^node\.yaml:2: not valid YAML: /)
-  })
-
-  it('for an unknown variable of the environment', () => {
-    expect(faultOf(text, { QUORATE_CLUSTR__NAME: 'x' })).toBe(
-      'environment QUORATE_CLUSTR__NAME: unknown key "clustr"; did you mean "cluster"?',
-    )
   })
 
   it('for timings that cannot work together', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseConfig } from '../../../actors/node/config.ts'
 import { configTemplate } from '../../../actors/node/config-template.ts'
-import { etcdSetup, type NodeSetup } from '../../../actors/node/node-setup.ts'
+import { etcdSetup, type NodeSetup, watchesSetup } from '../../../actors/node/node-setup.ts'
 
 const own = { index: 2, nodeCount: 3, dataDirectory: '/d', clusterName: 'c' }
 
@@ -14,6 +14,16 @@ test('a longer etcd request is a longer gRPC message too', () => {
   const setup = etcd({ QUORATE_LIMITS__ETCD_REQUEST_BYTES_MAX: '4000000' })
   expect(setup.requestBytesMax).toBe(4_000_000)
   expect(setup.serverLimits?.messageBytesMax).toBe(4_000_000 + 524_288)
+})
+
+test('how often watches hear of progress is configured', () => {
+  const progressMillis = (environment: Record<string, string>) => {
+    const config = parseConfig(configTemplate(own), 'node.yaml', environment)
+    const node = { config, nodeId: 2, incarnation: 1, generation: 0 } as unknown as NodeSetup
+    return watchesSetup(node).progressMillis
+  }
+  expect(progressMillis({})).toBe(600_000)
+  expect(progressMillis({ QUORATE_TIMINGS__WATCH_PROGRESS_MILLIS: '5000' })).toBe(5000)
 })
 
 test('a node that listens everywhere names the host that its peers use', () => {

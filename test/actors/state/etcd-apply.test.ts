@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { lifetime } from '../../../actors/sessions/messages.ts'
 import { encodeHistoryRequest, etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
-import { type Decoded, encode } from '../../transport/etcd/messages/schema.ts'
+import { type Decoded, decode, encode } from '../../transport/etcd/messages/schema.ts'
 import { EtcdWorld } from './etcd-world.ts'
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
@@ -183,6 +183,66 @@ describe('put', () => {
     expect(world.range({ key }).kvs[0]).toMatchObject({ key, value: Buffer.from([255, 0]) })
     world.run('put', { key })
     expect(world.range({ key }).kvs[0].value).toBeUndefined()
+  })
+})
+
+describe('events with the value before', () => {
+  const everything = {
+    request_delete_range: { key: Buffer.from([0]), range_end: Buffer.from([0]) },
+  }
+  const valuesOf = (events: readonly { key: Uint8Array; previous: Uint8Array }[]) =>
+    events.map(({ key, previous }) => [
+      String.fromCharCode(...key),
+      previous.length === 0 ? undefined : String(decode('KeyValue', previous).value),
+    ])
+  const told = (world: EtcdWorld, from: number) => {
+    world.emitter.emitted = []
+    world.readBytes(etcdRead.history, encodeHistoryRequest(from, 10).subarray(1))
+    const [slice] = world.emitter.emitted
+    if (slice?.kind !== 'keyHistory') throw new Error('history was told')
+    return slice.changes.map(change => valuesOf(change.events))
+  }
+
+  // As a real etcd 3.6.14 answers; both while the watch keeps up and from history.
+  test('a key that is deleted and put in one transaction is new: nothing was before', () => {
+    const world = new EtcdWorld()
+    world.put('a', '1')
+    world.put('b', '2')
+    world.emitter.keysWatched = true
+    world.run('txn', { success: [everything, put('a', '3')] })
+    world.run('txn', { success: [put('a', '4'), everything] })
+    const live = world.emitter.emitted.map(
+      one => one.kind === 'keysChanged' && valuesOf(one.events),
+    )
+    const expected = [
+      [
+        ['a', '1'],
+        ['b', '2'],
+        ['a', undefined],
+      ],
+      [
+        ['a', '3'],
+        ['a', '3'],
+      ],
+    ]
+    expect(live).toEqual(expected)
+    expect(told(world, 4)).toEqual(expected)
+  })
+
+  test('a key that is put and deleted in one transaction was nothing before', () => {
+    const world = new EtcdWorld()
+    world.emitter.keysWatched = true
+    world.run('txn', { success: [put('a', '4'), everything] })
+    const expected = [
+      [
+        ['a', undefined],
+        ['a', undefined],
+      ],
+    ]
+    expect(
+      world.emitter.emitted.map(one => one.kind === 'keysChanged' && valuesOf(one.events)),
+    ).toEqual(expected)
+    expect(told(world, 2)).toEqual(expected)
   })
 })
 

@@ -94,6 +94,7 @@ export async function compareWatchCases(pair: Pair): Promise<void> {
   await pair.call('DeleteRange', { key: Buffer.from('large/'), range_end: Buffer.from('large0') })
   await sleep(2 * settleMillis)
   await twin.compareLengths()
+  await compareRemade(pair)
   await pair.call('LeaseGrant', { TTL: 1, ID: 21 })
   for (const key of ['leased/2', 'leased/1'])
     await pair.call('Put', { key: Buffer.from(key), lease: 21 })
@@ -109,6 +110,30 @@ export async function compareWatchCases(pair: Pair): Promise<void> {
   async function change(pair: Pair, count: number): Promise<void> {
     for (let at = 0; at < count; at += 1) await pair.call('Put', { key: Buffer.from('a') })
   }
+}
+
+/** Keys that are deleted and put in one transaction, with what was before: as it happens, and from the past. */
+async function compareRemade(pair: Pair): Promise<void> {
+  const from = pair.revision + 1
+  const key = Buffer.from('remade')
+  const put = (value: string) => ({ request_put: { key, value: Buffer.from(value) } })
+  const everything = { key: Buffer.of(0), range_end: Buffer.of(0) }
+  const remove = { request_delete_range: everything }
+  const live = new Twin(pair, 'watch of a key that is made anew')
+  live.send({ create_request: { ...everything, prev_kv: true } })
+  await sleep(settleMillis)
+  await pair.call('Txn', { success: [put('1')] })
+  await pair.call('Txn', { success: [remove, put('2')] })
+  await pair.call('Txn', { success: [put('3'), remove] })
+  await pair.call('Txn', { success: [put('4'), remove] })
+  await sleep(settleMillis)
+  await live.compare()
+  const late = new Twin(pair, 'watch of its past')
+  late.send({ create_request: { ...everything, prev_kv: true, start_revision: from } })
+  await sleep(settleMillis)
+  await late.compare()
+  live.end()
+  late.end()
 }
 
 function nextRequest(requests: Requests): object {

@@ -70,6 +70,10 @@ export const failure = {
     grpcStatus.resourceExhausted,
     'grpc: trying to send message larger than max',
   ),
+  authNotEnabled: define(
+    grpcStatus.failedPrecondition,
+    'etcdserver: authentication is not enabled',
+  ),
 } as const
 
 export function failureOf(status: number): Failure {

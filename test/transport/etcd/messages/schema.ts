@@ -73,6 +73,10 @@ message StatusResponse {
   uint64 raftAppliedIndex = 7; repeated string errors = 8; int64 dbSizeInUse = 9; bool isLearner = 10; string storageVersion = 11;
   int64 dbSizeQuota = 12; DowngradeInfo downgradeInfo = 13;
 }
+message AuthenticateRequest { string name = 1; string password = 2; }
+message AuthenticateResponse { ResponseHeader header = 1; string token = 2; }
+message AuthStatusRequest { }
+message AuthStatusResponse { ResponseHeader header = 1; bool enabled = 2; uint64 authRevision = 3; }
 message AlarmRequest { int32 action = 1; uint64 memberID = 2; int32 alarm = 3; }
 message AlarmMember { uint64 memberID = 1; int32 alarm = 2; }
 message AlarmResponse { ResponseHeader header = 1; repeated AlarmMember alarms = 2; }
