@@ -21,7 +21,7 @@ import {
   readManifest,
   writeManifest,
 } from './checkpoint-manifest.ts'
-import { diskFailed, StorageError } from './errors.ts'
+import { diskFailed, isDiskFull, StorageError } from './errors.ts'
 import { ensureDirectory, syncDirectory } from './files.ts'
 
 export interface CheckpointOptions {
@@ -95,9 +95,13 @@ export class CheckpointFiles {
 
   /**
    * Writes one in the pool. `done` gets nothing when it is durable, or a `StorageError`: `noSpace`
-   * changed nothing and may be tried again, `diskFailed` is final.
+   * changed nothing and may be tried again, `diskFailed` is final. `left` is '' or says which old file
+   * could not be removed.
    */
-  write(content: CheckpointContent, done: (error: StorageError | undefined) => void): void {
+  write(
+    content: CheckpointContent,
+    done: (error: StorageError | undefined, left: string) => void,
+  ): void {
     invariant(!this.#isWriting, 'one checkpoint is written at a time')
     const { kind, position, epoch, head, listed } = content
     const follows = kind === 'base' ? 0 : (this.newest()?.position ?? 0)
@@ -116,7 +120,7 @@ export class CheckpointFiles {
     this.#run(job, (error, result) => {
       this.#isWriting = false
       if (result?.kind === 'written') this.#manifest = result.manifest
-      done(error)
+      done(error, result?.kind === 'written' ? result.left : '')
     })
   }
 
@@ -126,8 +130,9 @@ export class CheckpointFiles {
    */
   load(begin: () => CheckpointConsumer): Loaded | undefined {
     const { disk, directory } = this.#options
-    // A process that was killed may have left names that only the system's cache knows; the journal
-    // below what is loaded will go, so from here on they must stay.
+    // What a process left that was killed, or whose last sync failed, may be in the system's cache alone,
+    // and a sync would write nothing of it; the journal below what is loaded will go, so it is written anew.
+    this.#renewManifest()
     syncDirectory(disk, directory)
     const passedOver: string[] = []
     for (const chain of this.#manifest.chains) {
@@ -149,6 +154,7 @@ export class CheckpointFiles {
   /**
    * Takes over a checkpoint that a peer sent (`CheckpointReceiver`), as the only one: what was before
    * it is not consistent with it. Durable when it returns; then `load` gives it.
+   * @throws StorageError `noSpace`: nothing has changed, and what arrived is of no use any more.
    */
   adopt(arrived: string): void {
     invariant(!this.#isWriting, 'a checkpoint is not taken over while one is written')
@@ -161,10 +167,33 @@ export class CheckpointFiles {
       disk.rename(`${arrived}/${chain[index]!.name}`, `${directory}/${file.name}`)
     }
     syncDirectory(disk, directory)
-    this.#manifest = { ...this.#manifest, files, chains: [adopted] }
-    writeManifest(disk, directory, this.#manifest)
-    disk.remove(arrived)
-    removeUnlisted(disk, directory, this.#manifest)
+    const manifest = { ...this.#manifest, files, chains: [adopted] }
+    try {
+      writeManifest(disk, directory, manifest)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      removeUnlisted(disk, directory, this.#manifest)
+      throw new StorageError('noSpace', `${directory}: no space to take over a checkpoint`, error)
+    }
+    this.#manifest = manifest
+    this.discard(arrived)
+    removeUnlisted(disk, directory, manifest)
+  }
+
+  /** Removes what a peer sent, in the pool; what cannot be removed goes at the next start. */
+  discard(arrived: string): void {
+    this.#run({ kind: 'discard', directory: arrived }, () => {})
+  }
+
+  /** On a full disk the one that is there has to do. */
+  #renewManifest(): void {
+    const { disk, directory } = this.#options
+    if (this.#manifest.chains.length === 0) return
+    try {
+      writeManifest(disk, directory, this.#manifest)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+    }
   }
 
   /** A delta must not be added to a chain that could not be read. */

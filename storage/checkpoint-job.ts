@@ -7,7 +7,7 @@ import { type Chain, type Manifest, writeManifest } from './checkpoint-manifest.
 import { isDiskFull, StorageError, systemCode } from './errors.ts'
 import { directoryOf } from './files.ts'
 
-export type CheckpointJob = WriteJob | VerifyJob
+export type CheckpointJob = WriteJob | VerifyJob | DiscardJob
 
 /** What a lister listed, with the slabs in which it lies, by face. */
 export interface ListedContent {
@@ -37,9 +37,17 @@ export interface VerifyJob {
   readonly files: number
 }
 
+/** Removes what a peer sent and nobody needs any more. */
+export interface DiscardJob {
+  readonly kind: 'discard'
+  readonly directory: string
+}
+
 export type CheckpointJobResult =
-  | { readonly kind: 'written'; readonly manifest: Manifest }
+  /** `left`: '' or why what no longer counts could not be removed; that is tried again with the next one. */
+  | { readonly kind: 'written'; readonly manifest: Manifest; readonly left: string }
   | { readonly kind: 'verified' }
+  | { readonly kind: 'discarded' }
   /** No space: nothing has changed. */
   | { readonly kind: 'full' }
   | { readonly kind: 'damaged'; readonly reason: string }
@@ -49,7 +57,8 @@ export const checkpointJobModule = new URL(import.meta.url)
 
 export function run(job: CheckpointJob, disk: Disk): CheckpointJobResult {
   try {
-    return job.kind === 'write' ? write(job, disk) : verify(job, disk)
+    if (job.kind === 'write') return write(job, disk)
+    return job.kind === 'verify' ? verify(job, disk) : discard(job, disk)
   } catch (error) {
     if (isDiskFull(error)) return { kind: 'full' }
     const reason = error instanceof Error ? error.message : String(error)
@@ -65,9 +74,20 @@ function write(job: WriteJob, disk: Disk): CheckpointJobResult {
   disk.rename(`${path}.tmp`, path)
   if (job.fsync) disk.syncDirectory(job.directory)
   const manifest = extend(job.manifest, { ...job.mark, name: job.name, bytes })
-  writeManifest(disk, job.directory, manifest)
-  removeUnlisted(disk, job.directory, manifest)
-  return { kind: 'written', manifest }
+  try {
+    writeManifest(disk, job.directory, manifest)
+  } catch (error) {
+    // Without its line in the manifest the file counts for nothing, and holds the room that is missing.
+    if (isDiskFull(error)) disk.remove(path)
+    throw error
+  }
+  const left = removeUnlisted(disk, job.directory, manifest)
+  return { kind: 'written', manifest, left }
+}
+
+function discard({ directory }: DiscardJob, disk: Disk): CheckpointJobResult {
+  if (disk.exists(directory)) disk.remove(directory)
+  return { kind: 'discarded' }
 }
 
 function writeFile(job: WriteJob, disk: Disk, path: string): number {
@@ -119,13 +139,22 @@ function extend(manifest: Manifest, file: Chain[number]): Manifest {
   return { ...manifest, files: manifest.files + 1, chains }
 }
 
-/** What no chain of the manifest names, whatever it is. */
-export function removeUnlisted(disk: Disk, directory: string, manifest: Manifest): void {
+/**
+ * What no chain of the manifest names, whatever it is. A file that cannot be removed harms nobody but
+ * takes room: returns '' or why the last such one stayed.
+ */
+export function removeUnlisted(disk: Disk, directory: string, manifest: Manifest): string {
   const listed = new Set(manifest.chains.flat().map(file => file.name))
+  let left = ''
   for (const name of disk.list(directory)) {
-    if (/\.(base|delta)(\.tmp)?$/.test(name) && !listed.has(name))
+    if (!/\.(base|delta)(\.tmp)?$/.test(name) || listed.has(name)) continue
+    try {
       disk.remove(`${directory}/${name}`)
+    } catch (error) {
+      left = error instanceof Error ? error.message : String(error)
+    }
   }
+  return left
 }
 
 function verify({ from, to, chain, files }: VerifyJob, disk: Disk): CheckpointJobResult {

@@ -50,6 +50,8 @@ export function openDataDirectory(options: DataDirectoryOptions): DataDirectory 
   const journalPath = `${options.logPath ?? path}/journal`
   for (const directory of [path, journalPath, `${path}/checkpoints`])
     ensureDirectory(disk, directory)
+  // An earlier process may have been killed between making one and making its name durable.
+  for (const directory of new Set([path, options.logPath ?? path])) syncDirectory(disk, directory)
   removeLeftovers(disk, `${path}/checkpoints`)
   const found = readIdentity(disk, `${path}/${identityName}`)
   if (found === undefined) removeUnborn(disk, journalPath)

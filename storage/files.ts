@@ -1,6 +1,6 @@
 /** Whole files, read and replaced. */
 import type { Disk } from '../runtime/host.ts'
-import { diskFailed } from './errors.ts'
+import { diskFailed, isDiskFull } from './errors.ts'
 
 export function readFile(disk: Disk, path: string): Uint8Array {
   const file = disk.open(path, 'read')
@@ -21,6 +21,10 @@ export function replaceFile(disk: Disk, path: string, bytes: Uint8Array): void {
     file.truncate(0)
     file.write(bytes, 0)
     syncNow(file.path, () => file.syncNow())
+  } catch (error) {
+    // A disk that is full takes its room back; after any other failure the process ends.
+    if (isDiskFull(error)) disk.remove(temporary)
+    throw error
   } finally {
     file.close()
   }

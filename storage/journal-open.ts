@@ -1,10 +1,10 @@
 /** Makes a journal, or opens one that is there and cuts off what was never acknowledged. */
 import type { Disk, DiskFile } from '../runtime/host.ts'
 import { diskFailed, isDiskFull, StorageError } from './errors.ts'
-import { ensureDirectory } from './files.ts'
+import { directoryOf, ensureDirectory, syncDirectory } from './files.ts'
 import { Journal, type JournalOptions, openingBytes } from './journal.ts'
 import { BatchBuffer, batchKind, journalFormat, storeTag } from './journal-record.ts'
-import { type Damaged, recoverJournal } from './journal-recovery.ts'
+import { type Damaged, type Recovered, recoverJournal } from './journal-recovery.ts'
 import type { RecoveredLog } from './recovered-log.ts'
 import { prepareSegment, Segment, segmentPath, writeZeros } from './segment.ts'
 
@@ -32,9 +32,9 @@ export function openJournal(
   }
   removeLeftovers(disk, directory, found.leftovers)
   if (found.kind === 'empty') return createJournal(options, from.position)
-  const { head, chain, torn } = found
+  const { head, chain, tornBytes } = found
   const file = disk.open(head.path, 'write')
-  cutOff(file, torn.start, torn.end)
+  makeDurable(file, found)
   const segment = new Segment(
     head.sequence,
     head.path,
@@ -44,9 +44,9 @@ export function openJournal(
     head.positionMax,
   )
   const { closed, spare, hardState } = found
+  if (spare > 0) renewName(disk, segmentPath(directory, spare))
   const journal = new Journal(options, { chain, segment, closed, spare, hardState })
   journal.prepare()
-  const tornBytes = torn.end - torn.start
   return { kind: 'opened', journal, log: found.log, hardState: found.hardState, tornBytes }
 }
 
@@ -85,17 +85,28 @@ export function createFirstSegment(
 }
 
 /**
- * The end of a segment must be zeros before anything is written there again. And what was read may be
- * in the system's cache alone, when the process was killed between write and sync: from here on it
- * counts as durable, so it is made so.
+ * What was read may be in the system's cache alone: the process was killed between write and sync, or a
+ * sync failed, after which the system takes the pages for clean and a later sync writes nothing. One
+ * batch is in flight at a time, so only the last one can be so: it is written anew, and zeros behind it,
+ * where something may be that was never acknowledged. From here on all of it counts as durable.
  */
-function cutOff(file: DiskFile, start: number, end: number): void {
+function makeDurable(file: DiskFile, { lastBatch, head }: Recovered): void {
   try {
-    if (start !== end) writeZeros(file, start, end)
+    file.write(lastBatch.bytes, lastBatch.start)
+    writeZeros(file, head.end, head.sizeBytes)
     file.syncNow()
   } catch (error) {
-    throw diskFailed(file.path, error)
+    if (!isDiskFull(error)) throw diskFailed(file.path, error)
+    throw new StorageError('noSpace', `${file.path}: no space to write its end anew`, error)
   }
+}
+
+/** The directory may have failed to sync the name that a segment got: it gets it once more. */
+function renewName(disk: Disk, path: string): void {
+  const between = `${path}.tmp`
+  disk.rename(path, between)
+  disk.rename(between, path)
+  syncDirectory(disk, directoryOf(path))
 }
 
 function removeLeftovers(disk: Disk, directory: string, paths: readonly string[]): void {

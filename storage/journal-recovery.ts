@@ -42,8 +42,10 @@ export interface Recovered {
   /** A segment of zeros made ahead; 0: none. */
   readonly spare: number
   readonly chain: Chain
-  /** Where bytes that were never acknowledged have to be made zeros again; `start` = `end`: nothing. */
-  readonly torn: { readonly start: number; readonly end: number }
+  /** Bytes of the head that were never acknowledged; they have to be made zeros again. */
+  readonly tornBytes: number
+  /** The last whole batch of the head, which may be in the system's cache alone. */
+  readonly lastBatch: { readonly start: number; readonly bytes: Uint8Array }
   /** What a crash left behind and nobody needs. */
   readonly leftovers: readonly string[]
 }
@@ -175,16 +177,18 @@ class Recovery {
 
   #replay(image: SegmentImage, segment: number): Replayed | Damaged {
     let offset = 0
+    let lastStart = 0
     for (;;) {
       const batch = readBatch(image, offset, this.#chain)
       if (batch.kind === 'invalid') {
         this.#refuseNewer(image, offset)
-        return { kind: 'replayed', end: offset, sealed: false }
+        return { kind: 'replayed', lastStart, end: offset, sealed: false }
       }
-      if (batch.kind === 'seal') return { kind: 'replayed', end: offset, sealed: true }
+      if (batch.kind === 'seal') return { kind: 'replayed', lastStart, end: offset, sealed: true }
       const reason = this.#records(image, offset, batch.recordsEnd, segment)
       if (reason !== '') return this.#damaged(segment, offset, reason)
       this.#chain = { ...this.#chain, sequence: this.#chain.sequence + 1, checksum: batch.checksum }
+      lastStart = offset
       offset = batch.end
     }
   }
@@ -256,7 +260,11 @@ class Recovery {
       head: { ...this.#describe(head, image), end: replay.end },
       spare,
       chain: this.#chain,
-      torn: { start: replay.end, end: tail.kind === 'torn' ? tail.end : replay.end },
+      tornBytes: tail.kind === 'torn' ? tail.end - replay.end : 0,
+      lastBatch: {
+        start: replay.lastStart,
+        bytes: image.bytes.slice(replay.lastStart, replay.end),
+      },
       leftovers: this.#leftovers,
     }
   }
@@ -292,6 +300,8 @@ const openingBytesMax = 16 * 1024
 
 interface Replayed {
   readonly kind: 'replayed'
+  /** Where the last whole batch begins; `end` when there is none. */
+  readonly lastStart: number
   readonly end: number
   readonly sealed: boolean
 }

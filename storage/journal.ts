@@ -51,6 +51,8 @@ export type JournalOutcome =
   | { readonly kind: 'persisted'; readonly id: number }
   | { readonly kind: 'diskFull'; readonly id: number }
   | { readonly kind: 'spaceReturned' }
+  /** Old segments stay for a while; nobody but an operator needs to know. */
+  | { readonly kind: 'notRemoved'; readonly reason: string }
 
 export type JournalCompletion =
   | SupplyCompletion
@@ -161,7 +163,11 @@ export class Journal {
   /** What `complete` was called with. Throws when the disk has failed. */
   completed(completion: JournalCompletion): void {
     if (this.#isClosed) return
-    if (completion.failure !== '') throw diskFailed(this.#options.directory, completion.failure)
+    // An old segment that stays harms nobody but takes room: it is tried again with the next.
+    if (completion.kind === 'removed' && completion.failure !== '')
+      this.#options.notify({ kind: 'notRemoved', reason: completion.failure })
+    else if (completion.failure !== '')
+      throw diskFailed(this.#options.directory, completion.failure)
     if (completion.kind === 'synced') return this.#synced()
     this.#supply.completed(completion)
     if (this.#supply.isRefused) this.flush()

@@ -36,6 +36,8 @@ export class SegmentSupply {
   #spare: number
   #isPreparing = false
   #isRefused = false
+  /** On their way out; those that could not be removed come back. */
+  #removing: readonly ClosedSegment[] = []
   #isRemoving = false
   #compacted = 0
 
@@ -81,10 +83,7 @@ export class SegmentSupply {
   }
 
   completed(completion: SupplyCompletion): void {
-    if (completion.kind === 'removed') {
-      this.#isRemoving = false
-      return
-    }
+    if (completion.kind === 'removed') return this.#removed()
     this.#isPreparing = false
     this.#isRefused = completion.full
     if (!completion.full) this.#spare = completion.sequence
@@ -130,20 +129,28 @@ export class SegmentSupply {
     this.#removeOld()
   }
 
+  #removed(): void {
+    const { disk } = this.#options
+    this.#isRemoving = false
+    this.#closed.unshift(...this.#removing.filter(({ path }) => disk.exists(path)))
+    this.#removing = []
+  }
+
   #removeOld(): void {
     if (this.#isRemoving) return
     const needed = this.#closed.findIndex(segment => segment.positionMax > this.#compacted)
     const removable = needed < 0 ? this.#closed : this.#closed.slice(0, needed)
     let bytes = totalBytes(removable)
-    const paths: string[] = []
+    let count = 0
     for (const segment of removable) {
       if (bytes <= this.#options.retainedBytesMax) break
       bytes -= segment.sizeBytes
-      paths.push(segment.path)
+      count++
     }
-    if (paths.length === 0) return
-    this.#closed.splice(0, paths.length)
+    if (count === 0) return
+    this.#removing = this.#closed.splice(0, count)
     this.#isRemoving = true
+    const paths = this.#removing.map(({ path }) => path)
     this.#run({ kind: 'remove', paths }, (_full, failure) =>
       this.#options.complete({ kind: 'removed', failure }),
     )

@@ -152,6 +152,10 @@ class JournalActor {
   }
 
   #notify(outcome: JournalOutcome): void {
+    if (outcome.kind === 'notRemoved') {
+      const { reason } = outcome
+      return this.#context.log.warn('Old journal files could not be removed', { reason })
+    }
     if (outcome.kind === 'persisted') this.#traces?.persisted(outcome.id)
     if (outcome.kind !== 'persisted') this.#logSpace(outcome.kind === 'diskFull')
     this.#consensus.tell(outcome)

@@ -73,11 +73,27 @@ export class CheckpointDriver {
     this.#load()
   }
 
-  /** Takes over what a peer sent. Not while one is being written (`busy`). @throws StorageError */
-  install(arrived: string): void {
+  /**
+   * Takes over what a peer sent, unless there is no space to note it: the leader sends it again later.
+   * Not while one is being written (`busy`). @throws StorageError
+   */
+  install(arrived: string): boolean {
     invariant(this.#running === undefined, 'no checkpoint is under way')
-    this.#files.adopt(arrived)
+    try {
+      this.#files.adopt(arrived)
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'noSpace') throw error
+      this.#context.log.warn('A checkpoint of a peer was not taken over', { reason: error.message })
+      this.discard(arrived)
+      return false
+    }
     this.#load()
+    return true
+  }
+
+  /** What a peer sent has come in vain: it lies behind what the state has by now. */
+  discard(arrived: string): void {
+    this.#files.discard(arrived)
   }
 
   applied(logBytes: number): void {
@@ -141,8 +157,9 @@ export class CheckpointDriver {
     const { lister, kind, position, epoch, head, lists } = running
     running.writing = true
     const slabs = { tree: lister.buffers('tree'), keyspace: lister.buffers('keyspace') }
-    this.#files.write({ kind, position, epoch, head, listed: { lists, slabs } }, error => {
+    this.#files.write({ kind, position, epoch, head, listed: { lists, slabs } }, (error, left) => {
       this.#outcome = error
+      if (left !== '') this.#context.log.warn('An old checkpoint could not be removed', { left })
       this.#context.self.tell({ kind: 'checkpointWritten' })
     })
   }

@@ -130,9 +130,7 @@ class StateMachine {
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
       case 'checkpointArrived':
-        if (this.#checkpoints.busy) this.#arrived = message
-        else this.#install(message.directory, message.position)
-        return
+        return this.#checkpointArrived(message)
       case 'status':
         return this.#answerStatus(message.replyTo, message.id)
       case 'tick':
@@ -182,6 +180,12 @@ class StateMachine {
     const level = this.#levels.common(this.#peerNodes, now)
     if (level > this.#replica.numbers.level)
       this.#context.find(directory.sessions).tell({ kind: 'raiseLevel', level })
+  }
+
+  #checkpointArrived(message: Extract<StateMessage, { kind: 'checkpointArrived' }>): void {
+    if (!this.#checkpoints.busy) return this.#install(message.directory, message.position)
+    if (this.#arrived !== undefined) this.#checkpoints.discard(this.#arrived.directory)
+    this.#arrived = message
   }
 
   #checkpointWritten(): void {
@@ -394,8 +398,8 @@ class StateMachine {
   }
 
   #install(from: string, position: number): void {
-    if (position <= this.#replica.position) return
-    this.#checkpoints.install(from)
+    if (position <= this.#replica.position) return this.#checkpoints.discard(from)
+    if (!this.#checkpoints.install(from)) return
     this.#levels.check(this.#replica.numbers.level)
     this.#world = this.#makeWorld()
     this.#membershipChanged()

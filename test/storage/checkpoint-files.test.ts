@@ -235,3 +235,26 @@ function flip(bytes: Uint8Array, at: number): Uint8Array {
   bytes[at] = bytes[at]! ^ 16
   return bytes
 }
+
+test('no space for the manifest alone: the file that it would have named is gone', () => {
+  const node = twoFiles()
+  const names = node.disk.list(directory)
+  node.disk.fault = (operation, path) =>
+    operation === 'write' && path.includes('manifest') ? 'ENOSPC' : undefined
+  expect(checkpoint(node, 'base')?.code).toBe('noSpace')
+  node.disk.fault = () => undefined
+  expect(node.disk.list(directory)).toEqual(names)
+})
+
+test('an old file that cannot be removed harms nobody, and goes with the next checkpoint', () => {
+  const node = twoFiles()
+  expect(checkpoint(node, 'base')).toBe(undefined)
+  put(node, 'x', 'y')
+  node.disk.fault = operation => (operation === 'remove' ? 'EBUSY' : undefined)
+  expect(checkpoint(node, 'delta')).toBe(undefined)
+  expect(node.disk.list(directory)).toContain('00000001-300.base')
+  node.disk.fault = () => undefined
+  put(node, 'x', 'z')
+  expect(checkpoint(node, 'delta')).toBe(undefined)
+  expect(node.disk.list(directory)).not.toContain('00000001-300.base')
+})

@@ -145,3 +145,22 @@ test('a transfer that is broken off leaves nothing', () => {
   sink.abort()
   expect(behind.disk.list(directory)).toEqual([])
 })
+
+test('no space to note what arrived: nothing has changed, and nothing is left of it', () => {
+  const { offer, stream } = bytesFrom(sender())
+  const behind = newNode()
+  put(behind, 'own', 'value')
+  checkpoint(behind, 'base')
+  const { directory: arrived } = deliver(behind.disk, offer, stream)
+  const before = behind.disk.list(directory)
+  // As a file system may that keeps a small rest for names.
+  behind.disk.fault = (operation, path) =>
+    operation === 'write' && path.includes('manifest') ? 'ENOSPC' : undefined
+  expect(() => behind.files.adopt(arrived)).toThrow('no space to take over a checkpoint')
+  behind.disk.fault = () => undefined
+  behind.files.discard(arrived)
+  const arrivedName = arrived.slice(directory.length + 1)
+  expect(behind.disk.list(directory)).toEqual(before.filter(name => name !== arrivedName))
+  behind.disk.crash()
+  expect(sameState(restart(behind.disk).node, behind)).toBe(true)
+})

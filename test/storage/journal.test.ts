@@ -51,6 +51,75 @@ test('what a killed process had written and not synced is durable once it has be
   expect(openBench({ on }).found.bodies).toEqual(['one'])
 })
 
+test('after a sync that failed, what is read back is written anew before it counts', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  bench.journal.persist(1, 0, entry(1, 'one'), nothing)
+  bench.journal.flush()
+  bench.journal.persist(2, 0, entry(2, 'two'), nothing)
+  on.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
+  expect(() => bench.journal.flush()).toThrow('EIO')
+  on.disk.fault = () => undefined
+  on.disk.killProcess()
+  // The pages are clean: they read as written, and a sync alone would write nothing.
+  const second = openBench({ on })
+  expect(second.found.bodies).toEqual(['one', 'two'])
+  on.disk.crash()
+  expect(openBench({ on }).found.bodies).toEqual(['one', 'two'])
+})
+
+test('an opening whose sync failed is written anew too', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  const large = (id: number): void => {
+    bench.journal.persist(id, 0, entry(id, new Uint8Array(8000).fill(7)), nothing)
+    bench.journal.flush()
+    bench.settle()
+  }
+  on.disk.fault = (operation, path) => (operation === 'sync' && path === second ? 'EIO' : undefined)
+  expect(() => [1, 2, 3, 4, 5, 6, 7, 8, 9].forEach(large)).toThrow(`${second}: EIO`)
+  on.disk.fault = () => undefined
+  on.disk.killProcess()
+  const before = openBench({ on }).found.positions
+  expect(before.length).toBeGreaterThan(5)
+  on.disk.crash()
+  expect(openBench({ on }).found.positions).toEqual(before)
+})
+
+test('the zeros of a torn end are written anew when their sync failed', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  bench.journal.persist(1, 0, entry(1, 'one'), nothing)
+  bench.journal.flush()
+  bench.journal.persist(2, 0, entry(2, new Uint8Array(4000).fill(7)), nothing)
+  on.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
+  expect(() => bench.journal.flush()).toThrow('EIO')
+  on.disk.fault = () => undefined
+  let sectors = 0
+  const image = on.disk.contents(first)
+  // All of the batch but its first sector reached the disk before the power went.
+  on.disk.crash()
+  const torn = on.disk.contents(first)
+  for (let at = 0; at < image.length; at += 512) {
+    const isNew = image.subarray(at, at + 512).some((byte, index) => byte !== torn[at + index])
+    if (isNew && sectors++ > 0) torn.set(image.subarray(at, at + 512), at)
+  }
+  on.disk.put(first, torn)
+  on.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
+  expect(() => openBench({ on })).toThrow('EIO')
+  on.disk.fault = () => undefined
+  on.disk.killProcess()
+  const again = openBench({ on })
+  again.bench.settle()
+  again.bench.journal.persist(1, 0, entry(2, 'small'), nothing)
+  again.bench.journal.flush()
+  on.disk.crash()
+  expect(openBench({ on }).found.bodies).toEqual(['one', 'small'])
+})
+
 test('all of one turn is one write and one sync', () => {
   const { disk, queue } = newDisk()
   const { bench } = openBench({ on: { disk, queue } })
@@ -252,6 +321,30 @@ test('retained segments stay within their budget', () => {
   expect(before).toBeGreaterThan(4)
   // Two retained, the current one, and the one made ahead.
   expect(bench.journal.status().segments).toBe(4)
+})
+
+test('old segments that cannot be removed stay, are told of, and go with the next', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  const put = (position: number): void => {
+    bench.journal.persist(position, 0, entry(position, 'b'.repeat(1000)), nothing)
+    bench.journal.flush()
+    bench.settle()
+  }
+  for (let position = 1; position <= 200; position++) put(position)
+  const { segments } = bench.journal.status()
+  on.disk.fault = (operation, path) =>
+    operation === 'remove' && path === second ? 'EBUSY' : undefined
+  bench.journal.compact(200)
+  bench.settle()
+  expect(bench.outcomes.at(-1)).toMatchObject({ kind: 'notRemoved' })
+  expect(bench.journal.status().segments).toBe(segments - 1)
+  on.disk.fault = () => undefined
+  put(201)
+  bench.journal.compact(201)
+  bench.settle()
+  expect(bench.journal.status().segments).toBe(2)
 })
 
 test('a batch larger than a segment has one of its own that grows', () => {

@@ -96,14 +96,14 @@ export class MemoryDisk implements Disk {
   }
 
   syncDirectory(path: string): void {
-    this.#check('syncDirectory', path)
+    this.#checkDirectorySync(path)
     this.#directory(path).sync()
     this.directorySyncs++
   }
 
   /** A sync of the names as they are now, done when the result is called, unless the machine failed. */
   beginDirectorySync(path: string): () => void {
-    this.#check('syncDirectory', path)
+    this.#checkDirectorySync(path)
     const settle = this.#directory(path).beginSync()
     const life = this.#life
     return () => {
@@ -111,6 +111,13 @@ export class MemoryDisk implements Disk {
       settle()
       this.directorySyncs++
     }
+  }
+
+  #checkDirectorySync(path: string): void {
+    const code = this.fault('syncDirectory', path)
+    if (code === undefined) return
+    this.#directory(path).forgetChanges()
+    throw failure(code, path)
   }
 
   freeBytes(_path: string): number {
@@ -180,7 +187,10 @@ export class MemoryDisk implements Disk {
         content.resize(size)
       },
       syncNow: () => {
-        check('sync')
+        if (life !== this.#life) throw failure('EBADF', path)
+        const code = this.fault('sync', path)
+        if (code !== undefined) content.forgetDirty(content.dirtySectors())
+        if (code !== undefined) throw failure(code, path)
         content.settle(content.dirtySectors())
         this.fileSyncs++
       },
@@ -189,7 +199,10 @@ export class MemoryDisk implements Disk {
         this.#later(() => {
           if (life !== this.#life) return
           const code = this.fault('sync', path)
-          if (code !== undefined) return done(failure(code, path))
+          if (code !== undefined) {
+            content.forgetDirty(dirty)
+            return done(failure(code, path))
+          }
           content.settle(dirty)
           this.fileSyncs++
           done()
@@ -267,9 +280,12 @@ class Directory {
   now = new Map<string, Node>()
   #synced = new Map<string, Node>()
   #changes: Change[] = []
+  /** Names whose last change no sync will write, since one has failed with it. */
+  readonly #forgotten = new Set<string>()
 
   change(change: Change): void {
     this.#changes.push(change)
+    for (const name of namesOf(change)) this.#forgotten.delete(name)
     apply(this.now, change)
   }
 
@@ -279,6 +295,11 @@ class Directory {
 
   beginSync(): () => void {
     const names = new Map(this.now)
+    for (const name of this.#forgotten) {
+      const before = this.#synced.get(name)
+      if (before === undefined) names.delete(name)
+      else names.set(name, before)
+    }
     const last = this.#changes.at(-1)
     return () => {
       const count = last === undefined ? 0 : this.#changes.indexOf(last) + 1
@@ -286,6 +307,14 @@ class Directory {
       this.#synced = names
       this.#changes = this.#changes.slice(count)
     }
+  }
+
+  /** A sync failed: what has changed since the last one reads as it is, and is gone with the power. */
+  forgetChanges(): void {
+    for (const change of this.#changes) {
+      for (const name of namesOf(change)) this.#forgotten.add(name)
+    }
+    this.#changes = []
   }
 
   /** Changes reach a disk in their order, so a beginning of them is kept. */
@@ -296,7 +325,12 @@ class Directory {
     }
     this.now = new Map(this.#synced)
     this.#changes = []
+    this.#forgotten.clear()
   }
+}
+
+function namesOf(change: Change): string[] {
+  return change.kind === 'rename' ? [change.name, change.to] : [change.name]
 }
 
 function apply(names: Map<string, Node>, change: Change): void {
@@ -386,6 +420,16 @@ class Content {
       if (this.#dirty.get(sector) === write) this.#dirty.delete(sector)
     }
     this.#syncedSize = this.#size
+  }
+
+  /**
+   * Their sync failed: as on Linux the pages are clean from now on. They read as they were written, no
+   * later sync writes them, and they are gone with the power.
+   */
+  forgetDirty(sectors: ReadonlyMap<number, { write: number }>): void {
+    for (const [sector, { write }] of sectors) {
+      if (this.#dirty.get(sector) === write) this.#dirty.delete(sector)
+    }
   }
 
   crash(path: string, keep: Keep): void {

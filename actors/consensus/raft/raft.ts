@@ -221,7 +221,8 @@ function checkpointed(state: RaftState, position: number): void {
  * forgotten. One that ends before or differs starts anew.
  */
 function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
-  if (mark.position <= state.commit) return
+  // Of what is committed the state machine may stand above what this journal has so far.
+  if (mark.position <= state.commit) return standOn(state, mark.position)
   // Whoever led before that epoch has nothing to say about the log any more.
   if (mark.epoch > state.epoch) becomeFollower(state, mark.epoch, 0)
   const { log } = state
@@ -229,9 +230,13 @@ function snapshotInstalled(state: RaftState, mark: CheckpointMark): void {
     state.commitTo(mark.position)
     state.verified = Math.max(state.verified, mark.position)
   } else startAnew(state, mark)
-  state.committedTold = mark.position
-  state.checkpoint = mark.position
+  standOn(state, mark.position)
   state.replyDue = state.leader !== 0
+}
+
+function standOn(state: RaftState, position: number): void {
+  state.committedTold = Math.max(state.committedTold, position)
+  state.checkpoint = Math.max(state.checkpoint, position)
 }
 
 function startAnew(state: RaftState, mark: CheckpointMark): void {

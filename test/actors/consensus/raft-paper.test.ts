@@ -518,6 +518,16 @@ describe('compaction (7) and clients (8)', () => {
     expect(machine.status.first).toBeGreaterThan(5)
   })
 
+  test('the state may stand on a checkpoint above what is durable here, and write one there itself', () => {
+    const machine = new Machine({ epochs: [2, 2, 2] })
+    machine.receive(append({ previous: 4, previousEpoch: 2, epochs: [2, 2, 2], commit: 7 }))
+    install(machine, 6, 2)
+    machine.step({ kind: 'checkpointed', position: 6 })
+    expect(machine.status).toMatchObject({ last: 7, commit: 7, durable: 4 })
+    machine.persist()
+    expect(machine.effects).toContainEqual({ kind: 'committedTo', position: 7 })
+  })
+
   test('what a peer had says nothing about the store that speaks for it next', () => {
     const machine = inRole('leader', { epochs: [1, 1, 1] })
     machine.persist()
