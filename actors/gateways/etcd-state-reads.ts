@@ -5,7 +5,7 @@
 import type { Ref } from '../../runtime/actor.ts'
 import type { Failure } from '../../transport/etcd/messages/failures.ts'
 import type { Rooms } from '../../transport/etcd/messages/writer.ts'
-import type { StateMessage } from '../state/messages.ts'
+import { roomUnlimited, type StateMessage } from '../state/messages.ts'
 
 export const ownConnection = 0
 
@@ -34,8 +34,8 @@ export class StateReads {
   }
 
   tell(connection: number, tag: number, position: number, request: Uint8Array): void {
-    const read = { stream: this.#stream, connection, tag, after: 0, position, request }
-    this.#state.tell({ kind: 'read', ...read })
+    const about = { stream: this.#stream, connection, tag, after: 0, position }
+    this.#state.tell({ kind: 'read', ...about, roomBytes: roomUnlimited, request })
   }
 
   /** `which` (etcdRead) and, behind it, a copy of the client's message. */

@@ -164,6 +164,9 @@ class Gateway {
       case 'closeConnection':
         // Sessions of ZooKeeper end with their connections; leases do not.
         return
+      case 'needsRoom':
+        // No read of this door comes with bounded room yet.
+        return
       default:
         return unreachable(message)
     }

@@ -19,6 +19,17 @@ export type GatewayMessage =
    * no answer to those still open will come. Drop them from the stream and close what waits for them.
    */
   | { readonly kind: 'unanswered'; readonly stream: number; readonly through: number }
+  /**
+   * The answer to this read (of ZooKeeper's: to the first read of the connection that is not answered) would
+   * have so many bytes, and is made once the state machine hears `room`.
+   */
+  | {
+      readonly kind: 'needsRoom'
+      readonly stream: number
+      readonly connection: number
+      readonly tag: number
+      readonly bytes: number
+    }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
   /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */

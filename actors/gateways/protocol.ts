@@ -10,6 +10,7 @@ const gateway = {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
+  needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
   unanswered: { stream: 'int', through: 'long' },
   closeConnection: { connection: 'long' },
   drain: { id: 'long' },
@@ -18,7 +19,7 @@ const gateway = {
 } as const
 
 /** Clients wait for answers, and count on events: none is lost. */
-const reserved = ['reply', 'event', 'unanswered'] as const
+const reserved = ['reply', 'event', 'needsRoom', 'unanswered', 'closeConnection'] as const
 
 /** Status answers are for four-letter words. */
 export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(

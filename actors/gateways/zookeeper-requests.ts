@@ -13,7 +13,7 @@ import { limits } from '../../transport/zookeeper/limits.ts'
 import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
 import { checkRequest, decodeAuth, isListAllowed } from '../../transport/zookeeper/requests.ts'
 import { entryKind } from '../consensus/entry.ts'
-import type { StateMessage } from '../state/messages.ts'
+import { roomUnlimited, type StateMessage } from '../state/messages.ts'
 import type { Proposals } from '../state/proposals.ts'
 import { ownOperation, writeCommandHeader } from '../state/zookeeper-commands.ts'
 import { authenticate } from './zookeeper-auth.ts'
@@ -204,6 +204,7 @@ export class Requests {
       tag: 0,
       after: outstanding.lastWrite,
       position,
+      roomBytes: roomUnlimited,
       request,
     })
   }

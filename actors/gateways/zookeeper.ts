@@ -211,6 +211,8 @@ class Gateway {
       case 'unanswered':
         if (message.stream === this.#stream) this.#unanswered(message.through)
         return
+      case 'needsRoom':
+        return
       case 'closeConnection':
         this.#drop(this.#connections.get(message.connection))
         return

@@ -7,7 +7,7 @@ import type { WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { limits } from './limits.ts'
 import { doorOf, stream as streams } from './messages.ts'
-import type { Arena, Emitter } from './world.ts'
+import type { Arena, Emitter, Read } from './world.ts'
 import { replyStatus } from './zookeeper-commands.ts'
 
 const arenaBytes = 128 * 1024
@@ -22,10 +22,16 @@ export class StreamEmitter implements Emitter {
   readonly #watches: Ref<WatchesMessage>
   readonly #sessions: Ref<SessionsMessage>
   readonly #arena: Arena
+  readonly #needsRoom: (read: Read, bytes: number) => void
 
-  constructor(watches: Ref<WatchesMessage>, sessions: Ref<SessionsMessage>) {
+  constructor(
+    watches: Ref<WatchesMessage>,
+    sessions: Ref<SessionsMessage>,
+    needsRoom: (read: Read, bytes: number) => void,
+  ) {
     this.#watches = watches
     this.#sessions = sessions
+    this.#needsRoom = needsRoom
     const bytes = new Uint8Array(arenaBytes)
     this.#arena = { bytes, view: new DataView(bytes.buffer), start: 0 }
   }
@@ -86,6 +92,10 @@ export class StreamEmitter implements Emitter {
     // A long answer takes its memory with it.
     if (arena.bytes.length > arenaBytes) arena.start = arena.bytes.length
     return taken
+  }
+
+  needsRoom(read: Read, bytes: number): void {
+    this.#needsRoom(read, bytes)
   }
 
   lifetimeOpened(opened: Lifetime): void {

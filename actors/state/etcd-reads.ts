@@ -29,6 +29,7 @@ import { limits } from './limits.ts'
 import type { Read, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
+const writerSlackBytes = 16
 
 export class EtcdReads {
   readonly #world: World
@@ -97,7 +98,9 @@ export class EtcdReads {
     this.#tally.ranges += 1
     const result = this.#result
     collectRange(keyspace, range, result)
-    const writer = this.#begin(rangeBytesMax(keyspace, range, result))
+    const bytesMax = rangeBytesMax(keyspace, range, result)
+    if (!this.#fits(read, headerBytesMax + bytesMax)) return undefined
+    const writer = this.#begin(bytesMax)
     writeRange(writer, keyspace, range, result)
     return this.#finish(read)
   }
@@ -109,7 +112,7 @@ export class EtcdReads {
     const chosen = chooseTxn(this.#keyspace, txn)
     const impossible = chosenFailure(this.#world, chosen)
     if (impossible !== undefined) return impossible
-    new TxnRun(this.#keyspace, undefined, this.#begin(512), this.#tally).run(chosen)
+    new TxnRun(this.#keyspace, undefined, this.#begin(512, read), this.#tally).run(chosen)
     return this.#finish(read)
   }
 
@@ -121,7 +124,7 @@ export class EtcdReads {
     const { id, keys } = decodeLease(this.#reader.open(request, 1 + timesBytes))
     const lease = this.#world.lifetimes.lease(id)
     const alive = remainingMillis >= 0 && lease !== undefined
-    const writer = this.#begin(64)
+    const writer = this.#begin(64, read)
     writeLeaseTimes(writer, id, alive ? Math.floor(remainingMillis / 1000) : -1)
     if (alive) {
       writeGrantedTtl(writer, Math.floor(ttlMillis / 1000))
@@ -137,7 +140,7 @@ export class EtcdReads {
   }
 
   #leases(read: Read): undefined {
-    const writer = this.#begin(64)
+    const writer = this.#begin(64, read)
     for (const lease of this.#world.lifetimes.leases()) writeLeaseStatus(writer, lease.id)
     return this.#finish(read)
   }
@@ -266,14 +269,26 @@ export class EtcdReads {
     return writer.finish()
   }
 
-  #begin(bytesMax: number): Writer {
-    const writer = this.#writer.begin(headerBytesMax + bytesMax)
+  /** Longer answers than there may be are refused, not waited for. */
+  #fits(read: Read, bytes: number): boolean {
+    if (bytes <= read.roomBytes || bytes > limits.replyBytesMax) return true
+    this.#world.emitter.needsRoom(read, bytes)
+    return false
+  }
+
+  /** Where its size is known only once it is written, it is written as far as the room of the read goes. */
+  #begin(bytesGuess: number, read?: Read): Writer {
+    const bytesMax = Math.max(headerBytesMax, read?.roomBytes ?? limits.replyBytesMax)
+    const writer = this.#writer.begin(headerBytesMax + bytesGuess, bytesMax)
     this.#header.write(writer, this.#keyspace.revision, this.#world.identity.epoch)
     return writer
   }
 
   #finish(read: Read): undefined {
     const writer = this.#writer
+    // A writer keeps some room for what it writes next.
+    const bytes = Math.max(read.roomBytes, writer.sizeMax) + writerSlackBytes
+    if (writer.overflowed && !this.#fits(read, bytes)) return
     if (writer.overflowed) this.#reply(read, failure.responseTooLarge.status, nothing)
     else this.#reply(read, 0, writer.finish())
   }

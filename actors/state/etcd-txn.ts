@@ -8,7 +8,7 @@ import {
   deleteRangeResponseTag,
 } from '../../transport/etcd/messages/delete-range.ts'
 import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
-import { writeInnerHeader } from '../../transport/etcd/messages/header.ts'
+import { headerBytesMax, writeInnerHeader } from '../../transport/etcd/messages/header.ts'
 import { writeKeyValue } from '../../transport/etcd/messages/key-value.ts'
 import { type PutRequest, putResponseTag } from '../../transport/etcd/messages/put.ts'
 import type { RangeRequest } from '../../transport/etcd/messages/range.ts'
@@ -27,6 +27,7 @@ import {
   collectRange,
   intervalEnd,
   isInterval,
+  rangeBytesMax,
   rangeFailure,
   RangeResult,
   valueView,
@@ -120,12 +121,20 @@ export class TxnRun {
   #range(range: RangeRequest): void {
     this.#tally.ranges += 1
     const writer = this.#writer
-    if (writer === undefined || writer.overflowed) return
+    if (writer === undefined) return
+    if (writer.overflowed) return this.#measure(writer, range)
     const mark = writer.open(responseOpTag.range)
     writeInnerHeader(writer, this.#keyspace.revision)
     collectRange(this.#keyspace, range, this.#result)
     writeRange(writer, this.#keyspace, range, this.#result)
     writer.close(mark)
+  }
+
+  /** How long it will be, for the room that a read asks for; nobody asks for more after a change. */
+  #measure(writer: Writer, range: RangeRequest): void {
+    if (this.#change !== undefined) return
+    collectRange(this.#keyspace, range, this.#result)
+    writer.discard(headerBytesMax + rangeBytesMax(this.#keyspace, range, this.#result))
   }
 
   #put(put: PutRequest): void {

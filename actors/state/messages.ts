@@ -18,13 +18,28 @@ export function doorOf(ofStream: number): number {
   return ofStream % doorsMax
 }
 
+/** One number for a connection of a door; in whatever generation: their numbers are not used again soon. */
+export function connectionKey(ofStream: number, connection: number): number {
+  return connection * doorsMax + doorOf(ofStream)
+}
+
+/** `roomBytes` of a read whose answer goes to nobody who could leave it lying. */
+export const roomUnlimited = Number.MAX_SAFE_INTEGER
+
 /**
  * What the state machine accepts. Requests are the protocol's own bytes, checked by the gateway:
  * ZooKeeper: actors/state/zookeeper-commands.ts; etcd: actors/state/etcd-commands.ts.
  */
 export type StateMessage =
   | ConsensusNotice
-  /** A read for `connection` of the gateway with this stream; answered in order by way of the watch actor. */
+  /**
+   * A read for `connection` of the gateway with this stream; answered in order by way of the watch actor.
+   *
+   * It brings the room that its answer may take (`roomBytes`, a guess of the gateway's). A longer answer
+   * is not made: the read is parked (with all later reads of its connection where it is ZooKeeper's), and
+   * the gateway hears `needsRoom` with the bytes; it grants them with `room` once what its clients have
+   * left untaken allows it, or says `connectionGone`. So no memory is spent on what nobody takes.
+   */
   | {
       readonly kind: 'read'
       readonly stream: number
@@ -35,8 +50,22 @@ export type StateMessage =
       readonly after: number
       /** Not before this log position has applied here; 0: at once. */
       readonly position: number
+      readonly roomBytes: number
       readonly request: Uint8Array
     }
+  /** So many bytes are set aside for the answer that `needsRoom` named; should it have grown, it asks again. */
+  | {
+      readonly kind: 'room'
+      readonly stream: number
+      readonly connection: number
+      readonly tag: number
+      readonly bytes: number
+    }
+  /**
+   * Nobody listens any more: reads of this connection that have not run are dropped without an answer.
+   * It is the last message about this connection, and ends its watches behind what may yet register one.
+   */
+  | { readonly kind: 'connectionGone'; readonly stream: number; readonly connection: number }
   /**
    * Passed on to consensus as it is. Writes of ZooKeeper's door come this way, behind the reads that
    * were sent before them: by another, from thread to thread, they could be here first.

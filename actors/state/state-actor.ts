@@ -22,10 +22,12 @@ import { EtcdTally } from './etcd-tally.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
 import { announceMillis, Levels, levelSupported } from './levels.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
+import { ReadSchedule } from './read-schedule.ts'
 import { Replica } from './replica.ts'
 import { StateMetrics } from './state-metrics.ts'
-import { WaitingReads, type WaitingRead } from './waiting-reads.ts'
-import type { Command, Face, Identity, World } from './world.ts'
+import type { WaitingRead } from './waiting-reads.ts'
+import type { Command, Face, Identity, Read, World } from './world.ts'
+import { commandConnection } from './zookeeper-commands.ts'
 import { zookeeperFace } from './zookeeper-face.ts'
 
 export interface StateSetup {
@@ -61,7 +63,7 @@ class StateMachine {
   readonly #replica: Replica
   #world: World
   readonly #emitter: StreamEmitter
-  readonly #waiting = new WaitingReads()
+  readonly #reads: ReadSchedule
   readonly #barriers: { replyTo: string; id: number; position: number }[] = []
   readonly #command: Command = newCommand()
   readonly #hashes: HashComparison
@@ -83,7 +85,14 @@ class StateMachine {
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#tracing = tracing
     this.#replica = setup.replica ?? new Replica(context.host.random.uint32())
-    this.#metrics = new StateMetrics(metrics, this.#replica, () => this.#waiting.count)
+    this.#reads = new ReadSchedule({
+      run: read => this.#run(read),
+      ownSequence: ofStream => this.#ownSequence(ofStream),
+      position: () => this.#replica.position,
+      needsRoom: (read, bytes) => this.#askForRoom(read, bytes),
+      overtaken: (ofStream, connection) => this.#overtaken(ofStream, connection),
+    })
+    this.#metrics = new StateMetrics(metrics, this.#replica, this.#reads)
     this.#tally.observe(metrics)
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
       this.#metrics.checkpointed(millis),
@@ -94,6 +103,7 @@ class StateMachine {
     this.#emitter = new StreamEmitter(
       context.find(directory.watches),
       context.find(directory.sessions),
+      (read, bytes) => this.#reads.park(read as WaitingRead, bytes),
     )
     this.#world = this.#makeWorld()
     // Until a membership is known nobody can be in a majority.
@@ -110,7 +120,13 @@ class StateMachine {
       case 'committed':
         return this.#applyAll(message.first, message.count, message.entries)
       case 'read':
-        return this.#readWhenAllowed(message)
+        return this.#reads.arrived(message)
+      case 'room': {
+        const { stream: ofStream, connection, tag, bytes } = message
+        return this.#reads.granted(ofStream, connection, tag, bytes)
+      }
+      case 'connectionGone':
+        return this.#connectionGone(message.stream, message.connection)
       case 'propose':
         return this.#context.find(directory.consensus).tell(message)
       case 'leader':
@@ -125,7 +141,7 @@ class StateMachine {
       case 'level':
         return this.#levels.announced(message.node, message.level, this.#nowMillis())
       case 'gatewayStarted':
-        this.#waiting.forgetOthers(message.stream)
+        this.#reads.forgetOthers(message.stream)
         return this.#emitter.emit(message)
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
@@ -161,6 +177,7 @@ class StateMachine {
     if (keyspace.compactStep(compactionEntriesPerTick)) etcdFace.compacted(this.#world)
     keyspace.maintain()
     tree.maintain()
+    this.#reads.tick()
     this.#checkpoints.tick()
     if (this.#nowMillis() - this.#levelToldMillis >= announceMillis) this.#announceLevel()
   }
@@ -247,20 +264,20 @@ class StateMachine {
     }
     if (command.kind >= entryKind.register) this.#applyCommand(command, incarnation)
     if (position % hashEveryPositions === 0) this.#announceHash(position)
-    if (position >= this.#waiting.nextPosition)
-      this.#runAll(this.#waiting.takeThroughPosition(position))
+    if (position >= this.#reads.nextPosition) this.#reads.positionApplied(position)
   }
 
   #applyCommand(command: Command, incarnation: number): void {
     const { node, sequence } = command
     if (!this.#replica.origins.accept(node, incarnation, command.stream, sequence)) return
+    if (this.#reads.parkedCount > 0) this.#beforeWrite(command)
     if (this.#tracing.enabled) this.#executeTraced(command)
     else this.#execute(command)
     if (!command.local) return
     if (command.stream === stream.sessions) {
       this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence })
     } else {
-      this.#runAll(this.#waiting.takeSequence(command.stream, sequence))
+      this.#reads.sequenceApplied(command.stream, sequence)
     }
   }
 
@@ -325,22 +342,34 @@ class StateMachine {
     face.expire(this.#world, command, ended)
   }
 
-  #readWhenAllowed(read: WaitingRead): void {
-    if (read.after > this.#ownSequence(read.stream)) this.#waiting.waitForSequence(read)
-    else if (read.position > this.#replica.position) this.#waiting.waitForPosition(read)
-    else this.#run(read)
-  }
-
-  #runAll(reads: readonly WaitingRead[]): void {
-    for (const read of reads) {
-      if (read.position > this.#replica.position) this.#waiting.waitForPosition(read)
-      else this.#run(read)
-    }
-  }
-
-  #run(read: WaitingRead): void {
+  #run(read: Read): void {
     if (doorOf(read.stream) === stream.zookeeper) zookeeperFace.read(this.#world, read)
     else etcdFace.read(this.#world, read)
+  }
+
+  #askForRoom({ stream: ofStream, connection, tag }: Read, bytes: number): void {
+    this.#gateway(ofStream).tell({ kind: 'needsRoom', stream: ofStream, connection, tag, bytes })
+  }
+
+  /** What a client asked before it wrote must not show what it wrote. */
+  #beforeWrite(command: Command): void {
+    if (!command.local || command.kind !== entryKind.zookeeper) return
+    this.#reads.beforeWrite(command.stream, commandConnection(command.view, command.start))
+  }
+
+  #overtaken(ofStream: number, connection: number): void {
+    this.#gateway(ofStream).tell({ kind: 'closeConnection', connection })
+  }
+
+  /** Behind all that registered a watch for it. */
+  #connectionGone(ofStream: number, connection: number): void {
+    this.#reads.connectionGone(ofStream, connection)
+    this.#emitter.emit({ kind: 'connectionClosed', stream: ofStream, connection })
+  }
+
+  #gateway(ofStream: number): Ref<GatewayMessage> {
+    const isZookeeper = doorOf(ofStream) === stream.zookeeper
+    return this.#context.find<GatewayMessage>(isZookeeper ? directory.zookeeper : directory.etcd)
   }
 
   #ownSequence(ofStream: number): number {
@@ -409,7 +438,7 @@ class StateMachine {
     this.#announceUnanswered()
     this.#announceRevision()
     this.#announcePosition()
-    this.#runAll(this.#waiting.takeThroughPosition(position))
+    this.#reads.positionApplied(position)
     this.#releaseBarriers()
   }
 
@@ -429,11 +458,10 @@ class StateMachine {
     for (let ofStream = 1; ofStream < count; ofStream += 1) {
       const door = doorOf(ofStream)
       if (door !== stream.zookeeper && door !== stream.etcd) continue
-      const gateway = door === stream.zookeeper ? directory.zookeeper : directory.etcd
       const through = this.#ownSequence(ofStream)
       const unanswered = { kind: 'unanswered', stream: ofStream, through } as const
-      this.#context.find<GatewayMessage>(gateway).tell(unanswered)
-      this.#runAll(this.#waiting.takeThroughSequence(ofStream, through))
+      this.#gateway(ofStream).tell(unanswered)
+      this.#reads.sequencesCovered(ofStream, through)
     }
   }
 
@@ -452,7 +480,8 @@ class StateMachine {
       ephemerals: tree.ephemeralCount,
       sessions: lifetimes.sessionCount,
       leases: lifetimes.leaseCount,
-      waitingReads: this.#waiting.count,
+      waitingReads: this.#reads.waitingCount,
+      parkedReads: this.#reads.parkedCount,
       hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
     })
     const asker = replyTo === 'zookeeper' ? directory.zookeeper : directory.control

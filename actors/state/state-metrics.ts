@@ -1,6 +1,7 @@
 /** What the state machine says of itself, under etcd's names where there are any. */
 import type { Histogram, Metrics } from '../../runtime/metrics.ts'
 import { observeCounters, observeGauges } from '../../runtime/observe.ts'
+import type { ReadSchedule } from './read-schedule.ts'
 import type { Replica } from './replica.ts'
 
 /** etcd's bound, for one batch. */
@@ -11,7 +12,7 @@ export class StateMetrics {
   readonly #checkpointSeconds: Histogram
   #slowApplies = 0
 
-  constructor(metrics: Metrics, replica: Replica, waitingReads: () => number) {
+  constructor(metrics: Metrics, replica: Replica, reads: ReadSchedule) {
     this.#applySeconds = metrics.histogram(
       'quorate_apply_seconds',
       'Time to apply one batch of committed entries.',
@@ -39,7 +40,12 @@ export class StateMetrics {
     observeKeys(metrics, replica)
     observeZnodes(metrics, replica)
     observeGauges(metrics, [
-      ['quorate_waiting_reads', 'Reads that wait for a write to apply.', waitingReads],
+      ['quorate_waiting_reads', 'Reads that wait for a write to apply.', () => reads.waitingCount],
+      [
+        'quorate_parked_reads',
+        'Reads that wait until their clients have taken earlier answers.',
+        () => reads.parkedCount,
+      ],
     ])
   }
 

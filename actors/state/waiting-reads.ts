@@ -2,7 +2,7 @@
  * Reads that may not run yet: behind an earlier write of their own session (by sequence of their
  * stream), or behind a log position that makes them linearizable.
  */
-import { doorOf, type StateMessage } from './messages.ts'
+import { connectionKey, doorOf, type StateMessage } from './messages.ts'
 
 export type WaitingRead = Extract<StateMessage, { kind: 'read' }>
 
@@ -69,6 +69,21 @@ export class WaitingReads {
       if (isOther(other)) this.#bySequence[other] = undefined
     })
     this.#byPosition = this.#byPosition.filter(read => !isOther(read.stream))
+    this.nextPosition = this.#byPosition[0]?.position ?? Number.POSITIVE_INFINITY
+  }
+
+  /** `keys` as `connectionKey` makes them. */
+  forgetConnections(keys: ReadonlySet<number>): void {
+    const stays = ({ stream, connection }: WaitingRead): boolean =>
+      !keys.has(connectionKey(stream, connection))
+    for (const table of this.#bySequence) {
+      for (const [after, reads] of table ?? []) {
+        const left = reads.filter(stays)
+        if (left.length === 0) table?.delete(after)
+        else if (left.length < reads.length) table?.set(after, left)
+      }
+    }
+    this.#byPosition = this.#byPosition.filter(stays)
     this.nextPosition = this.#byPosition[0]?.position ?? Number.POSITIVE_INFINITY
   }
 

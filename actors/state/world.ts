@@ -64,6 +64,8 @@ export interface Read {
   readonly stream: number
   readonly connection: number
   readonly tag: number
+  /** A longer answer is not made: `Emitter.needsRoom` instead, before anything is emitted. */
+  readonly roomBytes: number
   readonly request: Uint8Array
 }
 
@@ -86,6 +88,11 @@ export interface Emitter {
   /** Room for building replies; use from `start`, then `take` exactly what was written. */
   reserve(bytesMax: number): Arena
   take(bytes: number): Uint8Array
+  /**
+   * The answer to this read would have so many bytes, at most, and is not made: the read is run again
+   * once there is room for them.
+   */
+  needsRoom(read: Read, bytes: number): void
   lifetimeOpened(opened: Lifetime): void
   lifetimeClosed(closed: Lifetime): void
 }

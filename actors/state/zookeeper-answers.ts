@@ -1,6 +1,6 @@
 /** Reply frames as the state machine builds them, and the parts they are made of. */
 import type { Tree, Znode } from '../../storage/tree.ts'
-import { beginReply, headerReply } from '../../transport/zookeeper/headers.ts'
+import { beginReply, headerReply, replyHeaderBytes } from '../../transport/zookeeper/headers.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { statBytes } from '../../transport/zookeeper/stat.ts'
 import type { Emitter } from './world.ts'
@@ -17,6 +17,18 @@ export class Answer {
   zxid = 0
   /** Someone waits for it here. */
   wanted = false
+  /** How long it may be. */
+  roomBytes = 0
+  /** What it would take, where that is more. */
+  neededBytes = 0
+
+  /** False: with a body of so many bytes it would be too long, and is not to be made. */
+  fits(bodyBytes: number): boolean {
+    const bytes = replyHeaderBytes + bodyBytes
+    if (bytes <= this.roomBytes) return true
+    this.neededBytes = bytes
+    return false
+  }
 
   /** A header alone. */
   error(code: number, status: number = replyStatus.send): void {

@@ -13,12 +13,17 @@ import type { Work } from './zookeeper-work.ts'
 /** The event that was missed; 0: none. */
 type Missed = (tree: Tree, node: Znode, since: number) => number
 
+/** An event has so many bytes at most for each byte of the path that it is about, length included. */
+const eventBytesPerByte = 8
+
 export function catchUpWatches(work: Work): void {
-  const since = work.reader.long()
+  const { reader, answer } = work
+  if (!answer.fits(eventBytesPerByte * (reader.end - reader.at))) return
+  const since = reader.long()
   catchUp(work, since, 'data', missedData)
   catchUp(work, since, 'data', missedCreation)
   catchUp(work, since, 'children', missedChildren)
-  work.answer.error(errorCode.ok)
+  answer.error(errorCode.ok)
 }
 
 function catchUp(work: Work, since: number, watcher: ZnodeWatch['watcher'], missed: Missed): void {

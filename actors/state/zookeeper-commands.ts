@@ -72,6 +72,11 @@ export class CommandHeader {
   }
 }
 
+/** Of the command that begins at `start`. */
+export function commandConnection(view: DataView, start: number): number {
+  return view.getUint32(start + callerStart)
+}
+
 /** Who sends commands. */
 export interface Caller {
   readonly connection: number

@@ -3,13 +3,14 @@
  * the answer goes out, so no change can slip between the two. What the gateway answers by itself
  * comes through here too when it has to keep its place in the order.
  */
-import type { Znode } from '../../storage/tree.ts'
+import type { Tree, Znode } from '../../storage/tree.ts'
 import { maskedAcls } from '../../transport/zookeeper/access.ts'
 import { encodeAcls } from '../../transport/zookeeper/acl.ts'
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
 import type { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { readText } from '../../transport/zookeeper/jute-reader.ts'
 import { operation, permission, specialXid } from '../../transport/zookeeper/operations.ts'
+import { statBytes } from '../../transport/zookeeper/stat.ts'
 import type { ZnodeWatch } from '../watches/messages.ts'
 import type { Read } from './world.ts'
 import { writeData, writeStat } from './zookeeper-answers.ts'
@@ -25,9 +26,11 @@ export function runRead(work: Work, read: Read): void {
     if (!(error instanceof MalformedRecord)) throw error
     work.answer.error(errorCode.marshallingError)
   }
+  const { neededBytes } = work.answer
+  if (neededBytes > 0) work.world.emitter.needsRoom(read, neededBytes)
 }
 
-function begin(work: Work, { stream, connection, request }: Read): void {
+function begin(work: Work, { stream, connection, roomBytes, request }: Read): void {
   const { world, header, reader, answer, writes } = work
   header.readOfRequest(request)
   reader.reset(request, header.body, request.length)
@@ -38,6 +41,8 @@ function begin(work: Work, { stream, connection, request }: Read): void {
   answer.sequence = 0
   answer.zxid = world.numbers.zxid
   answer.wanted = true
+  answer.roomBytes = roomBytes
+  answer.neededBytes = 0
   writes.access.callerIs(header, request)
 }
 
@@ -71,10 +76,12 @@ function getData(work: Work): void {
   const { world, reader, answer } = work
   const node = findReadable(work)
   if (node === 0) return
+  const { tree } = world
+  if (!answer.fits(4 + Math.max(0, tree.dataLength(node)) + statBytes)) return
   if (reader.boolean()) watch(work, 'data')
   const writer = answer.begin()
-  writeData(writer, world.tree, node)
-  writeStat(writer, world.tree, node)
+  writeData(writer, tree, node)
+  writeStat(writer, tree, node)
   answer.finish()
 }
 
@@ -104,15 +111,23 @@ function getChildren(work: Work): void {
   const { tree } = world
   const node = findReadable(work)
   if (node === 0) return
+  const children: Znode[] = []
+  const count = tree.children(node, children)
+  if (!answer.fits(childrenBytes(tree, children) + statBytes)) return
   if (reader.boolean()) watch(work, 'children')
   const writer = answer.begin()
-  const children: Znode[] = []
-  writer.int(tree.children(node, children))
+  writer.int(count)
   for (const child of children) {
     writer.span(tree.bytes(child), tree.nameOffset(child), tree.nameLength(child))
   }
   if (header.operation === operation.getChildren2) writeStat(writer, tree, node)
   answer.finish()
+}
+
+function childrenBytes(tree: Tree, children: readonly Znode[]): number {
+  let bytes = 4
+  for (const child of children) bytes += 4 + tree.nameLength(child)
+  return bytes
 }
 
 /** Password hashes are for those alone who may administer the node. */
@@ -129,8 +144,10 @@ function getAcl(work: Work): void {
     answer.error(errorCode.noAuth)
     return
   }
-  const writer = answer.begin()
   const list = access.list(acl)
+  // Bytes that are not UTF-8 become three each.
+  if (!answer.fits(3 * list.bytes.length + statBytes)) return
+  const writer = answer.begin()
   if (access.permits(acl, permission.admin)) writer.raw(list.bytes, 0, list.bytes.length)
   else encodeAcls(writer, maskedAcls(list))
   writeStat(writer, world.tree, node)
@@ -140,6 +157,7 @@ function getAcl(work: Work): void {
 /** The gateway has asked for the position that this read waited for. */
 function sync({ reader, answer }: Work): void {
   reader.span()
+  if (!answer.fits(4 + Math.max(0, reader.length))) return
   answer.begin().span(reader.bytes, reader.start, reader.length)
   answer.finish()
 }

@@ -12,7 +12,7 @@ import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
 import { encodeHistoryRequest } from '../state/etcd-commands.ts'
-import { doorOf, stream } from '../state/messages.ts'
+import { doorOf, roomUnlimited, stream } from '../state/messages.ts'
 import { EventTraces } from './event-traces.ts'
 import { KeyWatches } from './key-watches.ts'
 import type {
@@ -80,8 +80,8 @@ class Watches {
         this.#etcd.tell({ kind: 'event', connection, tag, body, continues }),
       askHistory: (id, firstRevision, revisionsMax) => {
         const request = encodeHistoryRequest(firstRevision, revisionsMax)
-        const read = { stream: stream.etcd, connection: 0, tag: id, after: 0, position: 0, request }
-        state.tell({ kind: 'read', ...read })
+        const about = { stream: stream.etcd, connection: 0, tag: id, after: 0, position: 0 }
+        state.tell({ kind: 'read', ...about, roomBytes: roomUnlimited, request })
       },
     })
     this.#observe(metrics)

@@ -7,7 +7,7 @@
 import { callBytes, etcdOperation, etcdRead, writeCall } from '../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../actors/state/etcd-face.ts'
 import { Lifetimes } from '../../actors/state/lifetimes.ts'
-import { stream } from '../../actors/state/messages.ts'
+import { roomUnlimited, stream } from '../../actors/state/messages.ts'
 import type { Arena, Command, Emitter, World } from '../../actors/state/world.ts'
 import { KeyWatches } from '../../actors/watches/key-watches.ts'
 import type { WatchesMessage } from '../../actors/watches/messages.ts'
@@ -45,6 +45,10 @@ class Sink implements Emitter {
 
   emit(message: WatchesMessage): void {
     this.onEmit(message)
+  }
+
+  needsRoom(): never {
+    throw new Error('reads have all the room there is')
   }
 
   reply(_s: number, _c: number, _t: number, _q: number, status: number, body: Uint8Array): void {
@@ -99,7 +103,8 @@ class Bench {
   }
 
   read(request: Uint8Array): void {
-    etcdFace.read(this.world, { stream: stream.etcd, connection: 1, tag: 1, request })
+    const common = { stream: stream.etcd, connection: 1, tag: 1 }
+    etcdFace.read(this.world, { ...common, roomBytes: roomUnlimited, request })
   }
 }
 
@@ -217,5 +222,6 @@ function createWatch(one: Bench, key: Uint8Array, end: Uint8Array, index: number
   writer.close(mark)
   const request = Uint8Array.of(etcdRead.watch, ...writer.finish())
   const connection = 1 + (index % 100)
-  etcdFace.read(one.world, { stream: stream.etcd, connection, tag: 1, request })
+  const common = { stream: stream.etcd, connection, tag: 1 }
+  etcdFace.read(one.world, { ...common, roomBytes: roomUnlimited, request })
 }

@@ -5,6 +5,8 @@
 import type { JuteWriter } from './jute-writer.ts'
 
 export const requestHeaderBytes = 8
+/** With the length of the frame before it. */
+export const replyHeaderBytes = 20
 
 export interface RequestHeader {
   readonly xid: number

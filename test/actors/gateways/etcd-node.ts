@@ -14,7 +14,8 @@ import { StreamEmitter } from '../../../actors/state/emitter.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { Lifetimes } from '../../../actors/state/lifetimes.ts'
 import { type StateMessage, stream } from '../../../actors/state/messages.ts'
-import { WaitingReads } from '../../../actors/state/waiting-reads.ts'
+import { ReadSchedule } from '../../../actors/state/read-schedule.ts'
+import type { WaitingRead } from '../../../actors/state/waiting-reads.ts'
 import type { Command, World } from '../../../actors/state/world.ts'
 import { watchesActor } from '../../../actors/watches/watches-actor.ts'
 import type { Context, Definition, Handler, Message } from '../../../runtime/actor.ts'
@@ -38,7 +39,7 @@ export class EtcdNode {
   holdWrites = false
   holdReads = false
   readonly #applied = { position: 0, membership: new Uint8Array(0) }
-  readonly #waiting = new WaitingReads()
+  #reads: ReadSchedule | undefined
   readonly #proposed: Uint8Array[] = []
   readonly #asked: { readonly replyTo: string; readonly id: number }[] = []
   readonly #sequences = new Map<number, number>()
@@ -214,6 +215,7 @@ export class EtcdNode {
     const emitter = new StreamEmitter(
       context.find(directory.watches),
       context.find(directory.sessions),
+      (read, bytes) => this.#reads?.park(read as WaitingRead, bytes),
     )
     const world: World = {
       keyspace: this.keyspace,
@@ -224,12 +226,27 @@ export class EtcdNode {
       identity: { node: 1, ...ids, epoch: 0, leader: 0 },
       emitter,
     }
+    const reads = new ReadSchedule({
+      run: read => etcdFace.read(world, read),
+      ownSequence: ofStream => this.#sequences.get(ofStream) ?? 0,
+      position: () => this.#applied.position,
+      needsRoom: ({ stream: ofStream, connection, tag }, bytes) =>
+        context
+          .find(directory.etcd)
+          .tell({ kind: 'needsRoom', stream: ofStream, connection, tag, bytes }),
+      overtaken() {},
+    })
+    this.#reads = reads
     context.every(10, { kind: 'tick' })
     return message => {
       if (message.kind === 'committed') this.#apply(world, message.entries)
-      else if (message.kind === 'read') {
-        if (message.position > this.#applied.position) this.#waiting.waitForPosition(message)
-        else etcdFace.read(world, message)
+      else if (message.kind === 'read') reads.arrived(message)
+      else if (message.kind === 'room') {
+        reads.granted(message.stream, message.connection, message.tag, message.bytes)
+      } else if (message.kind === 'connectionGone') {
+        const { stream: ofStream, connection } = message
+        reads.connectionGone(ofStream, connection)
+        emitter.emit({ kind: 'connectionClosed', stream: ofStream, connection })
       } else if (message.kind === 'leader') world.identity.epoch = message.epoch
       else if (message.kind === 'unwatched') emitter.unwatched(message.keys, message.registrations)
       else if (message.kind === 'barrier') {
@@ -255,8 +272,7 @@ export class EtcdNode {
           .tell({ kind: 'appliedOwn', sequence: command.sequence })
       }
     }
-    for (const read of this.#waiting.takeThroughPosition(this.#applied.position))
-      etcdFace.read(world, read)
+    this.#reads?.positionApplied(this.#applied.position)
   }
 
   #endLease(world: World, command: Command): void {

@@ -13,8 +13,10 @@ import type { GatewayMessage } from '../../../actors/gateways/messages.ts'
 import { type ZookeeperSetup, zookeeperGateway } from '../../../actors/gateways/zookeeper.ts'
 import type { SessionsMessage } from '../../../actors/sessions/messages.ts'
 import type { StateMessage } from '../../../actors/state/messages.ts'
-import { WaitingReads } from '../../../actors/state/waiting-reads.ts'
+import { ReadSchedule } from '../../../actors/state/read-schedule.ts'
+import type { WaitingRead } from '../../../actors/state/waiting-reads.ts'
 import type { Command, World } from '../../../actors/state/world.ts'
+import { commandConnection } from '../../../actors/state/zookeeper-commands.ts'
 import { zookeeperFace } from '../../../actors/state/zookeeper-face.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
 import { ZnodeWatches } from '../../../actors/watches/znode-watches.ts'
@@ -74,7 +76,7 @@ class Node implements ZookeeperNode {
   readonly watches: ZnodeWatches
   held = false
   mute = false
-  readonly #waiting = new WaitingReads()
+  readonly #reads: ReadSchedule
   #proposed: Extract<ConsensusMessage, { kind: 'propose' }>[] = []
   #commit: () => void = () => {}
   #position = 0
@@ -87,6 +89,14 @@ class Node implements ZookeeperNode {
     this.watches = new ZnodeWatches({
       event: (connection, body) =>
         gateway().tell({ kind: 'event', connection, tag: 0, body, continues: false }),
+    })
+    this.#reads = new ReadSchedule({
+      run: read => zookeeperFace.read(this.world, read),
+      ownSequence: () => this.#sequence,
+      position: () => this.#position,
+      needsRoom: ({ stream, connection, tag }, bytes) =>
+        gateway().tell({ kind: 'needsRoom', stream, connection, tag, bytes }),
+      overtaken: (_stream, connection) => gateway().tell({ kind: 'closeConnection', connection }),
     })
     this.world = {
       keyspace: new Keyspace(),
@@ -113,6 +123,7 @@ class Node implements ZookeeperNode {
           throw new Error('not used')
         },
         take: () => new Uint8Array(0),
+        needsRoom: (read, bytes) => this.#reads.park(read as WaitingRead, bytes),
         lifetimeOpened() {},
         lifetimeClosed() {},
       },
@@ -169,8 +180,7 @@ class Node implements ZookeeperNode {
     this.#sequence = through
     const gateway = this.system.find<GatewayMessage>(directory.zookeeper)
     gateway.tell({ kind: 'unanswered', stream: 1, through })
-    for (const read of this.#waiting.takeThroughSequence(1, through))
-      zookeeperFace.read(this.world, read)
+    this.#reads.sequencesCovered(1, through)
   }
 
   async port(): Promise<number> {
@@ -221,9 +231,13 @@ class Node implements ZookeeperNode {
   #state(message: StateMessage): void {
     if (message.kind === 'committed') this.#apply(message.entries)
     else if (message.kind === 'propose') this.system.find(directory.consensus).tell(message)
-    else if (message.kind === 'read') {
-      if (message.after > this.#sequence) this.#waiting.waitForSequence(message)
-      else zookeeperFace.read(this.world, message)
+    else if (message.kind === 'read') this.#reads.arrived(message)
+    else if (message.kind === 'room') {
+      this.#reads.granted(message.stream, message.connection, message.tag, message.bytes)
+    } else if (message.kind === 'connectionGone') {
+      const { stream, connection } = message
+      this.#reads.connectionGone(stream, connection)
+      this.system.find(directory.watches).tell({ kind: 'connectionClosed', stream, connection })
     } else if (message.kind === 'status') {
       const { tree, numbers, lifetimes } = this.world
       const json = JSON.stringify({
@@ -245,6 +259,7 @@ class Node implements ZookeeperNode {
       const sequence = readUint64(view, at + offset.sequence)
       if (sequence === this.#sequence + 1) {
         this.#sequence = sequence
+        this.#reads.beforeWrite(1, commandConnection(view, at + offset.body))
         zookeeperFace.apply(this.world, {
           ...emptyCommand(),
           position: readUint64(view, at + offset.position),
@@ -255,8 +270,7 @@ class Node implements ZookeeperNode {
           start: at + offset.body,
           end: at + length,
         })
-        for (const read of this.#waiting.takeSequence(1, sequence))
-          zookeeperFace.read(this.world, read)
+        this.#reads.sequenceApplied(1, sequence)
       }
       at += length
     }

@@ -11,7 +11,7 @@ const address = { node: 0, actor: 'test' }
 test('an answer that is too long is refused: in words, or, where there are none, by closing', () => {
   const told: WatchesMessage[] = []
   const watches = { address, tell: (message: WatchesMessage) => void told.push(message) }
-  const emitter = new StreamEmitter(watches, { address, tell() {} })
+  const emitter = new StreamEmitter(watches, { address, tell() {} }, () => {})
   const body = new Uint8Array(limits.replyBytesMax + 1)
   emitter.reply(stream.etcd, 3, 4, 5, 0, body)
   emitter.reply(stream.zookeeper, 3, 4, 5, 0, body)

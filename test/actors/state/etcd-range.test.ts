@@ -6,7 +6,7 @@ import {
   stateNumbers,
 } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
-import { stream } from '../../../actors/state/messages.ts'
+import { roomUnlimited, stream } from '../../../actors/state/messages.ts'
 import type { KeyHistory } from '../../../actors/watches/messages.ts'
 import { type Decoded, encode } from '../../transport/etcd/messages/schema.ts'
 import { EtcdWorld } from './etcd-world.ts'
@@ -224,7 +224,8 @@ describe('other reads', () => {
     })
     const history = (first: number, most: number): KeyHistory => {
       const request = encodeHistoryRequest(first, most)
-      etcdFace.read(world.world, { stream: stream.etcd, connection: 0, tag: 31, request })
+      const common = { stream: stream.etcd, connection: 0, tag: 31, request }
+      etcdFace.read(world.world, { ...common, roomBytes: roomUnlimited })
       return world.emitter.emitted.pop() as KeyHistory
     }
     const slice = history(4, 2)
@@ -260,7 +261,8 @@ describe('other reads', () => {
     const world = new EtcdWorld()
     for (let index = 0; index < 5; index += 1) world.put(`k${index}`, 'x'.repeat(600_000))
     const request = encodeHistoryRequest(2, 1000)
-    etcdFace.read(world.world, { stream: stream.etcd, connection: 0, tag: 1, request })
+    const common = { stream: stream.etcd, connection: 0, tag: 1, request }
+    etcdFace.read(world.world, { ...common, roomBytes: roomUnlimited })
     const slice = world.emitter.emitted.pop() as KeyHistory
     expect(slice.upTo).toBe(3)
     expect(slice.changes.length).toBe(2)

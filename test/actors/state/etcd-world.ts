@@ -9,8 +9,8 @@ import {
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { EtcdTally } from '../../../actors/state/etcd-tally.ts'
 import { type Lifetime, Lifetimes } from '../../../actors/state/lifetimes.ts'
-import { stream } from '../../../actors/state/messages.ts'
-import type { Arena, Command, Emitter, World } from '../../../actors/state/world.ts'
+import { roomUnlimited, stream } from '../../../actors/state/messages.ts'
+import type { Arena, Command, Emitter, Read, World } from '../../../actors/state/world.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
 import { Keyspace } from '../../../storage/keyspace.ts'
 import { Tree } from '../../../storage/tree.ts'
@@ -39,6 +39,7 @@ export class TestEmitter implements Emitter {
     status: number
     body: Uint8Array
   }[] = []
+  needed: number[] = []
   opened: bigint[] = []
   closed: bigint[] = []
   readonly #arena: Arena = {
@@ -76,6 +77,10 @@ export class TestEmitter implements Emitter {
     const taken = this.#arena.bytes.subarray(this.#arena.start, this.#arena.start + bytes)
     this.#arena.start += bytes
     return taken
+  }
+
+  needsRoom(_read: Read, bytes: number): void {
+    this.needed.push(bytes)
   }
 
   lifetimeOpened(opened: Lifetime): void {
@@ -164,11 +169,12 @@ export class EtcdWorld {
     return this.#answer(responseType)
   }
 
-  readBytes(which: number, request: Uint8Array): void {
+  readBytes(which: number, request: Uint8Array, roomBytes = roomUnlimited): void {
     const bytes = new Uint8Array(1 + request.length)
     bytes[0] = which
     bytes.set(request, 1)
-    etcdFace.read(this.world, { stream: stream.etcd, connection: 77, tag: 5, request: bytes })
+    const common = { stream: stream.etcd, connection: 77, tag: 5, request: bytes }
+    etcdFace.read(this.world, { ...common, roomBytes })
   }
 
   put(key: string, value = '', lease: number | string = 0): Decoded {

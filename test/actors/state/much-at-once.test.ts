@@ -6,7 +6,7 @@ import { directory } from '../../../actors/directory.ts'
 import type { GatewayMessage } from '../../../actors/gateways/messages.ts'
 import { sessionsActor } from '../../../actors/sessions/sessions-actor.ts'
 import { etcdRead } from '../../../actors/state/etcd-commands.ts'
-import { stream } from '../../../actors/state/messages.ts'
+import { roomUnlimited, stream } from '../../../actors/state/messages.ts'
 import { stateActor } from '../../../actors/state/state-actor.ts'
 import {
   type Caller,
@@ -70,7 +70,8 @@ class Node {
   }
 
   read(ofStream: number, connection: number, request: Uint8Array): void {
-    const read = { stream: ofStream, connection, tag: 3, after: 0, position: 0, request }
+    const about = { stream: ofStream, connection, tag: 3, after: 0, position: 0 }
+    const read = { ...about, roomBytes: roomUnlimited, request }
     this.system.find(directory.state).tell({ kind: 'read', ...read })
     this.host.runDeferred()
   }

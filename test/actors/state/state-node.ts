@@ -13,7 +13,7 @@ import type { Membership } from '../../../actors/consensus/interface.ts'
 import { encodeMembership } from '../../../actors/consensus/membership.ts'
 import { lifetime } from '../../../actors/sessions/messages.ts'
 import { callBytes, etcdOperation, writeCall } from '../../../actors/state/etcd-commands.ts'
-import { type StateMessage, stream } from '../../../actors/state/messages.ts'
+import { roomUnlimited, type StateMessage, stream } from '../../../actors/state/messages.ts'
 import { type StateSetup, stateActor } from '../../../actors/state/state-actor.ts'
 import {
   type Caller,
@@ -190,8 +190,8 @@ export class StateNode {
     if (overwrite) slab.fill(0xdb)
   }
 
-  read(ofStream: number, request: Uint8Array, connection = 77): void {
-    const common = { stream: ofStream, connection, tag: 10, after: 0, position: 0 }
+  read(ofStream: number, request: Uint8Array, connection = 77, roomBytes = roomUnlimited): void {
+    const common = { stream: ofStream, connection, tag: 10, after: 0, position: 0, roomBytes }
     this.actor.round({ kind: 'read', ...common, request })
   }
 

@@ -4,7 +4,8 @@ import { type WaitingRead, WaitingReads } from '../../../actors/state/waiting-re
 
 function read(ofStream: number, after: number, position: number): WaitingRead {
   const request = new Uint8Array(0)
-  return { kind: 'read', stream: ofStream, connection: 1, tag: 1, after, position, request }
+  const common = { connection: 1, tag: 1, roomBytes: 100, request }
+  return { kind: 'read', stream: ofStream, after, position, ...common }
 }
 
 test('reads of a gateway that is gone are forgotten, and no others', () => {

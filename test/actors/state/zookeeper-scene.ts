@@ -1,5 +1,6 @@
 /** One state machine's ZooKeeper face without anything around it: commands in, what it emits out. */
 import { Lifetimes } from '../../../actors/state/lifetimes.ts'
+import { roomUnlimited } from '../../../actors/state/messages.ts'
 import type { Arena, Command, Emitter, World } from '../../../actors/state/world.ts'
 import {
   type Caller,
@@ -41,6 +42,7 @@ export class Scene {
   readonly lifetimes = new Lifetimes()
   readonly numbers = { zxid: 0, level: 1 }
   readonly emitted: WatchesMessage[] = []
+  readonly needed: number[] = []
   readonly opened: bigint[] = []
   readonly closed: bigint[] = []
   watched = true
@@ -109,11 +111,23 @@ export class Scene {
   }
 
   read(caller: Caller, type: number, write: Write): Answered {
+    this.#read(caller, type, write, roomUnlimited)
+    return this.#single()
+  }
+
+  /** What a read asks for whose answer is longer than `roomBytes`; undefined: it was answered. */
+  roomFor(caller: Caller, type: number, write: Write, roomBytes: number): number | undefined {
+    this.#read(caller, type, write, roomBytes)
+    const needed = this.needed.shift()
+    if (needed === undefined) this.#single()
+    return needed
+  }
+
+  #read(caller: Caller, type: number, write: Write, roomBytes: number): void {
     const { bytes, end } = this.#encode(caller, type, write)
     const { connection } = caller
     const request = bytes.subarray(0, end)
-    zookeeperFace.read(this.world, { stream: 1, connection, tag: 0, request })
-    return this.#single()
+    zookeeperFace.read(this.world, { stream: 1, connection, tag: 0, roomBytes, request })
   }
 
   expire(id: bigint): void {
@@ -185,6 +199,7 @@ export class Scene {
         throw new Error('not used')
       },
       take: () => new Uint8Array(0),
+      needsRoom: (_read, bytes) => scene.needed.push(bytes),
       lifetimeOpened: lifetime => scene.opened.push(lifetime.id),
       lifetimeClosed: lifetime => scene.closed.push(lifetime.id),
     }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeHistoryRequest, etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
-import { stream } from '../../../actors/state/messages.ts'
+import { roomUnlimited, stream } from '../../../actors/state/messages.ts'
 import { KeyWatchOf, WatchStream } from '../../../actors/watches/key-watch.ts'
 import { KeyWatches } from '../../../actors/watches/key-watches.ts'
 import type { KeyEvent, RevisionChanges, WatchesMessage } from '../../../actors/watches/messages.ts'
@@ -50,7 +50,8 @@ class Scene {
   /** One request of the client, on stream 3 of connection 1 unless said otherwise. */
   request(request: object, tag = 3, connection = 1): void {
     const message = Uint8Array.of(etcdRead.watch, ...encode('WatchRequest', request))
-    etcdFace.read(this.world.world, { stream: stream.etcd, connection, tag, request: message })
+    const read = { stream: stream.etcd, connection, tag, roomBytes: roomUnlimited }
+    etcdFace.read(this.world.world, { ...read, request: message })
     this.pump()
   }
 
@@ -71,6 +72,7 @@ class Scene {
       stream: stream.etcd,
       connection: 0,
       tag: question.id,
+      roomBytes: roomUnlimited,
       request,
     })
     this.pump()

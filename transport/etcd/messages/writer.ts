@@ -22,7 +22,11 @@ export class Writer {
   /** More was written than there may be: what is here is void, and the rest is thrown away. */
   overflowed = false
   readonly #rooms: Rooms
-  readonly #bytesMax: number
+  readonly #bytesMaxDefault: number
+  #bytesMax: number
+  /** Of what was thrown away, and how many nested messages there are whose length may take more bytes. */
+  #discardedBytes = 0
+  #nestedCount = 0
   bytes: Uint8Array = new Uint8Array(0)
   #start = 0
   #at = 0
@@ -30,11 +34,16 @@ export class Writer {
 
   constructor(rooms: Rooms, bytesMax = Number.POSITIVE_INFINITY) {
     this.#rooms = rooms
+    this.#bytesMaxDefault = bytesMax
     this.#bytesMax = bytesMax
   }
 
-  begin(bytesGuess: number): this {
+  /** `bytesMax` holds for this message, where it is less than that of all. */
+  begin(bytesGuess: number, bytesMax = this.#bytesMaxDefault): this {
     this.overflowed = false
+    this.#discardedBytes = 0
+    this.#nestedCount = 0
+    this.#bytesMax = Math.min(bytesMax, this.#bytesMaxDefault)
     this.#open(Math.min(bytesGuess, this.#bytesMax))
     return this
   }
@@ -46,6 +55,16 @@ export class Writer {
 
   get size(): number {
     return this.#at - this.#start
+  }
+
+  /** At least as long as the message would be, whether it is all here or has overflowed. */
+  get sizeMax(): number {
+    return this.#discardedBytes + this.size + 4 * this.#nestedCount
+  }
+
+  /** Counts what would be written. Only for what has overflowed. */
+  discard(bytes: number): void {
+    this.#discardedBytes += bytes
   }
 
   /** What was written after the first `size` bytes, a few bytes, goes before them. */
@@ -128,6 +147,7 @@ export class Writer {
   /** A nested message of unknown size; give what it returns to `close`. */
   open(tag: number): number {
     this.#room(2)
+    this.#nestedCount += 1
     this.bytes[this.#at++] = tag
     this.#at += 1
     return this.#at - this.#start
@@ -185,6 +205,7 @@ export class Writer {
   /** Whoever writes goes on as if nothing were: what a command changes may not depend on its answer. */
   #overflow(count: number): void {
     this.overflowed = true
+    this.#discardedBytes += this.size
     this.#at = this.#start
     if (this.#end - this.#at < count) this.#open(count)
   }
