@@ -28,7 +28,7 @@ export function isTraced(entries: Uint8Array, at: number): boolean {
 export function traceAt(entries: Uint8Array, at: number): TraceContext {
   return {
     traceId: new Uint8Array(entries.subarray(at + offset.traceId, at + offset.spanId)),
-    spanId: new Uint8Array(entries.subarray(at + offset.spanId, at + offset.body)),
+    spanId: new Uint8Array(entries.subarray(at + offset.spanId, at + offset.deadline)),
     sampled: true,
   }
 }

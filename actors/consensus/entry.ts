@@ -3,15 +3,17 @@
  * (DESIGN.md D5). Numbers are little-endian. Entries are concatenated in batches, so the first word
  * is the length. Pure: no imports.
  *
- *   0 u32 length, header included     4 u8 format (1)       5 u8 kind      6 u8 flags (1 = sampled)  7 u8 zero
+ *   0 u32 length, header included     4 u8 format (2)       5 u8 kind      6 u8 flags (1 = sampled)  7 u8 zero
  *   8 u64 position                   16 u64 epoch          24 u64 time, ms since 1970
  *  32 u32 node                       36 u32 stream         40 u64 incarnation
- *  48 u64 sequence                   56 16 bytes trace id  72 8 bytes span id          80 body
+ *  48 u64 sequence                   56 16 bytes trace id  72 8 bytes span id
+ *  80 u64 deadline, ms since 1970: an entry whose time is past it is void at apply; 0: none
+ *  88 body
  *
  * Position, epoch and time are zero until the leader stamps them. All u64 are below 2^53.
  */
-export const entryHeaderBytes = 80
-export const entryFormat = 1
+export const entryHeaderBytes = 88
+export const entryFormat = 2
 
 export const entryKind = {
   /** The leader's first entry of an epoch. */
@@ -41,6 +43,7 @@ export const offset = {
   sequence: 48,
   traceId: 56,
   spanId: 72,
+  deadline: 80,
   body: entryHeaderBytes,
 } as const
 

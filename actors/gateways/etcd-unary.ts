@@ -57,6 +57,8 @@ export class Unary {
   readonly #readDeadlines: Deadlines
   readonly #localDeadlines: Deadlines
   #appliedSequence = 0
+  /** How long the client of the call that is served now waits at most. */
+  #timeoutMillis = 0
   #readsGiven = 0
   #readsAnswered = 0
   #localsGiven = 0
@@ -74,6 +76,7 @@ export class Unary {
     const door = this.#door
     if (head.hasLeader && door.lacksLeader) return door.fail(connection, call, failure.noLeader)
     try {
+      this.#timeoutMillis = timeoutOf(head, door.setup.requestTimeoutMillis)
       const failed = this.#serve(connection, call, head.method.id, message)
       if (failed !== undefined) door.fail(connection, call, failed)
     } catch (error) {
@@ -127,7 +130,10 @@ export class Unary {
     const lostMillis = leaderFoundMillis - 2 * door.setup.electionMillis
     this.#writeDeadlines.expire(this.#appliedSequence, nowMillis, (connection, call, start) => {
       const isLeaders = start > lostMillis && start < leaderFoundMillis
-      door.fail(connection, call, isLeaders ? failure.timedOutLeaderFailed : failure.timedOut)
+      // As in etcd, whose proposals wait where they are made while nobody leads.
+      const neverLed = door.leader === 0 && door.leaderLostMillis <= start
+      const waited = neverLed ? failure.deadlineExceeded : failure.timedOut
+      door.fail(connection, call, isLeaders ? failure.timedOutLeaderFailed : waited)
     })
     const timedOut = (connection: number, call: number): void =>
       door.fail(connection, call, failure.timedOut)
@@ -187,7 +193,11 @@ export class Unary {
     const { target, view, start } = proposals.reserve(bodyBytes)
     writeCall(view, start, operation, connection, tagOf(call, false))
     target.set(message, start + callBytes)
-    const sequence = proposals.commit(entryKind.etcd, bodyBytes)
+    const untilMillis = this.#door.nowMillis + this.#timeoutMillis
+    const sequence = proposals.commit(entryKind.etcd, bodyBytes, {
+      untilMillis,
+      headBytes: callBytes,
+    })
     this.#writeDeadlines.add(sequence, connection, call, this.#door.nowMillis)
     return undefined
   }
@@ -259,6 +269,14 @@ export class Unary {
     this.#parts.proposals.applied(sequence, this.#door.nowMillis)
     this.#appliedSequence = Math.max(this.#appliedSequence, sequence)
   }
+}
+
+/** What a client waits less than the estimate of the log's time may be late would be void for nothing. */
+const timeoutMillisMin = 1_000
+
+function timeoutOf(head: CallHead, requestTimeoutMillis: number): number {
+  if (head.timeoutMillis === 0) return requestTimeoutMillis
+  return Math.min(requestTimeoutMillis, Math.max(timeoutMillisMin, head.timeoutMillis))
 }
 
 /** The mark of a unary call for its way through the actors: its HTTP/2 stream, and how it reads. */

@@ -149,6 +149,8 @@ class Gateway {
         return this.#leaderChanged(message.leader, message.epoch)
       case 'unanswered':
         return message.stream === this.#stream ? this.#unary.unanswered(message.through) : undefined
+      case 'logTime':
+        return this.#proposals.logTime(message.time, this.#clock())
       case 'tick':
         return this.#tick()
       case 'drain':

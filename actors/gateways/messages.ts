@@ -30,6 +30,8 @@ export type GatewayMessage =
       readonly tag: number
       readonly bytes: number
     }
+  /** What time it is in the log, about; the first one says that this process is known to the cluster. */
+  | { readonly kind: 'logTime'; readonly time: number }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
   /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */

@@ -12,6 +12,7 @@ const gateway = {
   event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
   needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
   unanswered: { stream: 'int', through: 'long' },
+  logTime: { time: 'double' },
   closeConnection: { connection: 'long' },
   drain: { id: 'long' },
   status: { replyTo: 'string', id: 'long' },

@@ -85,7 +85,10 @@ export class Handshakes {
       lastZxidSeen: Math.max(0, request.lastZxidSeen),
       password: connection.password,
     })
-    connection.outstanding.push(proposals.commit(entryKind.zookeeper, length), nowMillis)
+    // A client that got no answer tries elsewhere: this one shall not take the session from there later.
+    const untilMillis = nowMillis + this.#negotiated(request.timeoutMillis)
+    const life = { untilMillis, headBytes: 8 + connection.caller.length }
+    connection.outstanding.push(proposals.commit(entryKind.zookeeper, length, life), nowMillis)
   }
 
   #negotiated(wantedMillis: number): number {

@@ -98,7 +98,11 @@ export class Requests {
     const { target, start } = this.#proposals.reserve(length)
     const at = writeCommandHeader(target, start, type, xid, caller)
     target.set(bytes.subarray(bodyStart, bodyEnd), at)
-    const sequence = this.#proposals.commit(entryKind.zookeeper, length)
+    // The end of a session is always in time; for what else it asks a client waits as long as it lives.
+    const isEnd = type === operation.closeSession
+    const untilMillis = isEnd ? Number.POSITIVE_INFINITY : nowMillis + connection.timeoutMillis
+    const life = { untilMillis, headBytes: 8 + caller.length }
+    const sequence = this.#proposals.commit(entryKind.zookeeper, length, life)
     connection.outstanding.push(sequence, nowMillis)
   }
 

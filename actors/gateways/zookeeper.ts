@@ -211,6 +211,9 @@ class Gateway {
       case 'unanswered':
         if (message.stream === this.#stream) this.#unanswered(message.through)
         return
+      case 'logTime':
+        this.#proposals.logTime(message.time, this.#clock())
+        return
       case 'needsRoom':
         return
       case 'closeConnection':

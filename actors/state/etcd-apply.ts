@@ -61,6 +61,10 @@ export class EtcdApply {
     if (failed !== undefined && command.local) this.#reply(command, failed.status, nothing)
   }
 
+  refuse(command: Command): void {
+    if (command.local) this.#reply(command, failure.timedOut.status, nothing)
+  }
+
   expire(ended: Lifetime): void {
     this.#change.begin()
     this.#change.revoke(ended)

@@ -11,6 +11,7 @@ export interface EtcdFace extends Face {
 
 export const etcdFace: EtcdFace = {
   apply: (world: World, command: Command) => toolsOf(world).apply.apply(command),
+  refuse: (world: World, command: Command) => toolsOf(world).apply.refuse(command),
   read: (world: World, read: Read) => toolsOf(world).reads.read(read),
   expire: (world: World, _command: Command, ended: Lifetime) => toolsOf(world).apply.expire(ended),
   compacted: (world: World) => toolsOf(world).apply.compacted(),

@@ -3,6 +3,10 @@
  * been seen applied here, hands them to consensus once a round, and hands all of them in again, in
  * order, when the leader changed or nothing moved for too long. Bounded by entries and bytes: while
  * `full`, its owner takes no more from its clients.
+ *
+ * A command for which somebody waits only so long carries a deadline in the log's own time, written
+ * when it is handed in; past it, it is void at apply. One that is still held past it keeps its place in the
+ * stream, and of its bytes only what the answer needs: nothing else is sent of it any more.
  */
 import { invariant } from '../../runtime/invariant.ts'
 import type { TraceContext } from '../../runtime/tracing.ts'
@@ -22,6 +26,14 @@ export interface ProposalsSetup {
   readonly trace?: () => TraceContext | undefined
 }
 
+/** How long somebody waits for a command. */
+export interface CommandLife {
+  /** By this node's monotonic clock. */
+  readonly untilMillis: number
+  /** Bytes at the beginning of the body that its refusal needs. */
+  readonly headBytes: number
+}
+
 type Propose = Extract<ConsensusMessage, { kind: 'propose' }>
 
 interface Chunk {
@@ -33,18 +45,28 @@ interface Chunk {
   /** Bytes and entries already handed to consensus in this epoch. */
   sentBytes: number
   sentCount: number
+  /** Of each entry: until when somebody waits for it, and how much of its body its refusal needs. */
+  readonly untilMillis: number[]
+  readonly headBytes: number[]
 }
 
 const chunkBytes = 256 * 1024
+/** In the log's time: long ago for every leader, and not none. */
+const longAgo = 1
+const endless: CommandLife = { untilMillis: Number.POSITIVE_INFINITY, headBytes: 0 }
+/** Instead of the time until which somebody waited. */
+const overdue = Number.MIN_SAFE_INTEGER
 
 export class Proposals {
   readonly #setup: ProposalsSetup
-  readonly #chunks: Chunk[] = []
+  #chunks: Chunk[] = []
   #lastSequence = 0
   #appliedSequence = 0
   #bytes = 0
   #leaderKnown = false
   #progressMillis = 0
+  /** The log's time less the monotonic clock's; NaN: not known yet. */
+  #logTimeAhead = Number.NaN
 
   constructor(setup: ProposalsSetup) {
     this.#setup = setup
@@ -77,13 +99,14 @@ export class Proposals {
     const needed = entryHeaderBytes + bodyBytesMax
     let chunk = this.#chunks.at(-1)
     if (chunk === undefined || chunk.bytes.length - chunk.used < needed) {
-      chunk = this.#addChunk(needed)
+      chunk = newChunk(this.#lastSequence + 1, Math.max(chunkBytes, needed))
+      this.#chunks.push(chunk)
     }
     return { target: chunk.bytes, view: chunk.view, start: chunk.used + entryHeaderBytes }
   }
 
   /** Completes what was reserved; returns the sequence that the reply will carry. */
-  commit(kind: number, bodyBytes: number): number {
+  commit(kind: number, bodyBytes: number, life: CommandLife = endless): number {
     const chunk = this.#chunks.at(-1)
     const length = entryHeaderBytes + bodyBytes
     invariant(
@@ -107,6 +130,9 @@ export class Proposals {
       chunk.bytes.set(trace.traceId, at + offset.traceId)
       chunk.bytes.set(trace.spanId, at + offset.spanId)
     }
+    chunk.untilMillis.push(life.untilMillis)
+    chunk.headBytes.push(life.headBytes)
+    if (!Number.isNaN(this.#logTimeAhead)) this.#stamp(chunk, chunk.count, at)
     chunk.used += length
     chunk.count += 1
     this.#bytes += length
@@ -118,6 +144,7 @@ export class Proposals {
     if (!this.#leaderKnown) return
     for (const chunk of this.#chunks) {
       if (chunk.sentCount === chunk.count) continue
+      if (Number.isNaN(this.#logTimeAhead) && chunk.untilMillis.some(Number.isFinite)) return
       const entries = chunk.bytes.subarray(chunk.sentBytes, chunk.used)
       this.#setup.tell({ kind: 'propose', entries, count: chunk.count - chunk.sentCount })
       chunk.sentBytes = chunk.used
@@ -148,6 +175,13 @@ export class Proposals {
     this.#sendAgain(nowMillis)
   }
 
+  /** A `logTime` notice came: commands with a deadline wait for the first. */
+  logTime(time: number, nowMillis: number): void {
+    const isFirst = Number.isNaN(this.#logTimeAhead)
+    this.#logTimeAhead = time - nowMillis
+    if (isFirst) this.#sendAgain(nowMillis)
+  }
+
   tick(nowMillis: number): void {
     if (this.waitingCount === 0) this.#progressMillis = nowMillis
     else if (nowMillis - this.#progressMillis >= this.#setup.resendMillis)
@@ -156,33 +190,74 @@ export class Proposals {
 
   #sendAgain(nowMillis: number): void {
     this.#progressMillis = nowMillis
+    this.#chunks = this.#chunks.map(chunk => this.#withoutOverdue(chunk, nowMillis))
     for (const chunk of this.#chunks) {
       chunk.sentBytes = 0
       chunk.sentCount = 0
-      // Lengths lead from entry to entry; what has applied already is stepped over.
-      while (
-        chunk.sentCount < chunk.count &&
-        chunk.firstSequence + chunk.sentCount <= this.#appliedSequence
-      ) {
-        chunk.sentBytes += chunk.view.getUint32(chunk.sentBytes + offset.length, true)
-        chunk.sentCount += 1
+      let at = 0
+      for (let index = 0; index < chunk.count; index += 1) {
+        const length = chunk.view.getUint32(at + offset.length, true)
+        if (chunk.firstSequence + index <= this.#appliedSequence) {
+          // What has applied already is stepped over.
+          chunk.sentBytes += length
+          chunk.sentCount += 1
+        } else if (!Number.isNaN(this.#logTimeAhead)) this.#stamp(chunk, index, at)
+        at += length
       }
     }
     this.flush()
   }
 
-  #addChunk(neededBytes: number): Chunk {
-    const bytes = new Uint8Array(Math.max(chunkBytes, neededBytes))
-    const chunk = {
-      bytes,
-      view: new DataView(bytes.buffer),
-      firstSequence: this.#lastSequence + 1,
-      count: 0,
-      used: 0,
-      sentBytes: 0,
-      sentCount: 0,
+  #stamp({ view, untilMillis }: Chunk, index: number, at: number): void {
+    const until = untilMillis[index]!
+    if (!Number.isFinite(until)) return
+    const deadline = Math.max(longAgo, Math.floor(until + this.#logTimeAhead))
+    writeUint64(view, at + offset.deadline, until === overdue ? longAgo : deadline)
+  }
+
+  /** What nobody waits for any more is cut short, in memory of its own: what was told may still be read. */
+  #withoutOverdue(chunk: Chunk, nowMillis: number): Chunk {
+    const { bytes, view, firstSequence, count, untilMillis, headBytes } = chunk
+    const isOverdue = (index: number): boolean =>
+      untilMillis[index]! <= nowMillis && firstSequence + index > this.#appliedSequence
+    if (!untilMillis.some((until, index) => until !== overdue && isOverdue(index))) return chunk
+    const lengths: [length: number, kept: number][] = []
+    for (let index = 0, at = 0; index < count; index += 1) {
+      const length = view.getUint32(at + offset.length, true)
+      const short = Math.min(length, entryHeaderBytes + headBytes[index]!)
+      lengths.push([length, isOverdue(index) ? short : length])
+      at += length
     }
-    this.#chunks.push(chunk)
-    return chunk
+    const shorter = newChunk(
+      firstSequence,
+      lengths.reduce((sum, [, kept]) => sum + kept, 0),
+    )
+    let at = 0
+    for (const [index, [length, kept]] of lengths.entries()) {
+      shorter.bytes.set(bytes.subarray(at, at + kept), shorter.used)
+      shorter.view.setUint32(shorter.used + offset.length, kept, true)
+      shorter.untilMillis.push(isOverdue(index) ? overdue : untilMillis[index]!)
+      shorter.headBytes.push(headBytes[index]!)
+      shorter.used += kept
+      at += length
+    }
+    shorter.count = count
+    this.#bytes -= chunk.used - shorter.used
+    return shorter
+  }
+}
+
+function newChunk(firstSequence: number, bytesMax: number): Chunk {
+  const bytes = new Uint8Array(bytesMax)
+  return {
+    bytes,
+    view: new DataView(bytes.buffer),
+    firstSequence,
+    count: 0,
+    used: 0,
+    sentBytes: 0,
+    sentCount: 0,
+    untilMillis: [],
+    headBytes: [],
   }
 }

@@ -21,6 +21,7 @@ import { etcdFace } from './etcd-face.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
 import { announceMillis, Levels, levelSupported } from './levels.ts'
+import { LogClock } from './log-clock.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { ReadSchedule } from './read-schedule.ts'
 import { Replica } from './replica.ts'
@@ -44,6 +45,8 @@ export interface StateSetup {
 /** Far above what the gateways let wait: 32,768 reads of one door, 100,000 linearizable ones of the other. */
 const readsWaitingMax = 524_288
 const tickMillis = 20
+/** The gateways are told this often what time it is in the log. */
+const logTimeMillis = 500
 /** No walk through history has this id. */
 const noWalk = -1
 const compactionEntriesPerTick = 2_500
@@ -69,6 +72,8 @@ class StateMachine {
   readonly #hashes: HashComparison
   readonly #levels: Levels
   #levelToldMillis = 0
+  readonly #logClock = new LogClock()
+  #logTimeToldMillis = 0
   #peerNodes: number[] = []
   #peers: Ref<StateMessage>[] = []
   #memberCount = 0
@@ -142,6 +147,7 @@ class StateMachine {
         return this.#levels.announced(message.node, message.level, this.#nowMillis())
       case 'gatewayStarted':
         this.#reads.forgetOthers(message.stream)
+        this.#tellLogTime()
         return this.#emitter.emit(message)
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
@@ -179,7 +185,19 @@ class StateMachine {
     tree.maintain()
     this.#reads.tick()
     this.#checkpoints.tick()
-    if (this.#nowMillis() - this.#levelToldMillis >= announceMillis) this.#announceLevel()
+    const now = this.#nowMillis()
+    if (now - this.#levelToldMillis >= announceMillis) this.#announceLevel()
+    if (now - this.#logTimeToldMillis >= logTimeMillis) this.#tellLogTime()
+  }
+
+  /** Not before this process has caught up with its own beginning: until then entries may be of long ago. */
+  #tellLogTime(): void {
+    if (this.#ownSequence(stream.sessions) === 0) return
+    const now = this.#nowMillis()
+    this.#logTimeToldMillis = now
+    const told = { kind: 'logTime', time: this.#logClock.now(now) } as const
+    this.#context.find<GatewayMessage>(directory.zookeeper).tell(told)
+    this.#context.find<GatewayMessage>(directory.etcd).tell(told)
   }
 
   #nowMillis(): number {
@@ -228,6 +246,7 @@ class StateMachine {
       if (position > this.#replica.position) this.#applyOne(at, length, position)
       at += length
     }
+    this.#logClock.applied(this.#replica.time, this.#nowMillis())
     this.#releaseBarriers()
     this.#checkpoints.applied(entries.length)
     this.#metrics.applied(this.#nowMillis() - began)
@@ -271,7 +290,9 @@ class StateMachine {
     const { node, sequence } = command
     if (!this.#replica.origins.accept(node, incarnation, command.stream, sequence)) return
     if (this.#reads.parkedCount > 0) this.#beforeWrite(command)
-    if (this.#tracing.enabled) this.#executeTraced(command)
+    const deadline = readUint64(command.view, command.start - entryHeaderBytes + offset.deadline)
+    if (deadline !== 0 && command.time > deadline) this.#refuse(command)
+    else if (this.#tracing.enabled) this.#executeTraced(command)
     else this.#execute(command)
     if (!command.local) return
     if (command.stream === stream.sessions) {
@@ -279,6 +300,12 @@ class StateMachine {
     } else {
       this.#reads.sequenceApplied(command.stream, sequence)
     }
+  }
+
+  /** Nobody waits for it any more: it changes nothing, and keeps its place in the stream. */
+  #refuse(command: Command): void {
+    if (command.kind === entryKind.zookeeper) zookeeperFace.refuse(this.#world, command)
+    else if (command.kind === entryKind.etcd) etcdFace.refuse(this.#world, command)
   }
 
   #executeTraced(command: Command): void {
@@ -296,6 +323,7 @@ class StateMachine {
   #execute(command: Command): void {
     switch (command.kind) {
       case entryKind.register:
+        if (command.local) this.#registered(command)
         break
       case entryKind.zookeeper:
         zookeeperFace.apply(this.#world, command)
@@ -313,6 +341,12 @@ class StateMachine {
         // A later version wrote it, and its level should have kept this node from seeing it.
         throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
     }
+  }
+
+  /** This process is known to the cluster: what its clients ask for may be handed in. */
+  #registered({ time }: Command): void {
+    this.#logClock.applied(time, this.#nowMillis())
+    this.#tellLogTime()
   }
 
   #raiseLevel(level: number): void {
@@ -436,6 +470,8 @@ class StateMachine {
     this.#context.find(directory.sessions).tell({ kind: 'forgetAll' })
     this.#announceLifetimes()
     this.#announceUnanswered()
+    this.#logClock.applied(this.#replica.time, this.#nowMillis())
+    this.#tellLogTime()
     this.#announceRevision()
     this.#announcePosition()
     this.#reads.positionApplied(position)

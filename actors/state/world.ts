@@ -106,6 +106,8 @@ export interface Arena {
 /** What the state actor calls. Both faces have this shape. */
 export interface Face {
   apply(world: World, command: Command): void
+  /** Its deadline is past: nothing changes, and who waits is told. Only the head of its body may be there. */
+  refuse(world: World, command: Command): void
   read(world: World, read: Read): void
   /** The leader found that this lifetime ended (a `lifetime` entry): remove what it holds, then it. */
   expire(world: World, command: Command, ended: Lifetime): void

@@ -9,7 +9,7 @@ import type { Command } from './world.ts'
 import { writeStat } from './zookeeper-answers.ts'
 import { ownOperation, replyStatus } from './zookeeper-commands.ts'
 import { applyMulti } from './zookeeper-multi.ts'
-import { attachSession, closeSession, createSession } from './zookeeper-sessions.ts'
+import { attachSession, closeSession, createSession, suspendSession } from './zookeeper-sessions.ts'
 import { settle, type Work } from './zookeeper-work.ts'
 
 export function applyCommand(work: Work, command: Command): void {
@@ -30,6 +30,19 @@ export function applyCommand(work: Work, command: Command): void {
   } else if (header.operation === operation.closeSession) closeSession(work, session)
   else if (header.operation === operation.multi) applyMulti(work)
   else applyWrite(work)
+}
+
+/**
+ * Too late for its client, whose connection is closed. Nothing that it sent behind this may apply
+ * either: its session is attached to no connection until the client comes back.
+ */
+export function refuseCommand(work: Work, command: Command): void {
+  begin(work, command)
+  const { header, world, answer } = work
+  const session = world.lifetimes.session(header.session)
+  const isAttached = session?.node === command.node && session.connection === header.connection
+  if (session !== undefined && isAttached) suspendSession(world, session)
+  answer.notice(replyStatus.close, nothing)
 }
 
 function begin(work: Work, command: Command): void {

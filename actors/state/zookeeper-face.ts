@@ -1,6 +1,6 @@
 /** The ZooKeeper face of the state machine: what the state actor calls. */
 import type { Face, World } from './world.ts'
-import { applyCommand } from './zookeeper-apply.ts'
+import { applyCommand, refuseCommand } from './zookeeper-apply.ts'
 import { runRead } from './zookeeper-reads.ts'
 import { expireSession } from './zookeeper-sessions.ts'
 import { createWork, type Work } from './zookeeper-work.ts'
@@ -8,6 +8,9 @@ import { createWork, type Work } from './zookeeper-work.ts'
 export const zookeeperFace: Face = {
   apply(world, command) {
     applyCommand(workOf(world), command)
+  },
+  refuse(world, command) {
+    refuseCommand(workOf(world), command)
   },
   read(world, read) {
     runRead(workOf(world), read)

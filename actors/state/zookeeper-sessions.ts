@@ -61,6 +61,12 @@ export function closeSession(work: Work, session: Lifetime): void {
   work.answer.error(errorCode.ok, replyStatus.sendAndClose)
 }
 
+/** It lives on without a connection, for as long as one that has just been attached. */
+export function suspendSession(world: World, session: Lifetime): void {
+  world.lifetimes.attach(session, session.node, noConnection)
+  world.emitter.lifetimeOpened(session)
+}
+
 /** The leader found that it is over. */
 export function expireSession(work: Work, command: Command, session: Lifetime): void {
   const { world, writes, answer } = work
@@ -109,3 +115,5 @@ function int32(value: number): Uint8Array {
 }
 
 const nothing = new Uint8Array(0)
+/** Connections are numbered from 1. */
+const noConnection = 0

@@ -5,7 +5,7 @@
  *
  *     node benchmarks/consensus/core.ts [rounds]
  */
-import { entryHeaderBytes, entryKind, offset } from '../../actors/consensus/entry.ts'
+import { entryFormat, entryHeaderBytes, entryKind, offset } from '../../actors/consensus/entry.ts'
 import type { Effect, Event } from '../../actors/consensus/interface.ts'
 import { consensusLimits } from '../../actors/consensus/limits.ts'
 import type { RaftMessage } from '../../actors/consensus/raft/messages.ts'
@@ -94,7 +94,7 @@ function proposals(count: number): Uint8Array {
   const view = new DataView(bytes.buffer)
   for (let at = 0; at < bytes.length; at += length) {
     view.setUint32(at + offset.length, length, true)
-    view.setUint8(at + offset.format, 1)
+    view.setUint8(at + offset.format, entryFormat)
     view.setUint8(at + offset.kind, entryKind.zookeeper)
   }
   return bytes

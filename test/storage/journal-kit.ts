@@ -10,7 +10,7 @@ import { MemoryDisk } from '../support/memory-disk.ts'
 export const directory = '/data/journal'
 export const store = Uint8Array.from({ length: 16 }, (_, index) => index + 1)
 export const segmentBytes = 64 * 1024
-export const entryHeaderBytes = 80
+export const entryHeaderBytes = 88
 
 export interface Bench {
   readonly disk: MemoryDisk

@@ -4,6 +4,7 @@
  * checked against what Raft promises (checker.ts).
  */
 import {
+  entryFormat,
   entryHeaderBytes,
   entryKind,
   offset,
@@ -363,7 +364,7 @@ export function entryOf(body: string, time = 0): Uint8Array {
   const entry = new Uint8Array(entryHeaderBytes + text.length)
   const view = viewOf(entry)
   view.setUint32(offset.length, entry.length, true)
-  entry[offset.format] = 1
+  entry[offset.format] = entryFormat
   entry[offset.kind] = entryKind.zookeeper
   writeUint64(view, offset.time, time)
   entry.set(text, entryHeaderBytes)

@@ -113,6 +113,7 @@ export class EtcdNode {
       {},
     )
     this.lead(1)
+    system.find(directory.etcd).tell({ kind: 'logTime', time: host.clock.wallMillis() })
   }
 
   /** As a membership entry would. */

@@ -162,6 +162,7 @@ class Node implements ZookeeperNode {
       {},
     )
     system.find(directory.zookeeper).tell({ kind: 'leader', epoch: 1, leader: 1, self: true })
+    system.find(directory.zookeeper).tell({ kind: 'logTime', time: Date.now() })
   }
 
   release(): void {

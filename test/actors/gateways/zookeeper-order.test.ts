@@ -34,6 +34,7 @@ class Door {
       hasRoom: () => this.hasRoom,
     })
     this.gateway.round({ kind: 'leader', epoch: 1, leader: 1, self: true })
+    this.gateway.round({ kind: 'logTime', time: 1_700_000_000_000 })
     this.client = network.client()
     this.client.connect()
     this.turn()

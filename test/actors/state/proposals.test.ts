@@ -131,3 +131,91 @@ describe('a stream of proposals', () => {
     expect(told).toEqual([[1], [2]])
   })
 })
+
+describe('a command for which somebody waits only so long', () => {
+  interface Sent {
+    readonly sequence: number
+    readonly deadline: number
+    readonly body: string
+  }
+
+  function limited() {
+    const told: Sent[][] = []
+    const tell = ({ entries }: { readonly entries: Uint8Array }): void => {
+      const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+      const batch: Sent[] = []
+      for (let at = 0; at < entries.length; ) {
+        const end = at + view.getUint32(at, true)
+        const sequence = readUint64(view, at + offset.sequence)
+        const deadline = readUint64(view, at + offset.deadline)
+        const body = new TextDecoder().decode(entries.subarray(at + entryHeaderBytes, end))
+        batch.push({ sequence, deadline, body })
+        at = end
+      }
+      told.push(batch)
+    }
+    const common = { node: 2, incarnation: 7, stream: 1, entriesMax: 1000, resendMillis: 100 }
+    return { told, proposals: new Proposals({ ...common, bytesMax: 1 << 24, tell }) }
+  }
+
+  function proposeUntil(proposals: Proposals, text: string, untilMillis: number): number {
+    const bytes = new TextEncoder().encode(text)
+    const { target, start } = proposals.reserve(bytes.length)
+    target.set(bytes, start)
+    return proposals.commit(18, bytes.length, { untilMillis, headBytes: 2 })
+  }
+
+  it('waits until the time of the log is known, and then carries its deadline in it', () => {
+    const { told, proposals } = limited()
+    proposals.leaderChanged(1, 50)
+    proposeUntil(proposals, 'early', 7_050)
+    proposals.flush()
+    expect(told).toEqual([])
+    proposals.logTime(1_000_000, 100)
+    expect(told).toEqual([[{ sequence: 1, deadline: 1_006_950, body: 'early' }]])
+    proposals.logTime(1_000_900, 1_100)
+    proposeUntil(proposals, 'late', 8_100)
+    proposals.flush()
+    expect(told[1]).toEqual([{ sequence: 2, deadline: 1_007_900, body: 'late' }])
+  })
+
+  it('is handed in again with the deadline as it is known then', () => {
+    const { told, proposals } = limited()
+    proposals.logTime(1_000_000, 0)
+    proposals.leaderChanged(1, 0)
+    proposeUntil(proposals, 'put', 7_000)
+    proposals.flush()
+    proposals.logTime(1_000_500, 1_000)
+    proposals.leaderChanged(2, 1_000)
+    expect(told.map(([sent]) => sent?.deadline)).toEqual([1_007_000, 1_006_500])
+  })
+
+  it('held at a node that is cut off it keeps its place, and nothing but its head is sent', () => {
+    const { told, proposals } = limited()
+    proposals.logTime(1_000_000, 0)
+    proposeUntil(proposals, 'put over newer data', 7_000)
+    proposeUntil(proposals, 'end of a session', Number.POSITIVE_INFINITY)
+    proposeUntil(proposals, 'put of today', 67_000)
+    for (let now = 0; now <= 60_000; now += 100) proposals.tick(now)
+    proposals.leaderChanged(3, 60_050)
+    expect(told).toEqual([
+      [
+        { sequence: 1, deadline: 1, body: 'pu' },
+        { sequence: 2, deadline: 0, body: 'end of a session' },
+        { sequence: 3, deadline: 1_067_000, body: 'put of today' },
+      ],
+    ])
+    proposals.applied(3, 60_060)
+    expect(proposals.waitingCount).toBe(0)
+  })
+
+  it('gives its memory back while it is held', () => {
+    const { proposals } = limited()
+    proposals.logTime(1_000_000, 0)
+    for (let count = 0; count < 15; count += 1) proposeUntil(proposals, 'x'.repeat(1 << 20), 7_000)
+    proposeUntil(proposals, 'x'.repeat((1 << 20) + 100), 7_000)
+    expect(proposals.full).toBe(true)
+    for (let now = 0; now <= 7_100; now += 100) proposals.tick(now)
+    expect(proposals.full).toBe(false)
+  })
+})

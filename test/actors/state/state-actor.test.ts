@@ -1,13 +1,15 @@
 import { MemoryDisk } from '../../support/memory-disk.ts'
 import { describe, expect, test } from 'vitest'
-import { etcdRead } from '../../../actors/state/etcd-commands.ts'
+import { callBytes, etcdRead } from '../../../actors/state/etcd-commands.ts'
 import { stream } from '../../../actors/state/messages.ts'
 import {
   type Caller,
   callerBytes,
   ownOperation,
+  replyStatus,
   writeCommandHeader,
 } from '../../../actors/state/zookeeper-commands.ts'
+import { failure } from '../../../transport/etcd/messages/failures.ts'
 import type { Acl } from '../../../transport/zookeeper/acl.ts'
 import { encodeIdentities } from '../../../transport/zookeeper/identities.ts'
 import { operation } from '../../../transport/zookeeper/operations.ts'
@@ -224,6 +226,86 @@ describe('the end of a lease', () => {
     expect(granted).toMatchObject([{ openedAt: 1 }, { openedAt: 3 }])
     node.commit([log.ended('lease', 7n, 3)])
     expect(leases()).toBe(0)
+  })
+})
+
+describe('a command whose deadline is past in the time of the log', () => {
+  const put = (log: Entries, key: string): Entry =>
+    log.etcd('put', { key: bytes(key), value: bytes('old') })
+  const late = (entry: Entry): Entry => ({ ...entry, deadline: entry.time - 1 })
+  const repliesOf = (node: StateNode) =>
+    node
+      .toldTo<{ kind: string; sequence: number; status: number }>('watches')
+      .filter(({ kind }) => kind === 'reply')
+
+  test('changes nothing, is answered once, and the stream goes on', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    const after = late(put(log, 'after'))
+    const intime = { ...put(log, 'intime'), deadline: log.time }
+    node.commit([after, intime, after])
+    expect(repliesOf(node).map(({ sequence, status }) => [sequence, status])).toEqual([
+      [1, failure.timedOut.status],
+      [2, 0],
+    ])
+    expect(node.status()).toMatchObject({ keys: 1, revision: 2 })
+  })
+
+  test('a delete and a revoke likewise; what the lease holds stays', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    node.commit([
+      log.etcd('leaseGrant', { ID: 7, TTL: 60 }),
+      log.etcd('put', { key: bytes('a'), value: bytes('1'), lease: 7 }),
+      late(log.etcd('deleteRange', { key: bytes('a') })),
+      late(log.etcd('leaseRevoke', { ID: 7 })),
+      late(log.etcd('leaseGrant', { ID: 8, TTL: 60 })),
+    ])
+    expect(node.status()).toMatchObject({ keys: 1, leases: 1 })
+  })
+
+  test('of a ZooKeeper client: nothing that the same connection sent behind it applies', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    const create = (path: string): Entry =>
+      log.zookeeper(ben, operation.create, createRecord(path, 1, open))
+    node.commit([log.handshake(ben, ownOperation.createSession, password(2))])
+    node.commit([late(create('/lock')), create('/behind')])
+    expect(node.status()).toMatchObject({ ephemerals: 0, sessions: 1 })
+    expect(repliesOf(node).map(({ sequence, status }) => [sequence, status])).toEqual([
+      [1, replyStatus.handshake],
+      [2, replyStatus.close],
+      [3, replyStatus.close],
+    ])
+    const back = { ...ben, connection: 99 }
+    node.commit([log.handshake(back, ownOperation.attach, password(2))])
+    node.commit([log.zookeeper(back, operation.create, createRecord('/lock', 1, open))])
+    expect(node.status()).toMatchObject({ ephemerals: 1, sessions: 1 })
+  })
+
+  test('a handshake that comes too late takes no session from where it is', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    node.commit([log.handshake(ben, ownOperation.createSession, password(2))])
+    const lost = { ...ben, connection: 98 }
+    node.commit([late(log.handshake(lost, ownOperation.attach, password(2)))])
+    node.commit([log.zookeeper(ben, operation.create, createRecord('/mine', 1, open))])
+    expect(node.status()).toMatchObject({ ephemerals: 1 })
+  })
+
+  test('only its head is there where it was held past it, and that is enough', () => {
+    const node = new StateNode()
+    const log = new Entries()
+    const short = (entry: Entry, bytesMax: number): Entry =>
+      late({ ...entry, body: entry.body.slice(0, bytesMax) })
+    node.commit([
+      log.handshake(ben, ownOperation.createSession, password(2)),
+      short(log.zookeeper(ben, operation.create, createRecord('/a', 1, open)), 28),
+      short(log.handshake({ ...ben, connection: 5 }, ownOperation.attach, password(2)), 28),
+      short(put(log, 'a'), callBytes),
+    ])
+    expect(repliesOf(node)).toHaveLength(4)
+    expect(node.status()).toMatchObject({ ephemerals: 0, keys: 0 })
   })
 })
 

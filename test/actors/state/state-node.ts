@@ -38,6 +38,8 @@ export interface Entry {
   readonly sequence: number
   readonly epoch: number
   readonly time: number
+  /** In the log's time; 0: none. */
+  readonly deadline?: number
 }
 
 /** Entries in the order in which their streams propose them. */
@@ -240,6 +242,7 @@ export function batchOf(entries: readonly Entry[], first: number): Uint8Array {
     view.setUint32(at + offset.stream, entry.stream, true)
     writeUint64(view, at + offset.incarnation, entry.incarnation)
     writeUint64(view, at + offset.sequence, entry.sequence)
+    writeUint64(view, at + offset.deadline, entry.deadline ?? 0)
     bytes.set(entry.body, at + entryHeaderBytes)
     at += entryHeaderBytes + entry.body.length
   }

@@ -6,6 +6,7 @@ import {
   consensusActor,
   type ConsensusSetup,
 } from '../../../../actors/consensus/shell/consensus-actor.ts'
+import { entryHeaderBytes } from '../../../../actors/consensus/entry.ts'
 import type { ConsensusMessage } from '../../../../actors/consensus/messages.ts'
 import { consensusProtocol } from '../../../../actors/consensus/protocol.ts'
 import type { Message } from '../../../../runtime/actor.ts'
@@ -121,7 +122,7 @@ export class Shells {
 
   bodies(id: number): string[] {
     const user = this.node(id).committed.filter(({ bytes }) => bytes[5]! >= 16)
-    return user.map(({ bytes }) => new TextDecoder().decode(bytes.subarray(80)))
+    return user.map(({ bytes }) => new TextDecoder().decode(bytes.subarray(entryHeaderBytes)))
   }
 
   #addNode(setup: Pick<ConsensusSetup, 'node' | 'initialMembers'>): void {
