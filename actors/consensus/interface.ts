@@ -150,6 +150,11 @@ export interface Member {
 
 /** `outgoing` is empty unless two sets decide together (D13). */
 export interface Membership {
+  /**
+   * Which cluster this is, whatever its name: the store that recorded its first membership, which forms
+   * none again. Nodes of two formations never talk. Empty: none has been formed yet.
+   */
+  readonly formation: string
   readonly voters: readonly Member[]
   readonly outgoing: readonly Member[]
   readonly learners: readonly Member[]

@@ -6,9 +6,14 @@ import { invariant } from './invariant.ts'
 import type { Member, Membership, MembershipChange, MembershipRefusal } from './interface.ts'
 import { votersMax } from './quorum.ts'
 
-export const emptyMembership: Membership = { voters: [], outgoing: [], learners: [] }
+export const emptyMembership: Membership = {
+  formation: '',
+  voters: [],
+  outgoing: [],
+  learners: [],
+}
 
-const membershipFormat = 1
+const membershipFormat = 2
 
 export function encodeMembership(membership: Membership): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ format: membershipFormat, ...membership }))
@@ -18,7 +23,8 @@ export function decodeMembership(bytes: Uint8Array): Membership {
   if (bytes.length === 0) return emptyMembership
   const value = JSON.parse(new TextDecoder().decode(bytes)) as Membership & { format: number }
   invariant(value.format === membershipFormat, 'a membership entry has a format that is known here')
-  return { voters: value.voters, outgoing: value.outgoing, learners: value.learners }
+  const { formation, voters, outgoing, learners } = value
+  return { formation, voters, outgoing, learners }
 }
 
 /** Every node that receives the log, each once. */
@@ -48,7 +54,7 @@ export function isJoint(membership: Membership): boolean {
 }
 
 export function withoutOutgoing(membership: Membership): Membership {
-  return { voters: membership.voters, outgoing: [], learners: membership.learners }
+  return { ...membership, outgoing: [] }
 }
 
 /** The membership after one change, joint when the voters change; or why not. */
@@ -82,6 +88,7 @@ function promoted(membership: Membership, node: number): Changed {
   if (membership.voters.length >= votersMax) return { refused: 'tooManyVoters' }
   return {
     membership: {
+      ...membership,
       voters: [...membership.voters, learner],
       outgoing: membership.voters,
       learners: membership.learners.filter(member => member.node !== node),
@@ -97,7 +104,7 @@ function removed(membership: Membership, node: number): Changed {
   const voters = membership.voters.filter(member => member.node !== node)
   if (voters.length === membership.voters.length) return { refused: 'unknownNode' }
   if (voters.length === 0) return { refused: 'lastVoter' }
-  return { membership: { voters, outgoing: membership.voters, learners } }
+  return { membership: { ...membership, voters, outgoing: membership.voters, learners } }
 }
 
 /**
@@ -112,7 +119,12 @@ function replaced(membership: Membership, member: Member): Changed {
   const learners = membership.learners.map(swap)
   if (!membership.voters.includes(known)) return { membership: { ...membership, learners } }
   return {
-    membership: { voters: membership.voters.map(swap), outgoing: membership.voters, learners },
+    membership: {
+      ...membership,
+      voters: membership.voters.map(swap),
+      outgoing: membership.voters,
+      learners,
+    },
   }
 }
 

@@ -1,7 +1,18 @@
 /** What the peers actor accepts; all of it comes from actors of its own node. */
 export type PeersMessage =
-  /** All nodes of the cluster, learners and this one included; replaces what was known. */
-  | { readonly kind: 'members'; readonly members: readonly PeerMember[] }
+  /**
+   * All nodes of the cluster, learners and this one included; replaces what was known. The first one
+   * comes once the log is in memory, empty where nothing was formed: then the configuration counts on.
+   */
+  | {
+      readonly kind: 'members'
+      readonly members: readonly PeerMember[]
+      /** Which cluster this is (interface.ts); empty: none yet. */
+      readonly formation: string
+      /** Of the newest membership that is known to be committed, and whose store is which in it. */
+      readonly position: number
+      readonly bound: readonly BoundStore[]
+    }
   /** Send the newest checkpoint to this node; answered to consensus by `checkpointSent`. */
   | { readonly kind: 'sendCheckpoint'; readonly node: number }
   /** Something was written to a link in this round: its end flushes. Told by the links themselves. */
@@ -10,6 +21,11 @@ export type PeersMessage =
   | { readonly kind: 'introduce' }
   | { readonly kind: 'listening'; readonly error: string }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+
+export interface BoundStore {
+  readonly node: number
+  readonly store: string
+}
 
 export interface PeerMember {
   readonly node: number

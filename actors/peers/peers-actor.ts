@@ -1,7 +1,8 @@
 /**
  * Owns the listener for other nodes and one link to each of them. Envelopes for other nodes go into
  * the links as they are told and leave at the end of the round; what arrives is handed to the router,
- * which only tells. Consensus hears of links that come and go.
+ * which only tells. Consensus hears of links that come and go. Nobody is greeted before consensus has
+ * said which cluster this is: that stands in the log.
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, Socket } from '../../runtime/host.ts'
@@ -35,6 +36,8 @@ export interface PeersSetup {
   readonly listen: { readonly host: string; readonly port: number }
   /** As configured; `members` messages replace it. */
   readonly members: readonly PeerMember[]
+  /** Only of tests without consensus: who they are from the start. */
+  readonly formation?: string
   readonly gate: NodeGate
   readonly checkpoints: CheckpointStore
   /** What crosses nodes, and what earlier versions wrote instead, newest first; tests have their own. */
@@ -68,8 +71,10 @@ class Peers {
   readonly #links = new Map<number, PeerLink>()
   /** How to give up introductions that are under way, by node. */
   readonly #introductions = new Map<number, () => void>()
+  /** What the process at the other end of each link that is up said of itself. */
+  readonly #hellos = new Map<number, Hello>()
   readonly #consensus: Ref<PeersNotice>
-  readonly #listener: Listener
+  #listener: Listener | undefined
   #greetings = 0
   #stopping = false
 
@@ -78,17 +83,21 @@ class Peers {
     this.#setup = setup
     const schemas = new SchemaSet(setup.kinds ?? crossingKinds(), setup.olderSchemas ?? [schemasV0])
     this.#consensus = context.find<PeersNotice>(directory.consensus)
-    this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup.members)
-    this.#carrier = new LinkCarrier(setup.gate, schemas, () => context.self.tell(flush))
+    this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup.members, {
+      helloOf: node => this.#hellos.get(node),
+      strangers: () => this.#strangers().length,
+      keepsIntroductionOf: node => this.#keepsIntroductionOf(node),
+    })
+    const isMember = (node: number): boolean => this.#acquaintances.member(node) !== undefined
+    this.#carrier = new LinkCarrier(setup.gate, schemas, isMember, () => context.self.tell(flush))
     this.#transfers = new CheckpointTransfers(context, setup.checkpoints, this.#acquaintances)
-    this.#listener = context.host.network.listen(
-      setup.listen,
-      socket => this.#greetCaller(socket),
-      error => context.self.tell({ kind: 'listening', error: error?.message ?? '' }),
-    )
     const { metrics } = setup.telemetry ?? telemetryOff
     observeLinks(metrics, () => [...this.#links.values()].map(link => link.status()))
-    this.#updateLinks()
+    const { formation } = setup
+    if (formation !== undefined) {
+      const { members } = setup
+      context.self.tell({ kind: 'members', members, formation, position: 0, bound: [] })
+    }
   }
 
   handle(message: PeersMessage): void {
@@ -96,9 +105,7 @@ class Peers {
       case 'flush':
         return
       case 'members':
-        this.#acquaintances.setMembers(message.members)
-        this.#updateLinks()
-        return
+        return this.#learnMembers(message)
       case 'introduce':
         this.#introduce()
         return
@@ -122,16 +129,43 @@ class Peers {
 
   stop(): void {
     this.#stopping = true
-    this.#listener.close()
+    this.#listener?.close()
     this.#transfers.stop()
     for (const giveUp of [...this.#introductions.values()]) giveUp()
     for (const [node, link] of this.#links) this.#removeLink(node, link)
   }
 
-  #updateLinks(): void {
+  /** The first one opens the door: from now on this node can say which cluster it belongs to. */
+  #learnMembers(message: Extract<PeersMessage, { kind: 'members' }>): void {
+    const before = this.#acquaintances.others()
+    if (message.members.length > 0) this.#acquaintances.setMembers(message.members)
+    this.#acquaintances.setStanding(message)
+    this.#updateLinks(before)
+    for (const [node, hello] of [...this.#hellos]) {
+      const refusal = this.#acquaintances.judgeAgain(hello)
+      if (refusal !== undefined) this.#links.get(node)?.end(refusal.code, refusal.text)
+    }
+    if (this.#listener === undefined) this.#open()
+  }
+
+  #open(): void {
+    const { self, host } = this.#context
+    this.#listener = host.network.listen(
+      this.#setup.listen,
+      socket => this.#greetCaller(socket),
+      error => self.tell({ kind: 'listening', error: error?.message ?? '' }),
+    )
+    // Those who dial this node have found nobody so far, and wait a little before they dial again.
+    this.#introduce()
+  }
+
+  /** Links of members that have left end; those of nodes that never were one stay. */
+  #updateLinks(before: readonly PeerMember[]): void {
     const others = this.#acquaintances.others()
-    for (const [node, link] of this.#links) {
-      if (!others.some(other => other.node === node)) this.#removeLink(node, link)
+    for (const { node } of before) {
+      const link = this.#links.get(node)
+      if (link === undefined || others.some(other => other.node === node)) continue
+      this.#removeLink(node, link)
     }
     for (const { node } of others) {
       const link = this.#links.get(node)
@@ -140,7 +174,7 @@ class Peers {
     }
   }
 
-  #addLink(node: number): void {
+  #addLink(node: number): PeerLink {
     const link: PeerLink = new PeerLink({
       host: this.#context.host,
       node,
@@ -152,6 +186,7 @@ class Peers {
       envelopes: body => this.#carrier.deliver(node, body),
     })
     this.#links.set(node, link)
+    return link
   }
 
   #removeLink(node: number, link: PeerLink): void {
@@ -165,10 +200,11 @@ class Peers {
   }
 
   /**
-   * A node with a larger id dials us, unless we are no member there: then it hears of us and of our
-   * store only from ourselves.
+   * A node with a larger id dials us, unless we are no member there, or not at the address that it
+   * knows: then it hears of us only from ourselves, and keeps the connection.
    */
   #introduce(): void {
+    if (this.#listener === undefined) return
     for (const { node } of this.#acquaintances.others()) {
       if (node < this.#setup.node || this.#links.get(node)?.up) continue
       const address = this.#acquaintances.addressOf(node)
@@ -181,29 +217,62 @@ class Peers {
     const socket = host.network.connect(address)
     const giveUp = greet(host, socket, this.#acquaintances, node, purpose.introduction, result => {
       this.#introductions.delete(node)
-      if (result.kind === 'greeted') endIntroduction(result.connection)
+      if (result.kind === 'greeted') this.#introduced(node, result.connection, result.hello)
       else if (!this.#stopping) this.#dialFailed(node, result.end)
     })
     this.#introductions.set(node, giveUp)
   }
 
+  /** A welcome for messages: the other side cannot dial us. */
+  #introduced(node: number, connection: Connection, hello: Hello): void {
+    const link = this.#links.get(node)
+    const isKept = hello.purpose === purpose.messages && link !== undefined && !link.up
+    if (isKept) link.adopt(connection, hello)
+    else endIntroduction(connection)
+  }
+
+  #keepsIntroductionOf(node: number): boolean {
+    const link = this.#links.get(node)
+    if (link === undefined) return true
+    return !link.up && (this.#addressOf(node) === undefined || link.failing)
+  }
+
+  /** Of the links that are up. */
+  #strangers(): number[] {
+    return [...this.#hellos.keys()].filter(node => this.#acquaintances.member(node) === undefined)
+  }
+
   #linkUp(link: PeerLink, hello: Hello): void {
     const { from, storeId, incarnation, schemas } = hello
+    const member = this.#acquaintances.member(from) !== undefined
+    this.#hellos.set(from, hello)
     this.#acquaintances.meet(hello)
     this.#carrier.up(from, link, schemas)
     this.#failures.delete(from)
     this.#refused.delete(from)
     this.#transfers.linked(from)
-    this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId })
+    this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId, member })
     this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
   }
 
   #linkDown(node: number, closed: boolean, end: ConnectionEnd): void {
+    this.#hellos.delete(node)
     // It is we who leave: the others hear of it, and our own consensus has stopped.
     if (this.#stopping) return
+    if (this.#acquaintances.member(node) === undefined) this.#forgetLater(node)
     this.#context.log.warn('Lost the link to a node', { peer: node, closed, reason: end.why })
     this.#carrier.down(node)
     this.#consensus.tell({ kind: 'linkDown', node, closed })
+  }
+
+  /** Of a node that is no member nothing is kept, unless another connection is about to replace this one. */
+  #forgetLater(node: number): void {
+    const link = this.#links.get(node)
+    this.#context.host.timers.after(0, () => {
+      const isOver =
+        this.#links.get(node) === link && this.#acquaintances.member(node) === undefined
+      if (link !== undefined && isOver && !link.up) this.#removeLink(node, link)
+    })
   }
 
   #dialFailed(node: number, { code, why }: ConnectionEnd): void {
@@ -241,13 +310,14 @@ class Peers {
       return
     }
     const { hello, connection } = result
-    const link = this.#links.get(hello.from)
-    if (hello.purpose === purpose.checkpoint) this.#receiveCheckpoint(connection, hello.from)
-    else if (hello.purpose === purpose.messages) link?.adopt(connection, hello)
-    else {
-      endIntroduction(connection)
-      link?.wake()
+    const { from } = hello
+    if (hello.purpose === purpose.checkpoint) return this.#receiveCheckpoint(connection, from)
+    if (hello.purpose === purpose.messages || this.#keepsIntroductionOf(from)) {
+      const link = this.#links.get(from) ?? this.#addLink(from)
+      return link.adopt(connection, hello)
     }
+    endIntroduction(connection)
+    this.#links.get(from)?.wake()
   }
 
   #sendCheckpoint(node: number): void {
@@ -274,13 +344,19 @@ class Peers {
   #listening(error: string): void {
     const { host, port } = this.#setup.listen
     if (error !== '') throw new Error(`cannot listen for other nodes on ${host}:${port}: ${error}`)
-    this.#context.log.info('Listening for other nodes', { host, port: this.#listener.port })
+    this.#context.log.info('Listening for other nodes', {
+      host,
+      port: this.#listener?.port ?? port,
+    })
   }
 
   #answerStatus(replyTo: string, id: number): void {
-    const links = [...this.#links.values()].map(link => link.status())
+    const links = [...this.#links].map(([node, link]) => ({
+      ...link.status(),
+      member: this.#acquaintances.member(node) !== undefined,
+    }))
     const json = JSON.stringify({
-      port: this.#listener.port,
+      port: this.#listener?.port ?? 0,
       links,
       stores: this.#acquaintances.stores(),
       checkpoints: this.#transfers.status,

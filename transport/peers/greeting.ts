@@ -11,6 +11,8 @@ import { limits } from './limits.ts'
 export interface Greeter {
   /** What we say of ourselves on this connection to that node. */
   hello(to: number, purpose: number): Hello
+  /** The answer to a caller: its purpose says what becomes of the connection. */
+  welcome(hello: Hello): Hello
   /** Why this peer cannot be talked to; nothing: it can. `from` 0: a caller, whoever it is. */
   judge(hello: Hello, from: number): Refusal | undefined
 }
@@ -58,7 +60,7 @@ export function awaitGreeting(
     const refusal = greeter.judge(hello, 0)
     if (refusal !== undefined) return refusal
     connection.allow(limits.frameBytesMax)
-    connection.send(frameKind.welcome, encodeHello(greeter.hello(hello.from, hello.purpose)))
+    connection.send(frameKind.welcome, encodeHello(greeter.welcome(hello)))
     return undefined
   })
 }

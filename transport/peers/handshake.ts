@@ -4,13 +4,18 @@
  *
  *   u32 magic    u16 protocol version    u8 purpose    u8 zero    u32 from    u32 to
  *   16 bytes store id    u64 incarnation    16 bytes process    text cluster
+ *   16 bytes formation, zeros for none    u64 position of the newest membership that it knows
  *   u16 schemas, each: text name    u8 count    count × 16 bytes fingerprint, newest first
  *   (text: u8 length, UTF-8)
  */
 export const protocolVersion = 1
 export const fingerprintBytes = 16
 
-/** An introduction is closed as soon as both have said hello: the node that dials as a rule does so then. */
+/**
+ * An introduction is closed as soon as both have said hello: the node that dials as a rule does so then.
+ * Where that one cannot (it knows no address, or reaches nobody there), it welcomes for messages, and
+ * the connection stays.
+ */
 export const purpose = { messages: 1, checkpoint: 2, introduction: 3 } as const
 
 export interface Hello {
@@ -25,6 +30,10 @@ export interface Hello {
   /** Random, one a process: two processes that run one incarnation are told apart by it. */
   readonly process: string
   readonly cluster: string
+  /** 16 bytes in hexadecimal: which of all clusters of that name; empty while none is formed there. */
+  readonly formation: string
+  /** Of the newest membership that is committed as far as it knows; 0: it knows none. */
+  readonly position: number
   readonly schemas: readonly SchemaLine[]
 }
 
@@ -44,6 +53,8 @@ export type RefusalCode =
   | 'staleIncarnation'
   | 'duplicateIncarnation'
   | 'storeChanged'
+  | 'otherFormation'
+  | 'otherStore'
 
 export interface Refusal {
   readonly code: RefusalCode
@@ -79,8 +90,19 @@ function judgeVersion(own: Hello, hello: Hello): Refusal | undefined {
 }
 
 function judgeCluster(own: Hello, hello: Hello): Refusal | undefined {
-  if (hello.cluster === own.cluster) return undefined
+  if (hello.cluster === own.cluster) return judgeFormation(own, hello)
   return refuse('otherCluster', `cluster "${hello.cluster}" is not "${own.cluster}"`)
+}
+
+/** A name can be given twice: a node with the disk of another cluster must not follow this one's leader. */
+export function judgeFormation(own: Hello, hello: Hello): Refusal | undefined {
+  if (own.formation === '' || hello.formation === '' || own.formation === hello.formation)
+    return undefined
+  return refuse(
+    'otherFormation',
+    `node ${hello.from} has the data of another cluster "${hello.cluster}": it was formed as ` +
+      `${hello.formation}, and node ${own.from} belongs to ${own.formation}`,
+  )
 }
 
 function judgeNode(own: Hello, hello: Hello, from: number): Refusal | undefined {
@@ -167,6 +189,9 @@ export function encodeHello(hello: Hello): Uint8Array {
   writer.uint(Math.floor(hello.incarnation / twoTo32), 4)
   writer.hex(hello.process)
   writer.text(hello.cluster)
+  writer.hex(hello.formation === '' ? noFormation : hello.formation)
+  writer.uint(hello.position % twoTo32, 4)
+  writer.uint(Math.floor(hello.position / twoTo32), 4)
   writer.uint(hello.schemas.length, 2)
   for (const { name, fingerprints } of hello.schemas) {
     writer.text(name)
@@ -195,6 +220,8 @@ export function decodeHello(body: Uint8Array): Hello | Refusal {
     incarnation: reader.uint(4) + reader.uint(4) * twoTo32,
     process: reader.hex(),
     cluster: reader.text(),
+    formation: reader.hex().replace(noFormation, ''),
+    position: reader.uint(4) + reader.uint(4) * twoTo32,
     schemas: readSchemas(reader),
   }
   if (reader.short) return refuse('badHello', `hello of ${body.length} bytes is cut short`)
@@ -202,10 +229,11 @@ export function decodeHello(body: Uint8Array): Hello | Refusal {
   if (!Object.values<number>(purpose).includes(hello.purpose)) {
     return refuse('badHello', `purpose ${hello.purpose} of a connection is unknown`)
   }
-  if (hello.from === 0 || !Number.isSafeInteger(hello.incarnation)) {
+  const { incarnation, position } = hello
+  if (hello.from === 0 || ![incarnation, position].every(Number.isSafeInteger)) {
     return refuse(
       'badHello',
-      `node ${hello.from} or incarnation ${hello.incarnation} is out of range`,
+      `node ${hello.from}, incarnation ${incarnation} or position ${position} is out of range`,
     )
   }
   return hello
@@ -245,6 +273,7 @@ export function decodeRefusal(body: Uint8Array): { readonly code: string; readon
 }
 
 const twoTo32 = 4294967296
+const noFormation = '0'.repeat(2 * fingerprintBytes)
 
 class HelloWriter {
   readonly bytes: number[] = []

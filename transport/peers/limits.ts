@@ -17,6 +17,8 @@ export const limits = {
   redialMillisMax: 400,
   /** How often a node that is not dialled goes and says who it is: it may be no member yet. */
   introductionMillis: 2000,
+  /** Links with nodes that are no members as far as is known here: one of them may lead (peers-actor.ts). */
+  strangersMax: 16,
   /** From the dial to the end of the handshake. */
   greetingMillisMax: 1000,
   greetingsMax: 64,

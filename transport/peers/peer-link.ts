@@ -71,6 +71,11 @@ export class PeerLink {
     this.#dialSoon(0)
   }
 
+  /** It dials, and in vain so far. */
+  get failing(): boolean {
+    return this.#connection === undefined && this.#failures > 1
+  }
+
   get up(): boolean {
     return this.#connection !== undefined
   }
@@ -117,6 +122,11 @@ export class PeerLink {
   /** The peer may have an address now, or another one. */
   wake(): void {
     if (this.#connection === undefined && this.#giveUpDial === undefined) this.#dialSoon(0)
+  }
+
+  /** What is known by now speaks against this peer: it hears why. */
+  end(code: string, text: string): void {
+    this.#connection?.close(code, text)
   }
 
   stop(): void {

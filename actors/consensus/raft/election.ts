@@ -80,6 +80,7 @@ export function receiveVoteRequest(state: RaftState, request: VoteRequestMessage
 }
 
 export function receiveVoteReply(state: RaftState, reply: VoteReplyMessage): void {
+  if (!state.isMember(reply.from)) return
   if (!reply.granted && reply.epoch > state.epoch) {
     becomeFollower(state, reply.epoch, 0)
     return
@@ -94,6 +95,7 @@ export function receiveVoteReply(state: RaftState, reply: VoteReplyMessage): voi
 
 export function receiveTimeoutNow(state: RaftState, message: TimeoutNowMessage): void {
   if (message.epoch !== state.epoch || state.role === 'leader') return
+  if (message.from !== state.leader && !state.isMember(message.from)) return
   campaign(state, false, true)
 }
 

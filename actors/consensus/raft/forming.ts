@@ -6,7 +6,7 @@ import {
   formationTicks,
   type FormationStep,
 } from '../formation.ts'
-import { decodeMembership, encodeMembership, isVoter } from '../membership.ts'
+import { decodeMembership, emptyMembership, encodeMembership, isVoter } from '../membership.ts'
 import { campaign } from './election.ts'
 import type { RaftState } from './state.ts'
 
@@ -32,6 +32,9 @@ export function receiveFormation(state: RaftState, message: FormationMessage): v
     if (!message.formed) state.send(message.from, state.formation.announcement(noBytes, true))
     return
   }
+  // Only who is to be in it has a say in whether a cluster is formed here.
+  const { others } = state.formation
+  if (others.length > 0 && others.every(({ node }) => node !== message.from)) return
   if (message.formed && state.log.last < firstPosition) {
     // The cluster exists without this store: never form another.
     state.formed = true
@@ -57,7 +60,10 @@ function carryOut(state: RaftState, step: FormationStep): void {
       return
     case 'create':
       if (state.log.last > 0) return
-      record(state, encodeMembership({ voters: step.voters, outgoing: [], learners: [] }))
+      record(
+        state,
+        encodeMembership({ ...emptyMembership, formation: state.store, voters: step.voters }),
+      )
       return
     case 'record':
       if (state.log.last > 0 || !isVoter(decodeMembership(step.body), state.self, state.store))

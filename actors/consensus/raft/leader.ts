@@ -55,6 +55,7 @@ export function appendMembership(state: RaftState, membership: Membership, now: 
 }
 
 export function receiveAppendReply(state: RaftState, reply: AppendReplyMessage): void {
+  if (!state.isMember(reply.from)) return
   if (reply.epoch > state.epoch) {
     becomeFollower(state, reply.epoch, 0)
     return

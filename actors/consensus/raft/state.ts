@@ -172,6 +172,13 @@ export class RaftState {
     return this.role === 'follower' ? 'follower' : 'candidate'
   }
 
+  /** Links may bring messages of nodes that left, or are no members yet: those have no say. */
+  isMember(node: number): boolean {
+    const { voters, outgoing, learners } = this.membership
+    const isIt = (member: Member): boolean => member.node === node
+    return voters.some(isIt) || outgoing.some(isIt) || learners.some(isIt) || this.peers.has(node)
+  }
+
   /** A leader that was heard of lately protects itself against votes. */
   get inLease(): boolean {
     if (this.leader === 0 || this.leaderGone) return false

@@ -16,6 +16,7 @@ import { type ConsensusLimits, consensusLimits } from '../limits.ts'
 import { LinearReads } from './linear-reads.ts'
 import { MemberLinks } from './member-links.ts'
 import type { ConsensusMessage, ConsensusNotice } from '../messages.ts'
+import { decodeMembership } from '../membership.ts'
 import { OwnMembership } from '../own-membership.ts'
 import { OperatorRequests } from './operator-requests.ts'
 import { Pacing, pacing } from './pacing.ts'
@@ -128,8 +129,9 @@ class Shell {
   handle(message: ConsensusMessage): void {
     switch (message.kind) {
       case 'propose':
-      case 'forward':
         return this.#proposals.add(message)
+      case 'forward':
+        return this.#addForwarded(message)
       case 'append':
         this.#traces?.received(message.entries)
         this.#step({ kind: 'received', message })
@@ -153,7 +155,7 @@ class Shell {
       case 'readRequest':
         return this.#reads.add(message.replyTo, message.id)
       case 'readIndex':
-        return this.#reads.askFor(message.from, message.id, this.#role === 'leader')
+        return this.#reads.askFor(message.from, message.id, this.#leadsFor(message.from))
       case 'readIndexReply':
         return this.#reads.answered(message.id, message.position)
       case 'checkpointed':
@@ -219,6 +221,7 @@ class Shell {
         this.#pacing.committed(effect.position, this.#proposals, this.#nowMillis())
         this.#traces?.committedTo(effect.position)
         this.#feed.committedTo(effect.position)
+        this.#members.committedTo(effect.position)
         if (this.#own.committedTo(effect.position)) this.#removed()
         return
       case 'readReady':
@@ -237,7 +240,7 @@ class Shell {
         return this.#proposals.refuse(effect.count)
       case 'membershipChanged':
         this.#own.changed(effect.membership, effect.position)
-        return this.#members.changed(effect.membership)
+        return this.#members.changed(effect.membership, effect.position)
       case 'membershipDone':
         return this.#requests.changeEnded('')
       case 'membershipRefused':
@@ -289,9 +292,21 @@ class Shell {
     })
     this.#recovered = []
     for (const linked of this.#linked) this.#step({ kind: 'linkUp', node: linked })
-    const { last, epoch } = this.#machine.status()
+    const { last, epoch, membership } = this.#machine.status()
     const position = this.#checkpoint.position
+    this.#members.start(membership, decodeMembership(this.#checkpoint.membership), position)
     this.#context.log.info('The log is in memory', { last, epoch, checkpoint: position })
+  }
+
+  /** Of a node that is no member any more nothing is taken: it would go on serving clients. */
+  #addForwarded(message: Extract<ConsensusMessage, { kind: 'forward' }>): void {
+    if (this.#members.has(message.from)) return this.#proposals.add(message)
+    this.#proposals.refuse(message.count)
+    this.#context.recycle(message.entries)
+  }
+
+  #leadsFor(node: number): boolean {
+    return this.#role === 'leader' && this.#members.has(node)
   }
 
   #persisted(id: number): void {

@@ -200,7 +200,7 @@ function members(nodes: number): Membership {
   const voters = Array.from({ length: nodes }, (_, index) => {
     return { node: index + 1, store: `s${index + 1}`, address: `n${index + 1}` }
   })
-  return { voters, outgoing: [], learners: [] }
+  return { formation: 'f', voters, outgoing: [], learners: [] }
 }
 
 function firstEntry(nodes: number): Uint8Array {

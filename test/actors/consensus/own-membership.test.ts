@@ -5,7 +5,7 @@ import { OwnMembership } from '../../../actors/consensus/own-membership.ts'
 function of(voters: readonly number[], outgoing: readonly number[] = []): Membership {
   const members = (nodes: readonly number[]) =>
     nodes.map(node => ({ node, store: `store${node}`, address: '' }))
-  return { voters: members(voters), outgoing: members(outgoing), learners: [] }
+  return { formation: 'f', voters: members(voters), outgoing: members(outgoing), learners: [] }
 }
 
 function memberThree(): OwnMembership {

@@ -8,7 +8,12 @@ const set = fc.uniqueArray(fc.integer({ min: 1, max: 7 }), { maxLength: 7 })
 const values = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 7, maxLength: 7 })
 
 function membership(voters: number[], outgoing: number[]): Membership {
-  return { voters: voters.map(member), outgoing: outgoing.map(member), learners: [] }
+  return {
+    formation: 'f',
+    voters: voters.map(member),
+    outgoing: outgoing.map(member),
+    learners: [],
+  }
 }
 
 function reach(of: readonly number[]): Reach {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Role } from '../../../actors/consensus/interface.ts'
 import { Formation } from '../../../actors/consensus/formation.ts'
-import { changed } from '../../../actors/consensus/membership.ts'
+import { changed, encodeMembership } from '../../../actors/consensus/membership.ts'
 import { votersMax } from '../../../actors/consensus/quorum.ts'
 import { Cluster, entryOf, type RaftEffect, testLimits } from './cluster.ts'
 import { figure8 } from './figure-8.ts'
@@ -346,6 +346,19 @@ describe('membership (6) and leadership', () => {
     expect(cluster.status(1).membership.outgoing).toEqual([])
   })
 
+  test('what a node that is no member says changes nothing; a leader that is not known yet is followed', () => {
+    const leader = inRole('leader')
+    const { epoch, last } = leader.status
+    const stranger = { from: 9, epoch: epoch + 7, store: 's9' }
+    leader.receive(appendReply({ ...stranger, accepted: false }))
+    leader.receive({ kind: 'voteReply', ...stranger, pre: false, granted: false })
+    leader.receive({ kind: 'timeoutNow', from: 9, epoch })
+    expect(leader.status).toMatchObject({ role: 'leader', epoch, last })
+    const follower = inRole('follower')
+    follower.receive(append({ from: 9, epoch: follower.status.epoch + 1 }))
+    expect(follower.status).toMatchObject({ role: 'follower', leader: 9 })
+  })
+
   test('a leader that is not in the new set leads until it is committed, then not', () => {
     const cluster = formed(3)
     cluster.change(1, { kind: 'remove', node: 1 })
@@ -369,11 +382,17 @@ describe('membership (6) and leadership', () => {
     cluster.queue = []
     cluster.start(1)
     expect(cluster.status(1).membership.outgoing).toHaveLength(2)
-    expect(cluster.status(2).membership).toMatchObject({ voters: [{ node: 1 }], outgoing: [] })
+    expect(cluster.status(2).membership).toMatchObject({
+      voters: [{ node: 1 }],
+      outgoing: [],
+    })
     cluster.elect()
     cluster.tick(cluster.newestLeader(), heartbeatTicks)
     cluster.stabilize()
-    expect(cluster.status(1).membership).toMatchObject({ voters: [{ node: 1 }], outgoing: [] })
+    expect(cluster.status(1).membership).toMatchObject({
+      voters: [{ node: 1 }],
+      outgoing: [],
+    })
     expect(cluster.elect()).toBe(1)
   })
 
@@ -454,7 +473,7 @@ describe('membership (6) and leadership', () => {
       return { node: index + 1, store: `s${index + 1}`, address: '' }
     })
     const learner = { node: 99, store: 's99', address: '' }
-    const membership = { voters, outgoing: [], learners: [learner] }
+    const membership = { formation: 'f', voters, outgoing: [], learners: [learner] }
     expect(changed(membership, { kind: 'promote', node: 99 })).toEqual({ refused: 'tooManyVoters' })
   })
 })
@@ -611,9 +630,7 @@ function addVoter(cluster: Cluster, id: number): void {
 }
 
 function install(machine: Machine, position: number, epoch: number) {
-  const membership = new TextEncoder().encode(
-    JSON.stringify({ format: 1, ...machine.status.membership }),
-  )
+  const membership = encodeMembership(machine.status.membership)
   const checkpoint = { position, epoch, time: 1, membership }
   return machine.step({ kind: 'snapshotInstalled', checkpoint })
 }

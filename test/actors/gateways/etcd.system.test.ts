@@ -416,12 +416,12 @@ describe('about the node', () => {
       const { isLearner: own } = await etcd.call('Status', {})
       return [own, ...members.map((one: { isLearner?: boolean }) => one.isLearner)]
     }
-    node.memberships({ voters: [member(2)], outgoing: [], learners: [member(1)] })
+    node.memberships({ formation: 'f', voters: [member(2)], outgoing: [], learners: [member(1)] })
     expect(await isLearner()).toEqual([true, true, undefined])
     node.lead(2)
     // Node 2 joined later: nothing is configured of it here.
     expect((await etcd.call('Status', {})).leader).toBe('2')
-    node.memberships({ voters: [member(1), member(2)], outgoing: [], learners: [] })
+    node.memberships({ formation: 'f', voters: [member(1), member(2)], outgoing: [], learners: [] })
     expect(await isLearner()).toEqual([undefined, undefined, undefined])
   })
 

@@ -104,8 +104,16 @@ async function promoted(member: (...args: string[]) => Promise<string>): Promise
   }
 }
 
-/** The leader has turned it away and knows its store. */
+/** The leader is linked to it, or has turned it away: it knows the store. */
 async function untilHeard(on: LocalCluster, node: number): Promise<void> {
   const leader = await on.leader()
-  while (!on.output(leader).includes(`node ${node} is not a member`)) await sleep(50)
+  const store = async (): Promise<string> =>
+    ((await on.status(leader)) as unknown as { peers: { stores: Record<string, string> } }).peers
+      .stores[node] ?? ''
+  while (!storeOf(on, node).includes((await store()) || 'none')) await sleep(50)
+}
+
+/** As it said itself when it was linked or waits; the last one counts. */
+function storeOf(on: LocalCluster, node: number): string {
+  return readFileSync(`${on.dataDirectory(node)}/identity`, 'utf8')
 }

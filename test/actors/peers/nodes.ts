@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly members: readonly PeerMember[]
   readonly cluster?: string
   readonly storeId?: string
+  /** Undefined: as consensus tells it. */
+  readonly formation?: string | undefined
   readonly incarnation?: number
   readonly protocol?: Protocol<NoteMessage>
   readonly kinds?: readonly KindCodec[]
@@ -59,6 +61,7 @@ const noCheckpoints: CheckpointStore = {
 
 export function startNode(options: NodeOptions): TestNode {
   const { host, node, members } = options
+  const formation = 'formation' in options ? options.formation : ''
   const protocol = options.protocol ?? noteProtocol
   const logs: string[] = []
   const log = createLogger({
@@ -82,10 +85,16 @@ export function startNode(options: NodeOptions): TestNode {
   const peers = system.spawn(peersActor, 'peers', {
     node,
     cluster: options.cluster ?? 'test',
-    storeId: options.storeId ?? node.toString(16).repeat(32),
+    storeId:
+      options.storeId ??
+      node
+        .toString(16)
+        .padStart(node < 16 ? 1 : 2, '0')
+        .repeat(node < 16 ? 32 : 16),
     incarnation: options.incarnation ?? 1,
     listen: own,
     members,
+    ...(formation === undefined ? {} : { formation }),
     gate,
     checkpoints: options.checkpoints ?? noCheckpoints,
     kinds: options.kinds ?? protocol.kinds,

@@ -20,10 +20,10 @@ class TestWorld {
     this.members = Array.from({ length: count }, (_, index) => member(index + 1))
   }
 
-  start(node: number, options: Partial<NodeOptions> = {}): TestNode {
+  start(node: number, options: Partial<NodeOptions> = {}, machine = node): TestNode {
     const thread = new VirtualThread({
       name: `node${node}.${this.#starts++}`,
-      machine: `machine${node}`,
+      machine: `machine${machine}`,
       seed: 'peers',
       scheduler: this.scheduler,
       network: this.network,
@@ -58,6 +58,10 @@ function member(node: number): PeerMember {
 
 function note(from: number, text: string) {
   return { kind: 'note', from, text, data: new Uint8Array(0) } as const
+}
+
+function known(members: readonly PeerMember[]) {
+  return { kind: 'members', members, formation: '', position: 0, bound: [] } as const
 }
 
 function startThree(): TestWorld {
@@ -115,37 +119,136 @@ describe('peers', () => {
     expect(twin.logs.filter(line => line.includes(reason)).length).toBeLessThan(20)
   })
 
-  test('refuse a node that is not a member, until it is one', () => {
+  test('link a node that is no member, which only consensus hears until it is one', () => {
     const world = startThree()
     world.members.push(member(4))
     const four = world.start(4)
     world.run(1000)
-    expect(four.notices).toEqual([])
-    expect(four.logs.join('\n')).toContain(
-      'node 4 is not a member of cluster \\"test\\" as node 1 knows it',
-    )
-    for (const node of [1, 2, 3])
-      world.nodes.get(node)!.peers.tell({ kind: 'members', members: world.members })
-    world.run(1000)
     expect(four.notices.sort()).toEqual(['up 1 1', 'up 2 1', 'up 3 1'])
+    const one = world.nodes.get(1)!
+    expect(one.notices).toContain('up 4 1')
+    expect(status(world, 1).stores[4]).toBe('4'.repeat(32))
+    four.tell(1, note(4, 'unheard'))
+    world.run(10)
+    expect(one.notes).toEqual([])
+    for (const node of [1, 2, 3]) world.nodes.get(node)!.peers.tell(known(world.members))
+    world.run(10)
+    four.tell(1, note(4, 'heard'))
+    world.run(10)
+    expect(one.notes).toEqual([note(4, 'heard')])
+    expect(four.notices).toHaveLength(3)
   })
 
-  test('hear of a node with a small id that is no member, and of its store, from itself', () => {
+  test('link no more than a few nodes that are no members', () => {
+    const world = startThree()
+    const last = 3 + limits.strangersMax
+    for (let node = 4; node <= last; node++) {
+      world.start(node, { members: [...world.members, member(node)] })
+    }
+    world.run(1000)
+    expect(world.nodes.get(last)!.notices).toHaveLength(3)
+    const more = world.start(last + 1, { members: [...world.members, member(last + 1)] })
+    world.run(1000)
+    expect(more.notices).toEqual([])
+    expect(more.logs.join('\n')).toContain('16 others that are none are linked already')
+    // The place of one that ends is free again.
+    world.kill(4)
+    world.run(2000)
+    expect(more.notices.sort()).toEqual(['up 1 1', 'up 2 1', 'up 3 1'])
+  })
+
+  test('link a node with a small id that is no member there, over its introduction', () => {
     const world = new TestWorld(3)
-    const [first = member(1), ...known] = world.members
-    for (const node of [2, 3]) world.start(node, { members: known })
+    const [first = member(1), ...others] = world.members
+    for (const node of [2, 3]) world.start(node, { members: others })
     world.run(100)
     const one = world.start(1, { storeId: 'abcdef01'.repeat(4) })
     world.run(2 * limits.introductionMillis)
     expect(status(world, 3).stores[1]).toBe('abcdef01'.repeat(4))
-    expect(one.logs.join('\n')).toContain('node 1 is not a member of cluster')
-    expect(one.notices).toEqual([])
-    for (const node of [2, 3])
-      world.nodes.get(node)!.peers.tell({ kind: 'members', members: [first, ...known] })
-    world.run(1000)
     expect(one.notices.sort()).toEqual(['up 2 1', 'up 3 1'])
+    for (const node of [2, 3]) world.nodes.get(node)!.peers.tell(known([first, ...others]))
+    world.run(1000)
+    expect(one.notices).toHaveLength(2)
+    one.tell(3, note(1, 'a'))
+    world.run(10)
+    expect(world.nodes.get(3)!.notes).toEqual([note(1, 'a')])
     for (const { logs } of world.nodes.values())
       expect(logs.filter(line => line.includes('warn')).length).toBeLessThan(3)
+  })
+
+  test('link a member that nobody finds at the address that they know', () => {
+    const world = new TestWorld(3)
+    for (const node of [2, 3]) {
+      const elsewhere = { node: 1, host: 'machine9', port: 7100 }
+      world.start(node, { members: [elsewhere, ...world.members.slice(1)] })
+    }
+    const one = world.start(1)
+    world.run(3 * limits.introductionMillis)
+    expect(one.notices.sort()).toEqual(['up 2 1', 'up 3 1'])
+  })
+
+  test('greet nobody before consensus has said which cluster this is', () => {
+    const world = new TestWorld(2)
+    const one = world.start(1)
+    const two = world.start(2, { formation: undefined })
+    world.run(3000)
+    expect([...one.notices, ...two.notices]).toEqual([])
+    two.peers.tell({ ...known([]), formation: '' })
+    world.run(100)
+    expect(two.notices).toEqual(['up 1 1'])
+  })
+
+  test('refuse a node with the data of another cluster of that name, and say it once', () => {
+    const [here, there] = ['a'.repeat(32), 'b'.repeat(32)]
+    const world = new TestWorld(3)
+    world.start(1, { formation: here })
+    world.start(2, { formation: here })
+    const three = world.start(3, { formation: there })
+    world.run(3000)
+    expect(three.notices).toEqual([])
+    expect(world.nodes.get(1)!.notices).toEqual(['up 2 1'])
+    const said = world.nodes.get(1)!.logs.filter(line => line.includes('of another cluster'))
+    // As it is called, and as it calls.
+    expect(said).toHaveLength(2)
+    expect(said[0]).toContain(`it was formed as ${there}, and node 1 belongs to ${here}`)
+    // One that has not formed yet may be linked, until it turns out to be of the other one.
+    world.kill(3)
+    const again = world.start(3, { formation: '', incarnation: 2 })
+    world.run(1000)
+    expect(again.notices.sort()).toEqual(['up 1 1', 'up 2 1'])
+    again.peers.tell({ ...known(world.members), formation: there })
+    world.run(1000)
+    expect(again.notices.slice(2).sort()).toEqual(['down 1 lost', 'down 2 lost'])
+  })
+
+  test('refuse a store that is not the one of the member, unless it may be bound by a newer membership', () => {
+    const world = new TestWorld(3)
+    const stores = (third: string) =>
+      [1, 2].map(node => ({ node, store: `${node}`.repeat(32) })).concat({ node: 3, store: third })
+    const [old, young] = ['3'.repeat(32), 'c'.repeat(32)]
+    for (const node of [1, 2, 3]) world.start(node)
+    world.run(100)
+    for (const node of [1, 2])
+      world.nodes
+        .get(node)!
+        .peers.tell({ ...known(world.members), position: 9, bound: stores(young) })
+    world.run(1000)
+    const one = world.nodes.get(1)!
+    expect(world.nodes.get(3)!.notices.at(-1)).toMatch(/^down/)
+    expect(one.logs.join('\n')).toContain(
+      `node 3 is a member with the store ${young}, and this one has ${old}: quorate member replace 3`,
+    )
+    expect(status(world, 1).stores[3]).toBe(old)
+    // The one that is bound comes, and both run: the links of the right one stay.
+    const right = world.start(3, { storeId: young }, 30)
+    world.run(2000)
+    expect(right.notices.sort()).toEqual(['up 1 1', 'up 2 1'])
+    expect(one.notices.filter(notice => notice.startsWith('up 3'))).toHaveLength(2)
+    // A node that is behind takes what it cannot know better.
+    world.nodes.get(2)!.peers.tell({ ...known(world.members), position: 4, bound: stores(old) })
+    right.peers.tell({ ...known(world.members), position: 9, bound: stores(young) })
+    world.run(1000)
+    expect(world.nodes.get(2)!.notices.at(-1)).toBe('up 3 1')
   })
 
   test('dial a member that introduces itself, over one link', () => {
@@ -158,15 +261,17 @@ describe('peers', () => {
     expect(world.nodes.get(2)!.notices).toEqual(['up 1 1'])
   })
 
-  test('end the link to a node that is removed, and do not take it back', () => {
+  test('end the link to a node that is removed, which is a stranger then', () => {
     const world = startThree()
     const members = world.members.slice(0, 2)
-    for (const node of [1, 2]) world.nodes.get(node)!.peers.tell({ kind: 'members', members })
+    for (const node of [1, 2]) world.nodes.get(node)!.peers.tell(known(members))
     world.run(1000)
-    expect(world.nodes.get(1)!.notices.at(-1)).toBe('down 3 lost')
-    expect(world.nodes.get(3)!.notices.filter(notice => notice.startsWith('up'))).toHaveLength(2)
+    expect(world.nodes.get(1)!.notices.slice(2)).toEqual(['down 3 lost', 'up 3 1'])
     const { links } = status(world, 1)
-    expect(links.map((link: { node: number }) => link.node)).toEqual([2])
+    expect(links).toMatchObject([
+      { node: 2, member: true },
+      { node: 3, member: false },
+    ])
   })
 
   test('follow a node to another address', () => {
@@ -177,8 +282,7 @@ describe('peers', () => {
     world.network.alias('machine9', 'machine1')
     world.start(1, { incarnation: 2 })
     world.run(500)
-    for (const node of [2, 3])
-      world.nodes.get(node)!.peers.tell({ kind: 'members', members: world.members })
+    for (const node of [2, 3]) world.nodes.get(node)!.peers.tell(known(world.members))
     world.run(1000)
     expect(world.nodes.get(2)!.notices.at(-1)).toBe('up 1 2')
   })

@@ -6,7 +6,12 @@ import { testActor } from '../../../runtime/testkit.ts'
 import { Entries, StateNode } from './state-node.ts'
 
 const member = (node: number) => ({ node, store: `s${node}`, address: `127.0.0.1:710${node}` })
-const members = { voters: [member(1), member(2)], outgoing: [], learners: [member(3)] }
+const members = {
+  formation: 'f',
+  voters: [member(1), member(2)],
+  outgoing: [],
+  learners: [member(3)],
+}
 
 /** The leader of a cluster of two voters and a learner, and the levels that it asked for. */
 function leader(levelSupported: number) {

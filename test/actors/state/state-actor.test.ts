@@ -48,7 +48,7 @@ const cat: Caller = { connection: 13, session: 0x13n, identities: encodeIdentiti
 function story(log: Entries): Entry[] {
   return [
     log.empty(),
-    log.membership({ voters: [member(1), member(2)], outgoing: [], learners: [] }),
+    log.membership({ formation: 'f', voters: [member(1), member(2)], outgoing: [], learners: [] }),
     log.register(),
     log.register(2),
     log.level(1),
@@ -87,7 +87,12 @@ function story(log: Entries): Entry[] {
     log.etcd('put', { key: bytes('k4'), value: bytes('gone') }),
     log.etcd('deleteRange', { key: bytes('k4'), prev_kv: true }),
     log.etcd('compact', { revision: 3 }),
-    log.membership({ voters: [member(1), member(2)], outgoing: [], learners: [member(3)] }),
+    log.membership({
+      formation: 'f',
+      voters: [member(1), member(2)],
+      outgoing: [],
+      learners: [member(3)],
+    }),
   ]
 }
 

@@ -21,6 +21,8 @@ function hello(changes: Partial<Hello> = {}): Hello {
     incarnation: 7,
     process: hex('b'),
     cluster: 'main',
+    formation: hex('f'),
+    position: 5,
     schemas: [{ name: 'consensus.append', fingerprints: [hex('1'), hex('0')] }],
     ...changes,
   }
@@ -31,8 +33,15 @@ const known = { storeId: hex('a'), incarnation: 7, process: hex('b') }
 
 describe('a hello', () => {
   test('comes out as it went in', () => {
-    const big = hello({ incarnation: 2 ** 52 + 1, cluster: 'żółw', from: 4_000_000_000 })
+    const big = hello({
+      incarnation: 2 ** 52 + 1,
+      cluster: 'żółw',
+      from: 4_000_000_000,
+      position: 2 ** 40,
+    })
     expect(decodeHello(encodeHello(big))).toEqual(big)
+    const unformed = hello({ formation: '', position: 0 })
+    expect(decodeHello(encodeHello(unformed))).toEqual(unformed)
   })
 
   test('cut short or longer is refused', () => {

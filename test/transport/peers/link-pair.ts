@@ -30,7 +30,7 @@ export function hello(changes: Partial<Hello>): Hello {
   const id = (changes.from ?? 1).toString(16).repeat(32)
   const schemas: SchemaLine[] = []
   const fixed = { version: 1, purpose: 1, from: 1, to: 0, incarnation: 1, cluster: 'main', schemas }
-  return { ...fixed, storeId: id, process: id, ...changes }
+  return { ...fixed, formation: '', position: 0, storeId: id, process: id, ...changes }
 }
 
 export function createPair(
@@ -78,6 +78,7 @@ export function tell(side: Side, text: string, control: boolean): boolean {
 export function greeterFor(own: Hello): Greeter {
   return {
     hello: (to, purpose) => ({ ...own, to, purpose }),
+    welcome: theirs => ({ ...own, to: theirs.from, purpose: theirs.purpose }),
     judge: (theirs, from) => judgeHello(own, theirs, from, undefined),
   }
 }
