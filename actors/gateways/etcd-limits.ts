@@ -4,6 +4,6 @@ export const limits = {
   gatewayMessagesMax: 4_194_304,
   /** Linearizable reads that wait for a confirmation; beyond it: too many requests. */
   readsWaitingMax: 100_000,
-  /** Keep-alives and times to live that wait for the leader; beyond it: too many requests. */
-  leaseQuestionsMax: 20_000,
+  /** Keep-alives and times to live that wait, of all clients; beyond it: too many requests. */
+  leaseQuestionsMax: 1_000_000,
 } as const

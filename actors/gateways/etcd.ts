@@ -11,7 +11,7 @@ import type { CallHead } from '../../transport/etcd/api.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import { startEtcdServer } from '../../transport/etcd/server.ts'
 import { directory } from '../directory.ts'
-import type { LeaseAnswer } from '../sessions/messages.ts'
+import type { LeaseAnswers } from '../sessions/messages.ts'
 import { etcdRead, timesBytes } from '../state/etcd-commands.ts'
 import { stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
@@ -20,7 +20,7 @@ import { About } from './etcd-about.ts'
 import { EtcdDoor } from './etcd-door.ts'
 import { answerHttp, HealthTally, type HttpSetup } from './etcd-http.ts'
 import { EtcdInputs, type Input } from './etcd-inputs.ts'
-import { Leases, type TimeToLive } from './etcd-leases.ts'
+import { Leases, type LeaseTimes, type TimeToLive } from './etcd-leases.ts'
 import { limits } from './etcd-limits.ts'
 import { LinearReads } from './etcd-linear-reads.ts'
 import { methods } from './etcd-methods.ts'
@@ -39,7 +39,7 @@ type OwnMessage =
   | { readonly kind: 'input' }
   | { readonly kind: 'listening'; readonly error: Error | null }
 
-export type EtcdMessage = GatewayMessage | LeaseAnswer | MetricsText | OwnMessage
+export type EtcdMessage = GatewayMessage | LeaseAnswers | MetricsText | OwnMessage
 
 export const etcdGateway: Definition<EtcdMessage, EtcdSetup> = {
   ...directory.etcd,
@@ -143,7 +143,7 @@ class Gateway {
         return this.#linear.ready(message.id, message.position)
       case 'readFailed':
         return this.#linear.failed(message.id)
-      case 'leaseAnswer':
+      case 'leaseAnswers':
         return this.#leases.answered(message)
       case 'leader':
         return this.#leaderChanged(message.leader, message.epoch)
@@ -238,8 +238,9 @@ class Gateway {
       askHeader: () => this.#reads.own(etcdRead.header, body => this.#leases.headerReady(body)),
       answerKeepAlive: (one, header, seconds) =>
         this.#streams.answerKeepAlive(one, header, seconds),
-      answerTimeToLive: (one, answer) => this.#readTimeToLive(one, answer),
+      answerTimeToLive: (one, times) => this.#readTimeToLive(one, times),
       fail: (connection, call) => this.#failLease(connection, call),
+      firstTag: this.#context.host.random.uint32(),
     })
   }
 
@@ -314,13 +315,13 @@ class Gateway {
   }
 
   /** The keys are this node's to tell, once it has all that the leader's answer stands on. */
-  #readTimeToLive({ connection, call, message }: TimeToLive, answer: LeaseAnswer): void {
+  #readTimeToLive({ connection, call, message }: TimeToLive, times: LeaseTimes): void {
     const { rooms, nowMillis } = this.#door
     const { bytes, start } = rooms.reserve(1 + timesBytes + message.length)
     const view = new DataView(bytes.buffer, bytes.byteOffset + start)
     view.setUint8(0, etcdRead.timeToLive)
-    view.setFloat64(1, answer.remainingMillis, true)
-    view.setFloat64(9, answer.ttlMillis, true)
+    view.setFloat64(1, times.remainingMillis, true)
+    view.setFloat64(9, times.ttlMillis, true)
     bytes.set(message, start + 1 + timesBytes)
     const request = rooms.take(1 + timesBytes + message.length)
     this.#linear.add({ connection, call, startMillis: nowMillis, request, ready: undefined })

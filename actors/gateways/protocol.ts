@@ -1,6 +1,6 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { StatusAnswer } from '../control.ts'
-import type { LeaseAnswer } from '../sessions/messages.ts'
+import type { LeaseAnswers } from '../sessions/messages.ts'
 import { reply } from '../watches/protocol.ts'
 import type { GatewayMessage, MetricsText } from './messages.ts'
 
@@ -32,19 +32,12 @@ export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(
   { reserved },
 )
 
-export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswer | MetricsText>(
+export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswers | MetricsText>(
   'etcd',
   {
     ...gateway,
     metricsText: { id: 'long', text: 'string' },
-    leaseAnswer: {
-      connection: 'long',
-      tag: 'long',
-      id: 'bytes',
-      remainingMillis: 'double',
-      ttlMillis: 'double',
-      failed: 'boolean',
-    },
+    leaseAnswers: { tag: 'long', ids: 'bytes', times: 'bytes', failed: 'boolean' },
   },
   { reserved },
 )

@@ -20,8 +20,8 @@ export function crossingKinds(): KindCodec[] {
     ]),
     ...kindsOf(directory.sessions.protocol, [
       'touchedRemotely',
-      'leaseQuestionRemote',
-      'leaseAnswer',
+      'leaseQuestionsRemote',
+      'leaseAnswers',
     ]),
     ...kindsOf(directory.state.protocol, ['hash', 'level']),
     ...kindsOf(directory.control.protocol, ['memberChange', 'memberChangeDone']),

@@ -32,38 +32,35 @@ export type SessionsMessage =
   | { readonly kind: 'touched'; readonly ids: Uint8Array }
   /** From another node's sessions actor: the same for its clients. */
   | { readonly kind: 'touchedRemotely'; readonly ids: Uint8Array }
-  /** etcd keep-alive and time-to-live; answered to the etcd gateway by `leaseAnswer`. */
+  /** etcd keep-alives (`renew`) or times to live; answered to the etcd gateway by `leaseAnswers`. */
   | {
-      readonly kind: 'leaseQuestion'
-      readonly connection: number
+      readonly kind: 'leaseQuestions'
       readonly tag: number
-      readonly id: Uint8Array
+      readonly ids: Uint8Array
       readonly renew: boolean
     }
   | {
-      readonly kind: 'leaseQuestionRemote'
+      readonly kind: 'leaseQuestionsRemote'
       readonly node: number
-      readonly connection: number
       readonly tag: number
-      readonly id: Uint8Array
+      readonly ids: Uint8Array
       readonly renew: boolean
     }
-  | LeaseAnswer
+  | LeaseAnswers
   /** The state machine has applied the position that a `barrier` named; its notices came before. */
   | { readonly kind: 'barrierReached'; readonly id: number }
   | { readonly kind: 'tick' }
 
 /**
- * `remainingMillis` −1: no such lease; `failed`: no leader could confirm it, ask again or time out.
- * The leader has confirmed its leadership after it received the question and before it answered.
+ * `times`: for each id f64 remaining and f64 granted milliseconds, little-endian; remaining −1: no such
+ * lease. `failed`: no leader could confirm it, ask again or time out. The leader has confirmed its
+ * leadership after it received the questions and before it answered.
  */
-export interface LeaseAnswer {
-  readonly kind: 'leaseAnswer'
-  readonly connection: number
+export interface LeaseAnswers {
+  readonly kind: 'leaseAnswers'
   readonly tag: number
-  readonly id: Uint8Array
-  readonly remainingMillis: number
-  readonly ttlMillis: number
+  readonly ids: Uint8Array
+  readonly times: Uint8Array
   readonly failed: boolean
 }
 

@@ -9,7 +9,8 @@ import { directory } from '../directory.ts'
 import { stream } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
-import { lifetime, lifetimeEnd, type LeaseAnswer, type SessionsMessage } from './messages.ts'
+import { type LeaseBatch, LeaseQuestions, leaseTimesBytes } from './lease-questions.ts'
+import { lifetime, lifetimeEnd, type LeaseAnswers, type SessionsMessage } from './messages.ts'
 
 export interface SessionsSetup {
   readonly node: number
@@ -23,20 +24,7 @@ export interface SessionsSetup {
 
 const tickMillis = 100
 const endsPerTickMax = 1000
-const questionsMax = 10_000
-
-interface Question {
-  readonly node: number
-  readonly connection: number
-  readonly tag: number
-  readonly id: Uint8Array
-  readonly renew: boolean
-  readonly untilMillis: number
-  /** When it went to the leader last. */
-  askedMillis: number
-  /** The batch that it waits for on the leader; 0: not asked yet. */
-  batch: number
-}
+const none = new Uint8Array(0)
 
 export const sessionsActor: Definition<SessionsMessage, SessionsSetup> = {
   ...directory.sessions,
@@ -51,13 +39,12 @@ class Sessions {
   readonly #setup: SessionsSetup
   readonly #deadlines = new Deadlines()
   readonly #proposals: Proposals
-  readonly #gateway: Ref<LeaseAnswer>
+  readonly #gateway: Ref<LeaseAnswers>
+  readonly #questions: LeaseQuestions
   /** Touches of this node's clients since the last batch. */
   readonly #touched = new Set<bigint>()
-  #questions: Question[] = []
   #leader = 0
   #epoch = 0
-  #batch = 0
   /** Time during which this process did not run counts for nobody's deadline. */
   #pausedMillis = 0
   #lastTickMillis: number
@@ -76,6 +63,15 @@ class Sessions {
       bytesMax: 64 * 1024 * 1024,
       resendMillis: 2 * setup.electionMillis,
       tell: message => consensus.tell(message),
+    })
+    this.#questions = new LeaseQuestions({
+      node: setup.node,
+      questionMillis: setup.questionMillis,
+      againMillis: setup.electionMillis,
+      askLeader: batch => this.#askLeader(batch),
+      confirm: id => consensus.tell({ kind: 'readRequest', replyTo: 'sessions', id }),
+      answer: batch => this.#answer(batch),
+      failed: ({ tag, ids }) => this.#gateway.tell(leaseAnswers(tag, ids, none, true)),
     })
     this.#lastTickMillis = context.host.clock.monotonicMillis()
     this.#register()
@@ -107,12 +103,13 @@ class Sessions {
         return this.#proposals.applied(message.sequence, this.#context.host.clock.monotonicMillis())
       case 'leader':
         return this.#leaderChanged(message.leader, message.epoch)
-      case 'leaseQuestion':
+      case 'leaseQuestions':
         return this.#ask(this.#setup.node, message)
-      case 'leaseQuestionRemote':
+      case 'leaseQuestionsRemote':
         return this.#ask(message.node, message)
-      case 'leaseAnswer':
-        return this.#answered(message)
+      case 'leaseAnswers':
+        if (this.#questions.answered(message.tag, message.ids)) this.#gateway.tell(message)
+        return
       case 'readReady':
         return this.#context.find(directory.state).tell({
           kind: 'barrier',
@@ -121,11 +118,9 @@ class Sessions {
           position: message.position,
         })
       case 'barrierReached':
-        return this.#answerBatch(message.id)
+        return this.#questions.confirmed(message.id, this.#context.host.clock.monotonicMillis())
       case 'readFailed':
-        for (const question of this.#questions)
-          if (question.batch === message.id) question.batch = 0
-        return this.#confirm()
+        return this.#questions.unconfirmed(message.id)
       case 'tick':
         return this.#tick()
       default:
@@ -171,14 +166,11 @@ class Sessions {
     const led = this.#leading && this.#epoch === epoch
     this.#leader = leader
     this.#epoch = epoch
-    this.#proposals.leaderChanged(leader, this.#context.host.clock.monotonicMillis())
+    const nowMillis = this.#context.host.clock.monotonicMillis()
+    this.#proposals.leaderChanged(leader, nowMillis)
     if (!this.#leading) this.#deadlines.stop()
     else if (!led) this.#deadlines.restart(this.#now(), this.#setup.electionMillis)
-    const waiting = this.#questions
-    this.#questions = []
-    for (const question of waiting) {
-      if (question.node === this.#setup.node) this.#route({ ...question, batch: 0 })
-    }
+    this.#questions.leaderChanged(leader, nowMillis)
   }
 
   #tick(): void {
@@ -192,18 +184,7 @@ class Sessions {
     if (this.#leading) {
       for (const ended of this.#deadlines.due(this.#now(), endsPerTickMax)) this.#proposeEnd(ended)
     }
-    this.#failOldQuestions(now)
-    if (!this.#leading && this.#leader !== 0) this.#askAgain(now)
-  }
-
-  /** A link that broke has lost them, or their answers; the leader may answer twice. */
-  #askAgain(now: number): void {
-    for (const question of this.#questions) {
-      if (question.node !== this.#setup.node) continue
-      if (now - question.askedMillis < this.#setup.electionMillis) continue
-      question.askedMillis = now
-      this.#askLeader(question)
-    }
+    this.#questions.tick(now)
   }
 
   #sendTouches(now: number): void {
@@ -239,107 +220,40 @@ class Sessions {
     this.#proposals.commit(entryKind.lifetime, lifetimeEnd.bytes)
   }
 
-  #ask(
-    node: number,
-    asked: { connection: number; tag: number; id: Uint8Array; renew: boolean },
-  ): void {
+  #ask(node: number, { tag, ids, renew }: Omit<LeaseBatch, 'node'>): void {
     const nowMillis = this.#context.host.clock.monotonicMillis()
-    const untilMillis = nowMillis + this.#setup.questionMillis
-    const { connection, tag, id, renew } = asked
-    const question: Question = {
-      node,
-      connection,
-      tag,
-      id: id.slice(),
-      renew,
-      untilMillis,
-      askedMillis: nowMillis,
-      batch: 0,
-    }
-    if (this.#questions.length >= questionsMax) this.#fail(question)
-    else this.#route(question)
+    this.#questions.ask({ node, tag, ids: new Uint8Array(ids), renew }, nowMillis)
   }
 
-  #route(question: Question): void {
-    this.#questions.push(question)
-    if (this.#leading) return this.#confirm()
-    if (this.#leader !== 0 && question.node === this.#setup.node) this.#askLeader(question)
+  #askLeader({ node, tag, ids, renew }: LeaseBatch): void {
+    const leader = this.#context.find(directory.sessions, this.#leader)
+    leader.tell({ kind: 'leaseQuestionsRemote', node, tag, ids, renew })
   }
 
-  #askLeader(question: Question): void {
-    const { node, connection, tag, id, renew } = question
-    this.#context
-      .find(directory.sessions, this.#leader)
-      .tell({ kind: 'leaseQuestionRemote', node, connection, tag, id, renew })
-  }
-
-  /** One confirmation of leadership at a time serves all questions that came before it was asked for. */
-  #confirm(): void {
-    if (this.#questions.some(question => question.batch !== 0)) return
-    if (this.#questions.length === 0) return
-    this.#batch += 1
-    for (const question of this.#questions) question.batch = this.#batch
-    this.#context
-      .find(directory.consensus)
-      .tell({ kind: 'readRequest', replyTo: 'sessions', id: this.#batch })
-  }
-
-  #answerBatch(batch: number): void {
-    const rest: Question[] = []
-    for (const question of this.#questions) {
-      if (question.batch === batch) this.#answer(question)
-      else rest.push(question)
-    }
-    this.#questions = rest
-    this.#confirm()
-  }
-
-  #answer(question: Question): void {
+  #answer({ node, tag, ids, renew }: LeaseBatch): void {
     const now = this.#now()
-    const deadline = this.#deadlines.find(lifetime.lease, idOf(question.id, 0))
-    const alive = deadline !== undefined && deadline.proposedIn !== this.#epoch
-    if (alive && question.renew) deadline.atMillis = now + deadline.ttlMillis
-    const remainingMillis = alive ? Math.max(0, deadline.atMillis - now) : -1
-    this.#reply(question, remainingMillis, alive ? deadline.ttlMillis : 0, false)
-  }
-
-  #reply(question: Question, remainingMillis: number, ttlMillis: number, failed: boolean): void {
-    const { connection, tag, id } = question
-    const answer: LeaseAnswer = {
-      kind: 'leaseAnswer',
-      connection,
-      tag,
-      id,
-      remainingMillis,
-      ttlMillis,
-      failed,
+    const times = new Uint8Array((ids.length / 8) * leaseTimesBytes)
+    const view = new DataView(times.buffer)
+    for (let at = 0; at + 8 <= ids.length; at += 8) {
+      const deadline = this.#deadlines.find(lifetime.lease, idOf(ids, at))
+      const alive = deadline !== undefined && deadline.proposedIn !== this.#epoch
+      if (alive && renew) deadline.atMillis = now + deadline.ttlMillis
+      view.setFloat64(at * 2, alive ? Math.max(0, deadline.atMillis - now) : -1, true)
+      view.setFloat64(at * 2 + 8, alive ? deadline.ttlMillis : 0, true)
     }
-    if (question.node === this.#setup.node) this.#gateway.tell(answer)
-    else this.#context.find(directory.sessions, question.node).tell(answer)
+    const answers = leaseAnswers(tag, ids, times, false)
+    if (node === this.#setup.node) this.#gateway.tell(answers)
+    else this.#context.find(directory.sessions, node).tell(answers)
   }
+}
 
-  /** The leader answered a question that was passed on. */
-  #answered(answer: LeaseAnswer): void {
-    const id = idOf(answer.id, 0)
-    const at = this.#questions.findIndex(
-      one =>
-        one.connection === answer.connection && one.tag === answer.tag && idOf(one.id, 0) === id,
-    )
-    if (at < 0) return
-    this.#questions.splice(at, 1)
-    this.#gateway.tell(answer)
-  }
-
-  #failOldQuestions(now: number): void {
-    if (!this.#questions.some(question => question.untilMillis <= now)) return
-    const old = this.#questions.filter(question => question.untilMillis <= now)
-    this.#questions = this.#questions.filter(question => question.untilMillis > now)
-    for (const question of old) this.#fail(question)
-  }
-
-  #fail(question: Question): void {
-    if (question.node === this.#setup.node) this.#reply(question, -1, 0, true)
-  }
+function leaseAnswers(
+  tag: number,
+  ids: Uint8Array,
+  times: Uint8Array,
+  failed: boolean,
+): LeaseAnswers {
+  return { kind: 'leaseAnswers', tag, ids, times, failed }
 }
 
 function idOf(bytes: Uint8Array, at: number): bigint {

@@ -372,6 +372,17 @@ describe('leases', () => {
     expect((await etcd.call('LeaseLeases', {})).leases).toEqual([{ ID: '-7' }])
   })
 
+  test('fifteen thousand keep-alives on one stream are all answered', async () => {
+    const { etcd } = await start()
+    await etcd.call('LeaseGrant', { TTL: 100, ID: 5 })
+    const alive = etcd.stream('LeaseKeepAlive')
+    for (let count = 0; count < 15_000; count += 1) alive.send({ ID: 5 })
+    for (let count = 0; count < 15_000; count += 1)
+      expect(await alive.next()).toMatchObject({ ID: '5', TTL: '100' })
+    alive.raw.end()
+    expect(await alive.ended).toEqual([0, ''])
+  })
+
   test('without a leader keep-alive ends with an error', async () => {
     const { node, etcd } = await start()
     node.lead(0)
