@@ -104,15 +104,21 @@ export class Leases {
     this.#asked.delete(tag)
     this.#askedCount -= batch.ones.length
     const view = new DataView(times.buffer, times.byteOffset, times.byteLength)
-    batch.ones.forEach((one, at) => {
-      if (failed) return this.#setup.fail(one.connection, one.call)
-      const remainingMillis = view.getFloat64(at * leaseTimesBytes, true)
-      const ttlMillis = view.getFloat64(at * leaseTimesBytes + 8, true)
-      if (one.kind === 'timeToLive')
-        return this.#setup.answerTimeToLive(one, { remainingMillis, ttlMillis })
-      const ttlSeconds = remainingMillis < 0 ? 0 : Math.floor(ttlMillis / 1000)
-      this.#setup.answerKeepAlive(one, batch.header, ttlSeconds)
-    })
+    for (const [at, one] of batch.ones.entries()) {
+      if (failed) this.#setup.fail(one.connection, one.call)
+      else {
+        const remainingMillis = view.getFloat64(at * leaseTimesBytes, true)
+        const ttlMillis = view.getFloat64(at * leaseTimesBytes + 8, true)
+        this.#answer(one, batch.header, { remainingMillis, ttlMillis })
+      }
+    }
+  }
+
+  #answer(one: KeepAlive | TimeToLive, header: Uint8Array, times: LeaseTimes): void {
+    if (one.kind === 'timeToLive') return this.#setup.answerTimeToLive(one, times)
+    const { remainingMillis, ttlMillis } = times
+    const ttlSeconds = remainingMillis < 0 ? 0 : Math.floor(ttlMillis / 1000)
+    this.#setup.answerKeepAlive(one, header, ttlSeconds)
   }
 
   #takeArrived(): KeepAlive[] {
@@ -132,7 +138,7 @@ export class Leases {
     this.#askedCount += ones.length
     const ids = new Uint8Array(ones.length * 8)
     const view = new DataView(ids.buffer)
-    ones.forEach((one, at) => view.setBigInt64(at * 8, one.id))
+    for (const [at, one] of ones.entries()) view.setBigInt64(at * 8, one.id)
     this.#setup.ask({ kind: 'leaseQuestions', tag, ids, renew })
   }
 }
