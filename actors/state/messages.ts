@@ -23,8 +23,8 @@ export function connectionKey(ofStream: number, connection: number): number {
   return connection * doorsMax + doorOf(ofStream)
 }
 
-/** `roomBytes` of a read whose answer goes to nobody who could leave it lying. */
-export const roomUnlimited = Number.MAX_SAFE_INTEGER
+/** `roomBytes` of a read whose answer goes to nobody who could leave it lying; it crosses threads. */
+export const roomUnlimited = 2 ** 52
 
 /**
  * What the state machine accepts. Requests are the protocol's own bytes, checked by the gateway:
