@@ -19,6 +19,7 @@ import {
 } from 'node:fs'
 import { asDiskError } from './disk-error.ts'
 import type { Disk, DiskFile } from './host.ts'
+import { SyncThread } from './sync-thread.ts'
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = constants
 
@@ -41,6 +42,9 @@ export const systemDisk: Disk = {
   syncDirectory: path => guarded(path, () => syncDirectory(path)),
   freeBytes: path => guarded(path, () => freeBytes(path)),
 }
+
+/** Makes its thread when it is first asked. */
+const syncThread = new SyncThread()
 
 class SystemFile implements DiskFile {
   readonly path: string
@@ -69,6 +73,10 @@ class SystemFile implements DiskFile {
 
   syncNow(): void {
     guarded(this.path, () => fdatasyncSync(this.#descriptor))
+  }
+
+  syncWithin(millisMax: number, done: (error?: Error) => void): boolean {
+    return syncThread.sync(this.#descriptor, this.path, millisMax, done)
   }
 
   sync(done: (error?: Error) => void): void {

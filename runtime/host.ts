@@ -125,6 +125,11 @@ export interface DiskFile {
   truncate(sizeBytes: number): void
   /** fdatasync, in place. */
   syncNow(): void
+  /**
+   * fdatasync for which this thread waits at most `millisMax`. True: it is done. False: it goes on off
+   * this thread, or has failed, and `done` is called. A host may also throw the failure.
+   */
+  syncWithin(millisMax: number, done: (error?: Error) => void): boolean
   /** fdatasync off this thread. */
   sync(done: (error?: Error) => void): void
   close(): void

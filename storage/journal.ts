@@ -17,7 +17,7 @@ import {
 } from './journal-record.ts'
 import { type ClosedSegment, type Segment, writeZeros } from './segment.ts'
 import { SegmentSupply, type SupplyCompletion, type SupplyOptions } from './segment-supply.ts'
-import { SyncPolicy } from './sync-policy.ts'
+import { quickMillis, SyncPolicy } from './sync-policy.ts'
 
 export interface JournalOptions extends SupplyOptions {
   readonly clock: Clock
@@ -343,18 +343,26 @@ export class Journal {
   #sync(file: DiskFile, step: Step): void {
     if (this.#options.fsync === 'never') return this.#stepDone(step)
     this.#syncStarted = this.#options.clock.monotonicMillis()
-    if (this.#policy.isInline) {
-      this.#syncInPlace(file)
-      this.#syncTook()
-      return this.#stepDone(step)
-    }
-    this.#outstanding = step
-    file.sync(error => {
+    const later = (error?: Error): void =>
       this.#options.complete({
         kind: 'synced',
         failure: error === undefined ? '' : error.message || 'sync failed',
       })
-    })
+    if (!this.#policy.isInline) file.sync(later)
+    else if (this.#syncWithin(file, later)) {
+      this.#syncTook()
+      return this.#stepDone(step)
+    }
+    this.#outstanding = step
+  }
+
+  /** Whether it is done; one that takes longer than any quick sync goes on off the thread. */
+  #syncWithin(file: DiskFile, later: (error?: Error) => void): boolean {
+    try {
+      return file.syncWithin(quickMillis, later)
+    } catch (error) {
+      throw diskFailed(file.path, error)
+    }
   }
 
   #syncInPlace(file: DiskFile): void {

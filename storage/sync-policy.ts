@@ -1,6 +1,7 @@
 /**
- * Whether the next sync runs in place or off the thread (DESIGN.md D15): in place costs less while the
- * disk is quick, but one slow sync there stops heartbeats, so it must have been quick for a while.
+ * Whether the thread waits for the next sync (DESIGN.md D15): that costs less while the disk is quick, but
+ * whoever waits touches no session and answers no ping. So it must have been quick for a while, and nobody
+ * waits longer than a quick sync takes: then it goes on off the thread (`DiskFile.syncWithin`).
  */
 export class SyncPolicy {
   syncs = 0
@@ -18,6 +19,6 @@ export class SyncPolicy {
   }
 }
 
-const quickMillis = 5
+export const quickMillis = 5
 /** Syncs in a row. */
 const quickWanted = 8

@@ -26,6 +26,8 @@ interface Options {
   readonly door: 'zookeeper' | 'etcd'
   readonly config: string
   readonly rate: string
+  readonly connections: string
+  readonly inFlight?: string
 }
 
 interface Side {
@@ -43,6 +45,8 @@ const program = new Command('tracing')
   .option('--seconds <seconds>', 'length of a turn', '3')
   .option('--door <door>', 'zookeeper (set 30x100) or etcd (put 30x30)', 'zookeeper')
   .option('--rate <per second>', 'open loop, so that both sides do the same work; 0: closed', '0')
+  .option('--connections <count>', 'of the generator', '30')
+  .option('--in-flight <count>', 'requests of a connection; default: 100, or 30 for etcd')
   .option('--config <json>', 'merged into the configuration of the side "with"', '{}')
   .action(main)
 await program.parseAsync()
@@ -119,7 +123,7 @@ async function untilReady({ endpoints }: Side): Promise<void> {
 /** `seconds` 0: only warms up. */
 async function turn(
   side: Side,
-  { door, rate }: Options,
+  { door, rate, connections, inFlight }: Options,
   seconds: number,
   warmUpSeconds: number,
 ): Promise<void> {
@@ -127,8 +131,8 @@ async function turn(
   const workload: Workload = {
     door,
     operation: isZookeeper ? 'set' : 'put',
-    connections: 30,
-    inFlight: isZookeeper ? 100 : 30,
+    connections: Number(connections),
+    inFlight: Number(inFlight ?? (isZookeeper ? 100 : 30)),
     valueBytes: 128,
     keyCount: 10_000,
     rate: Number(rate),

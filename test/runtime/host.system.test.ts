@@ -47,6 +47,24 @@ describe('disk', () => {
     file.close()
   })
 
+  test('a sync is waited for in place for a while, and goes on without its caller', async () => {
+    const file = systemDisk.open(join(directory, 'd'), 'createNew')
+    const within = (millisMax: number): Promise<'in place' | 'later'> =>
+      new Promise((resolve, reject) => {
+        file.write(Buffer.alloc(100), 0)
+        const later = (error?: Error): void => (error ? reject(error) : resolve('later'))
+        if (file.syncWithin(millisMax, later)) resolve('in place')
+      })
+    // Its thread is made meanwhile.
+    expect(await within(60_000)).toBe('later')
+    while ((await within(60_000)) === 'later') await new Promise(setImmediate)
+    expect(await within(60_000)).toBe('in place')
+    for (let count = 0; count < 50; count++) await within(0)
+    expect(await within(60_000)).toBe('in place')
+    file.close()
+    await expect(within(60_000)).rejects.toThrow('EBADF')
+  })
+
   test('errors carry the code of the system', () => {
     systemDisk.open(join(directory, 'c'), 'createNew').close()
     expect(code(() => systemDisk.open(join(directory, 'c'), 'createNew'))).toBe('EEXIST')

@@ -14,8 +14,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
   /** The sync is asked for, and success is told before it is done. */
   acknowledgeBeforeSync: {
     file: 'storage/journal.ts',
-    from: '    try {\n      file.syncNow()\n    } catch',
-    to: '    try {\n      file.sync(() => {})\n    } catch',
+    from: '    else if (this.#syncWithin(file, later)) {',
+    to: '    else if ((file.sync(() => {}), true)) {',
   },
   voteNotPersisted: {
     file: 'actors/consensus/raft/state.ts',

@@ -49,6 +49,14 @@ function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskF
       pace.nextSyncAtMillis = thread.nowMillis
       file.sync(() => {})
     },
+    syncWithin(millisMax, done) {
+      const millis = pace.syncMillis()
+      thread.spend(Math.min(millis, millisMax))
+      pace.nextSyncAtMillis = thread.nowMillis + Math.max(0, millis - millisMax)
+      if (millis <= millisMax) file.sync(() => {})
+      else file.sync(error => thread.post(() => done(error)))
+      return millis <= millisMax
+    },
     sync(done) {
       pace.nextSyncAtMillis = thread.nowMillis + pace.syncMillis()
       file.sync(error => thread.post(() => done(error)))

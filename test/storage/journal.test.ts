@@ -456,6 +456,20 @@ test('slow syncs leave the thread; what comes meanwhile is the next batch', () =
   expect(bench.journal.status().inline).toBe(true)
 })
 
+test('a sync in place that takes long goes on off the thread, and is told of when it is done', () => {
+  const on = newDisk()
+  const { bench } = openBench({ on })
+  bench.settle()
+  on.disk.isSlow = () => true
+  bench.journal.persist(1, 0, entry(1, 'one'), nothing)
+  bench.journal.flush()
+  bench.journal.persist(2, 0, entry(2, 'two'), nothing)
+  bench.journal.flush()
+  expect(bench.persisted).toEqual([])
+  bench.settle()
+  expect(bench.persisted).toEqual([1, 2])
+})
+
 test('a sync that fails off the thread is fatal too', () => {
   const on = newDisk()
   const { bench } = openBench({ on })

@@ -30,6 +30,8 @@ export const sectorBytes = 512
 export class MemoryDisk implements Disk {
   /** May name a system code with which an operation fails. */
   fault: (operation: DiskOperation, path: string) => string | undefined = () => undefined
+  /** Whose syncs take longer than anybody waits in place. */
+  isSlow: (path: string) => boolean = () => false
   capacityBytes: number
   /** Completed syncs of files and of directories. */
   fileSyncs = 0
@@ -165,6 +167,7 @@ export class MemoryDisk implements Disk {
 
   #handle(path: string, content: Content): DiskFile {
     const life = this.#life
+    const disk = this
     const check = (operation: DiskOperation): void => {
       if (life !== this.#life) throw failure('EBADF', path)
       this.#check(operation, path)
@@ -193,6 +196,11 @@ export class MemoryDisk implements Disk {
         if (code !== undefined) throw failure(code, path)
         content.settle(content.dirtySectors())
         this.fileSyncs++
+      },
+      syncWithin(_millisMax, done) {
+        if (disk.isSlow(path)) this.sync(done)
+        else this.syncNow()
+        return !disk.isSlow(path)
       },
       sync: done => {
         const dirty = content.dirtySectors()
