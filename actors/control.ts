@@ -37,14 +37,19 @@ export type ControlMessage =
   /** How a `transfer` or `changeMembership` ended; `error` is empty where it succeeded. */
   | { readonly kind: 'done'; readonly id: number; readonly error: string }
 
-export const controlProtocol = defineProtocol<ControlMessage>('control', {
-  readReady: { id: 'long', position: 'long' },
-  readFailed: { id: 'long' },
-  barrierReached: { id: 'long' },
-  metricsQuestion: { id: 'long' },
-  statusAnswer: { from: 'string', id: 'long', json: 'string' },
-  removed: {},
-  done: { id: 'long', error: 'string' },
-  memberChange: { from: 'int', id: 'long', asked: 'string' },
-  memberChangeDone: { id: 'long', error: 'string' },
-})
+export const controlProtocol = defineProtocol<ControlMessage>(
+  'control',
+  {
+    readReady: { id: 'long', position: 'long' },
+    readFailed: { id: 'long' },
+    barrierReached: { id: 'long' },
+    metricsQuestion: { id: 'long' },
+    statusAnswer: { from: 'string', id: 'long', json: 'string' },
+    removed: {},
+    done: { id: 'long', error: 'string' },
+    memberChange: { from: 'int', id: 'long', asked: 'string' },
+    memberChangeDone: { id: 'long', error: 'string' },
+  },
+  // All else answers a question, which ends in time without it.
+  { reserved: ['removed', 'metricsQuestion'] },
+)

@@ -233,7 +233,8 @@ export class Router implements Remote, NodeGate {
       throw new CodecError(`node ${node} writes to an unknown actor ${actor}`)
     const older = decoders?.get(envelopeKind(source, start))
     if (older === undefined) {
-      this.peer(placed.thread).pass(source, start, end)
+      const kind = this.#system.protocolOf(placed.actor)?.kindById(envelopeKind(source, start))
+      this.peer(placed.thread).pass(source, start, end, kind?.reserved ?? false)
       return
     }
     const message = withKind(

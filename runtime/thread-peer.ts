@@ -24,12 +24,17 @@ export type LinkMessage =
     }
   | { readonly kind: 'nodeLost'; readonly node: number }
 
-export const linkProtocol = defineProtocol<LinkMessage>('link', {
-  watch: { id: 'int', actor: 'string' },
-  died: { id: 'int' },
-  forward: { node: 'int', reserved: 'boolean', envelope: 'bytes' },
-  nodeLost: { node: 'int' },
-})
+export const linkProtocol = defineProtocol<LinkMessage>(
+  'link',
+  {
+    watch: { id: 'int', actor: 'string' },
+    died: { id: 'int' },
+    forward: { node: 'int', reserved: 'boolean', envelope: 'bytes' },
+    nodeLost: { node: 'int' },
+  },
+  // `forward` is as what it carries.
+  { reserved: ['watch', 'died', 'nodeLost'] },
+)
 const { threadEnvelopeBytesMax: bytesMax } = limits
 /** Addresses the router itself. */
 export const linkActor = 0
@@ -93,10 +98,10 @@ export class ThreadPeer {
     return true
   }
 
-  pass(source: Buffer, start: number, end: number): void {
+  pass(source: Buffer, start: number, end: number, reserved: boolean): void {
     const { link } = this
     const bytes = end - start
-    if (link?.reserve(bytes, false)) {
+    if (link?.reserve(bytes, reserved)) {
       source.copy(link.buffer, link.at, start, end)
       link.commit(link.at + bytes)
     } else this.#system.lost(this.thread, 'envelope', 'no credit')

@@ -80,9 +80,16 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
   {
     // Between nodes these go ahead of queued bulk (appends, forwards) and are never dropped.
     reserved: [
+      'readRequest',
+      'checkpointed',
+      'checkpointInstalled',
+      'checkpointSent',
+      'leaderQuestion',
       'persisted',
       'diskFull',
       'spaceReturned',
+      'recoveredEntries',
+      'recovered',
       'linkUp',
       'linkDown',
       'applied',

@@ -20,7 +20,16 @@ const gateway = {
 } as const
 
 /** Clients wait for answers, and count on events: none is lost. */
-const reserved = ['reply', 'event', 'needsRoom', 'unanswered', 'closeConnection'] as const
+const reserved = [
+  'reply',
+  'event',
+  'needsRoom',
+  'unanswered',
+  'closeConnection',
+  'leader',
+  'readReady',
+  'readFailed',
+] as const
 
 /** Status answers are for four-letter words. */
 export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(
@@ -29,7 +38,7 @@ export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(
     ...gateway,
     statusAnswer: { from: 'string', id: 'long', json: 'string' },
   },
-  { reserved },
+  { reserved: [...reserved, 'statusAnswer'] },
 )
 
 export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswers | MetricsText>(
@@ -39,5 +48,5 @@ export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswers | Metri
     metricsText: { id: 'long', text: 'string' },
     leaseAnswers: { tag: 'long', ids: 'bytes', times: 'bytes', failed: 'boolean' },
   },
-  { reserved },
+  { reserved: [...reserved, 'leaseAnswer', 'metricsText'] },
 )

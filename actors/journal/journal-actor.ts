@@ -13,6 +13,7 @@ import type {
   JournalOutcome,
 } from '../../storage/journal.ts'
 import { openJournal } from '../../storage/journal-open.ts'
+import type { RecoveredLog } from '../../storage/recovered-log.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { JournalMessage, JournalNotice } from './messages.ts'
@@ -56,6 +57,15 @@ class JournalActor {
   readonly #traces: WriteTraces | undefined
   readonly #metrics: WriteMetrics
   #journal: Journal | undefined
+  /** What was read back and is not told yet. */
+  #recovery:
+    | {
+        readonly chunks: ReturnType<RecoveredLog['chunks']>
+        readonly last: number
+        readonly hardState: Uint8Array
+      }
+    | undefined
+  #lastOrder = 0
   #isRetrying = false
   #isFull = false
 
@@ -71,6 +81,7 @@ class JournalActor {
   handle(message: OwnMessage): void {
     switch (message.kind) {
       case 'persist':
+        this.#follows(message.order)
         this.#open().persist(message.id, message.truncateFrom, message.entries, message.hardState)
         this.#traces?.gathered(message.id, message.entries)
         this.#context.recycle(message.entries)
@@ -82,11 +93,14 @@ class JournalActor {
         this.#open().compact(message.position)
         return
       case 'reset':
+        this.#follows(message.order)
         this.#open().reset(message.position, message.epoch)
         return
       case 'recover':
         this.#recover(message.position)
         return
+      case 'recoverMore':
+        return this.#sendRecovered()
       case 'retry':
         this.#isRetrying = false
         this.#open().retry()
@@ -145,10 +159,31 @@ class JournalActor {
     if (tornBytes > 0) {
       this.#context.log.warn('The journal ended in a torn batch, never acknowledged', { tornBytes })
     }
-    for (const chunk of log.chunks(chunkBytesMax)) {
-      this.#consensus.tell({ kind: 'recoveredEntries', ...chunk })
+    this.#recovery = { chunks: log.chunks(chunkBytesMax), last: log.last, hardState }
+    for (let ahead = 0; ahead < chunksAheadMax; ahead++) this.#sendRecovered()
+  }
+
+  /** The next part of what was read back, or that it was all: no more at once than a link holds. */
+  #sendRecovered(): void {
+    const recovery = this.#recovery
+    if (recovery === undefined) return
+    const next = recovery.chunks.next()
+    if (next.done !== true) {
+      this.#consensus.tell({ kind: 'recoveredEntries', ...next.value })
+      return
     }
-    this.#consensus.tell({ kind: 'recovered', last: log.last, hardState, damage: '' })
+    const { last, hardState } = recovery
+    this.#recovery = undefined
+    this.#consensus.tell({ kind: 'recovered', last, hardState, damage: '' })
+  }
+
+  /** What was lost on its way here would be a hole on disk, found at the next start: better to end now. */
+  #follows(order: number): void {
+    if (order !== this.#lastOrder + 1) {
+      const sentence = `message ${order} to the journal came after ${this.#lastOrder}: what lies between was lost`
+      throw new Error(`${sentence}, and nothing is written any more`)
+    }
+    this.#lastOrder = order
   }
 
   #notify(outcome: JournalOutcome): void {
@@ -178,5 +213,7 @@ class JournalActor {
 
 const nothing = new Uint8Array(0)
 const chunkBytesMax = 1024 * 1024
+/** Parts of what was read back that are told before consensus has taken the first. */
+const chunksAheadMax = 8
 /** How often a full disk is tried again. */
 const retryMillis = 250

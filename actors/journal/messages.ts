@@ -6,9 +6,13 @@ export type JournalMessage =
    * and then one `recovered`.
    */
   | { readonly kind: 'recover'; readonly position: number }
+  /** One `recoveredEntries` was taken: another may come. */
+  | { readonly kind: 'recoverMore' }
   | {
       readonly kind: 'persist'
       readonly id: number
+      /** One more with each `persist` and `reset`, from 1: one that is missing would be a hole on disk. */
+      readonly order: number
       /** Drop everything from this position on first; 0: nothing (DESIGN.md D12). */
       readonly truncateFrom: number
       /** Entries (consensus/entry.ts), concatenated; may be empty. */
@@ -21,7 +25,12 @@ export type JournalMessage =
   /** Segments that lie wholly at or below this position may go. */
   | { readonly kind: 'compact'; readonly position: number }
   /** The log is replaced by a checkpoint: start anew above this position. */
-  | { readonly kind: 'reset'; readonly position: number; readonly epoch: number }
+  | {
+      readonly kind: 'reset'
+      readonly order: number
+      readonly position: number
+      readonly epoch: number
+    }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
 
 export type JournalNotice =

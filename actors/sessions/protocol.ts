@@ -30,5 +30,21 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>(
     tick: {},
   },
   // A session that nobody knows of would never end.
-  { reserved: ['opened', 'closed', 'forgetAll', 'appliedOwn'] },
+  {
+    reserved: [
+      'opened',
+      'closed',
+      'forgetAll',
+      'appliedOwn',
+      'leader',
+      'readReady',
+      'readFailed',
+      'barrierReached',
+      'touched',
+      'touchedRemotely',
+      'leaseQuestion',
+      'leaseQuestionRemote',
+      'leaseAnswer',
+    ],
+  },
 )

@@ -35,6 +35,7 @@ export const stateProtocol = defineProtocol<StateMessage>(
     // Never lost behind reads, however many there are: the log has no holes.
     reserved: [
       'committed',
+      'read',
       'leader',
       'readReady',
       'readFailed',

@@ -172,7 +172,7 @@ class Shell {
         return this.#step(message)
       case 'recoveredEntries':
         this.#recovered.push({ first: message.first, count: message.count, bytes: message.entries })
-        return
+        return this.#journal.tell({ kind: 'recoverMore' })
       case 'recovered':
         return this.#start(message.hardState, message.damage)
       case 'diskFull':
@@ -233,7 +233,7 @@ class Shell {
       case 'snapshotNeeded':
         return this.#peersActor.tell({ kind: 'sendCheckpoint', node: effect.node })
       case 'reset':
-        return this.#journal.tell(effect)
+        return this.#journal.reset(effect.position, effect.epoch)
       case 'compactJournal':
         return this.#journal.tell({ kind: 'compact', position: effect.position })
       case 'proposalsRefused':

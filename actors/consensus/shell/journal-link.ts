@@ -11,14 +11,20 @@ import type { Addressed, Batch, PeerMessage, PersistEffect } from '../interface.
 export class JournalLink<M extends PeerMessage> {
   readonly #journal: Ref<JournalMessage>
   readonly #waiting: { id: number; thenSend: readonly Addressed<M>[] }[] = []
+  #order = 0
   damage = ''
 
   constructor(journal: Ref<JournalMessage>) {
     this.#journal = journal
   }
 
-  tell(message: JournalMessage): void {
+  tell(message: Extract<JournalMessage, { kind: 'recover' | 'recoverMore' | 'compact' }>): void {
     if (this.damage === '') this.#journal.tell(message)
+  }
+
+  reset(position: number, epoch: number): void {
+    if (this.damage !== '') return
+    this.#journal.tell({ kind: 'reset', order: ++this.#order, position, epoch })
   }
 
   persist({ id, truncateFrom, entries, hardState, thenSend }: PersistEffect<M>): void {
@@ -31,6 +37,7 @@ export class JournalLink<M extends PeerMessage> {
     this.#journal.tell({
       kind: 'persist',
       id,
+      order: ++this.#order,
       truncateFrom,
       entries: bytes,
       first,

@@ -59,6 +59,7 @@ function persist(id: number, position: number, body = 'x'): JournalMessage {
   return {
     kind: 'persist',
     id,
+    order: id,
     truncateFrom: 0,
     entries: entry(position, body),
     first: position,
@@ -91,6 +92,7 @@ test('a new life gets everything back', () => {
   actor.round({
     kind: 'persist',
     id: 1,
+    order: 1,
     truncateFrom: 0,
     entries: entries(1, 3, () => 'x'),
     first: 1,
@@ -194,4 +196,35 @@ test('a segment that cannot be made ahead because of EIO fails the actor', () =>
   on.disk.fault = (operation, path) =>
     operation === 'write' && path.endsWith('.tmp') ? 'EIO' : undefined
   expect(() => settle()).toThrow('EIO')
+})
+
+test('a message that was lost on the way ends the journal, and leaves no hole on disk', () => {
+  const { actor, on } = scene()
+  actor.round({ kind: 'recover', position: 0 })
+  actor.round(persist(1, 1))
+  expect(() => actor.round(persist(3, 3))).toThrow(/message 3 to the journal came after 1/)
+  on.disk.killProcess()
+  const again = scene(on, false)
+  again.actor.round({ kind: 'recover', position: 0 })
+  expect(again.told().at(-1)).toMatchObject({ kind: 'recovered', last: 1, damage: '' })
+})
+
+test('a long log is told in parts, each after one was taken', () => {
+  const { actor, on, settle } = scene()
+  actor.round({ kind: 'recover', position: 0 })
+  const large = 'x'.repeat(700_000)
+  for (let id = 1; id <= 20; id++) {
+    actor.round(persist(id, id, large))
+    settle()
+  }
+  on.disk.killProcess()
+  const again = scene(on, false)
+  again.actor.round({ kind: 'recover', position: 0 })
+  const kinds: string[] = again.told().map(({ kind }) => kind)
+  expect(kinds.filter(kind => kind === 'recoveredEntries').length).toBe(8)
+  while (kinds.at(-1) !== 'recovered') {
+    again.actor.round({ kind: 'recoverMore' })
+    kinds.push(...again.told().map(({ kind }) => kind))
+  }
+  expect(kinds.filter(kind => kind === 'recoveredEntries').length).toBe(20)
 })
