@@ -48,5 +48,5 @@ export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswers | Metri
     metricsText: { id: 'long', text: 'string' },
     leaseAnswers: { tag: 'long', ids: 'bytes', times: 'bytes', failed: 'boolean' },
   },
-  { reserved: [...reserved, 'leaseAnswer', 'metricsText'] },
+  { reserved: [...reserved, 'leaseAnswers', 'metricsText'] },
 )

@@ -42,9 +42,9 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>(
       'barrierReached',
       'touched',
       'touchedRemotely',
-      'leaseQuestion',
-      'leaseQuestionRemote',
-      'leaseAnswer',
+      'leaseQuestions',
+      'leaseQuestionsRemote',
+      'leaseAnswers',
     ],
   },
 )
