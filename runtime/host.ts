@@ -43,11 +43,29 @@ export interface TlsFiles {
   readonly key: string
   /** Application protocols to offer, for instance `['h2', 'http/1.1']`. */
   readonly protocols?: readonly string[]
+  /** Certificates of authorities (PEM): the other side has to show a certificate of one of them. */
+  readonly authority?: string
+  /** What the certificate of a server that we connect to has to name; default: the host. */
+  readonly name?: string
 }
 
 export interface ListenOptions {
   readonly host: string
   /** 0 lets the system choose; `Listener.port` tells. */
+  readonly port: number
+  readonly tls?: TlsFiles
+}
+
+/** Of a listener with TLS. */
+export interface SecureEvents {
+  /** Changed files are in use, or why they are not and the ones before still are. */
+  onCertificates?(error?: Error): void
+  /** A caller is hung up on before it became a connection. */
+  onHandshakeFailed?(address: string, error: Error): void
+}
+
+export interface ConnectOptions {
+  readonly host: string
   readonly port: number
   readonly tls?: TlsFiles
 }
@@ -58,8 +76,9 @@ export interface Network {
     options: ListenOptions,
     onConnection: (socket: Socket) => void,
     onListening: (error?: Error) => void,
+    secure?: SecureEvents,
   ): Listener
-  connect(options: { host: string; port: number }): Socket
+  connect(options: ConnectOptions): Socket
 }
 
 export interface Listener {
@@ -74,6 +93,8 @@ export interface Socket {
   readonly remotePort: number
   /** Application protocol that TLS agreed on, '' without. */
   readonly protocol: string
+  /** Whether the other side has shown a certificate, of an authority of ours, that names this host. */
+  certificateNames?(host: string): boolean
   /** Must be called once, before the event loop goes on. */
   open(handlers: SocketHandlers): void
   /** The bytes may be reused by the caller after the call only if it returned; the socket copies what it keeps. */

@@ -1,24 +1,45 @@
 /** TCP and TLS of the machine behind `Network`. Every socket is without Nagle's delay. */
-import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import { threadPool } from './buffer-pool.ts'
+import { CallerBound } from './caller-bound.ts'
 import { rememberedNames } from './name-lookup.ts'
-import type { Listener, ListenOptions, Network, Socket, SocketHandlers, TlsFiles } from './host.ts'
+import { credentialsOf } from './network-node-tls.ts'
+import type {
+  Listener,
+  ListenOptions,
+  Network,
+  SecureEvents,
+  Socket,
+  SocketHandlers,
+  TlsFiles,
+} from './host.ts'
 
 export const systemNetwork: Network = {
-  listen(options, onConnection, onListening) {
-    return new SystemListener(options, onConnection, onListening)
+  listen(options, onConnection, onListening, secure = {}) {
+    return new SystemListener(options, onConnection, onListening, secure)
   },
-  connect({ host, port }) {
+  connect({ host, port, tls: files }) {
     const { lookup } = names
-    const stream = net.connect({ host, port, lookup, noDelay: true, keepAlive: true })
+    const options = { host, port, lookup, noDelay: true, keepAlive: true }
+    const stream = files === undefined ? net.connect(options) : connectSecurely(options, files)
     stream.once('error', () => names.forget(host))
-    return new SystemSocket(stream)
+    return new SystemSocket(stream, files === undefined ? 'connect' : 'secureConnect')
   },
 }
 
 const names = rememberedNames()
+
+function connectSecurely(options: net.TcpNetConnectOpts, files: TlsFiles): tls.TLSSocket {
+  const { context } = credentialsOf(files)
+  const { name } = files
+  // A server is named by SNI; an address is checked against the certificate as an address.
+  return tls.connect({
+    ...options,
+    secureContext: context,
+    ...(name === undefined ? {} : { servername: name }),
+  })
+}
 
 class SystemListener implements Listener {
   readonly #server: net.Server
@@ -28,9 +49,11 @@ class SystemListener implements Listener {
     options: ListenOptions,
     onConnection: (socket: Socket) => void,
     onListening: (error?: Error) => void,
+    secure: SecureEvents,
   ) {
     this.#port = options.port
-    this.#server = createServer(options.tls, socket => onConnection(new SystemSocket(socket)))
+    const onSocket = (socket: net.Socket): void => onConnection(new SystemSocket(socket))
+    this.#server = createServer(options.tls, onSocket, secure)
     let isListening = false
     this.#server.on('error', error => {
       // Later errors (no more file descriptors) concern one connection that never came to be.
@@ -61,17 +84,62 @@ const plain = { noDelay: true, keepAlive: true, allowHalfOpen: true }
 function createServer(
   files: TlsFiles | undefined,
   onSocket: (socket: net.Socket) => void,
+  events: SecureEvents,
 ): net.Server {
   if (files === undefined) return net.createServer(plain, onSocket)
+  const credentials = credentialsOf(files)
+  const isMutual = files.authority !== undefined
   const options: tls.TlsOptions = {
-    cert: readFileSync(files.certificate),
-    key: readFileSync(files.key),
+    ...credentials.options,
     ...plain,
+    handshakeTimeout: tlsLimits.handshakeMillisMax,
+    // Judged below, where the address of the caller is still known.
+    ...(isMutual ? { requestCert: true, rejectUnauthorized: false } : {}),
   }
   if (files.protocols !== undefined) options.ALPNProtocols = [...files.protocols]
-  const server = tls.createServer(options, onSocket)
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  const server = tls.createServer(options, socket => {
+    if (!isMutual || socket.authorized) return onSocket(socket)
+    const reason = String(socket.authorizationError)
+    const error = Object.assign(new Error(`the certificate was not accepted: ${reason}`), {
+      code: 'badCertificate',
+    })
+    events.onHandshakeFailed?.(socket.remoteAddress ?? '', error)
+    socket.destroy()
+  })
+  server.on('tlsClientError', (error, socket) => {
+    const address = socket.remoteAddress ?? ''
+    socket.destroy()
+    events.onHandshakeFailed?.(address, error)
+  })
+  boundHandshakes(server)
+  credentials.follow(server, error => events.onCertificates?.(error))
   return server
+}
+
+/** Of one port: callers whose TLS handshake is not done. */
+const tlsLimits = { handshakeMillisMax: 5000, callersMax: 512, perAddressMax: 128 } as const
+
+function boundHandshakes(server: tls.Server): void {
+  const bound = new CallerBound(tlsLimits)
+  const handshakes = new Map<string, () => void>()
+  server.on('connection', (raw: net.Socket) => {
+    const caller = callerOf(raw)
+    const leave = bound.add(raw.remoteAddress ?? '', () => raw.destroy())
+    handshakes.set(caller, leave)
+    raw.once('close', () => {
+      leave()
+      if (handshakes.get(caller) === leave) handshakes.delete(caller)
+    })
+  })
+  server.on('secureConnection', secure => {
+    const caller = callerOf(secure)
+    handshakes.get(caller)?.()
+    handshakes.delete(caller)
+  })
+}
+
+function callerOf({ remoteAddress, remotePort }: net.Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 const noBytes = Buffer.alloc(0)
@@ -87,9 +155,11 @@ class SystemSocket implements Socket {
   readonly #writing: Buffer[] = []
   readonly #onWritten = (): void => threadPool.give(this.#writing.shift()!)
   readonly #onDrain = (): void => this.#drained()
+  readonly #connected: 'connect' | 'secureConnect'
 
-  constructor(stream: net.Socket) {
+  constructor(stream: net.Socket, connected: 'connect' | 'secureConnect' = 'connect') {
     this.#stream = stream
+    this.#connected = connected
   }
 
   get remoteAddress(): string {
@@ -103,6 +173,12 @@ class SystemSocket implements Socket {
   get protocol(): string {
     const { alpnProtocol } = this.#stream as tls.TLSSocket
     return typeof alpnProtocol === 'string' ? alpnProtocol : ''
+  }
+
+  certificateNames(host: string): boolean {
+    const stream = this.#stream
+    if (!(stream instanceof tls.TLSSocket) || !stream.authorized) return false
+    return tls.checkServerIdentity(host, stream.getPeerCertificate()) === undefined
   }
 
   get bufferedBytes(): number {
@@ -122,7 +198,7 @@ class SystemSocket implements Socket {
   open(handlers: SocketHandlers): void {
     this.#handlers = handlers
     const stream = this.#stream
-    if (stream.connecting) stream.once('connect', () => this.#handlers?.connected?.())
+    if (stream.connecting) stream.once(this.#connected, () => this.#handlers?.connected?.())
     stream.on('data', ({ buffer, byteOffset, length }: Buffer) =>
       this.#handlers?.data(new Uint8Array(buffer, byteOffset, length)),
     )

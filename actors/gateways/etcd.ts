@@ -10,6 +10,7 @@ import { telemetryOff } from '../../runtime/telemetry.ts'
 import type { CallHead } from '../../transport/etcd/api.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import { startEtcdServer } from '../../transport/etcd/server.ts'
+import { certificateNews } from '../certificate-news.ts'
 import { directory } from '../directory.ts'
 import type { LeaseAnswers } from '../sessions/messages.ts'
 import { etcdRead, timesBytes } from '../state/etcd-commands.ts'
@@ -199,6 +200,7 @@ class Gateway {
         ? {}
         : { firstConnection: host.random.uint32() >>> 1 }),
       onListening: error => self.tell({ kind: 'listening', error: error ?? null }),
+      onCertificates: certificateNews(this.#context.log, 'etcd'),
     })
     const traces = this.#traces
     const seen = traces === undefined ? server : new TracedServer(server, traces)

@@ -12,6 +12,7 @@ import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
+import { certificateNews } from '../certificate-news.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import { type StateMessage, stream, streamOf } from '../state/messages.ts'
@@ -250,6 +251,7 @@ class Gateway {
       listen,
       socket => this.#accept(socket),
       error => this.#context.self.tell({ kind: 'listening', error: error ?? null }),
+      { onCertificates: certificateNews(this.#context.log, 'zookeeper') },
     )
   }
 

@@ -43,6 +43,18 @@ function isWhole({ certificate, key }: { certificate?: unknown; key?: unknown })
   return (certificate === undefined) === (key === undefined)
 }
 
+/** Where it listens stands in cluster.members. */
+const peerListener = z.strictObject({
+  /** PEM files: what this node shows, and the authorities of what the others have to show. */
+  certificate: z.string().min(1),
+  key: z.string().min(1),
+  authority: z.string().min(1),
+  /** A name that the certificates of all nodes have; default: each names the host of its peer address. */
+  name: z.string().min(1).optional(),
+})
+
+export const secretCharactersMin = 32
+
 export const memberId = z.int().min(1).max(254)
 
 const member = z.strictObject({
@@ -83,12 +95,22 @@ export const configSchema = z
     dataDirectory: z.string().min(1),
     /** Directory of the journal where it should lie on a disk of its own; default inside dataDirectory. */
     logDirectory: z.string().min(1).optional(),
-    cluster: z.strictObject({
-      name,
-      consensus: z.enum(['raft']).default('raft'),
-      members: z.array(member).min(1).max(9),
-    }),
+    cluster: z
+      .strictObject({
+        name,
+        consensus: z.enum(['raft']).default('raft'),
+        /** What nodes prove to each other; long enough that nobody finds it by trying. */
+        secret: z.string().min(secretCharactersMin).optional(),
+        /** A file with the secret, and below it others that are taken too, one a line. */
+        secretFile: z.string().min(1).optional(),
+        members: z.array(member).min(1).max(9),
+      })
+      .refine(one => one.secret === undefined || one.secretFile === undefined, {
+        message: 'secret and secretFile exclude each other',
+        path: ['secretFile'],
+      }),
     listeners: z.strictObject({
+      peers: peerListener.optional(),
       zookeeper: listener,
       etcd: etcdListener,
       admin: listener,

@@ -7,6 +7,8 @@ export interface TemplateNode {
   readonly nodeCount: number
   readonly dataDirectory: string
   readonly clusterName: string
+  /** Default: none, which only loopback allows. */
+  readonly secretFile?: string
 }
 
 /** Ports of the local cluster: node i = 1 … 5 (README). */
@@ -21,6 +23,10 @@ export function localPorts(index: number): {
 }
 
 export const localNodesMax = 5
+
+function secretLine(file: string | undefined): string {
+  return file === undefined ? '  # secretFile: FILE' : `  secretFile: ${JSON.stringify(file)}`
+}
 
 export function configTemplate(node: TemplateNode): string {
   const ports = localPorts(node.index)
@@ -48,6 +54,10 @@ cluster:
   name: ${node.clusterName}
   # The consensus algorithm: raft.
   consensus: raft
+  # A file with a secret of at least 32 characters, the same on every node: without it nobody links to
+  # them. Make it with: (umask 077; openssl rand -base64 32 > FILE). Further lines are taken from other
+  # nodes as well, so that it can be changed node by node. (secret: TEXT has it in here instead.)
+${secretLine(node.secretFile)}
   # id: 1 to 254, never reused; peer: where the other nodes reach it; etcd: where its etcd clients
   # do, for their member list.
   members:
@@ -60,6 +70,9 @@ listeners:
   etcd: { host: 127.0.0.1, port: ${ports.etcd} }
   # HTTP: /metrics, /health, /status. Keep it away from the public.
   admin: { host: 127.0.0.1, port: ${ports.admin} }
+  # TLS between nodes: each shows a certificate of one of the authorities, for the host of its peer
+  # address, or for one name that all have.
+  # peers: { certificate: node.pem, key: node-key.pem, authority: ca.pem, name: quorate-peer }
 
 timings:
   # A leader that was silent this long is replaced; at least 5 heartbeats. One whose process ended

@@ -38,7 +38,10 @@ const given = process.argv.slice(2)
 const [script, ...args] =
   given[0] === '--script' ? [resolve(given[1] ?? ''), ...given.slice(2)] : [main, ...given]
 const isCommand = script === main
-const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', script, ...args], {
+// SIGUSR1 would open a port for debuggers, in here and in there.
+process.on('SIGUSR1', () => {})
+const flags = ['--disable-warning=ExperimentalWarning', ...(isCommand ? ['--disable-sigusr1'] : [])]
+const child = spawn(findNode(), [...flags, script, ...args], {
   stdio: 'inherit',
   env: isCommand ? { ...nodeEnvironment, ...process.env } : process.env,
 })

@@ -18,6 +18,7 @@ import type { SessionsSetup } from '../sessions/sessions-actor.ts'
 import type { StateSetup } from '../state/state-actor.ts'
 import type { WatchesSetup } from '../watches/watches-actor.ts'
 import type { Config } from './config-schema.ts'
+import { clusterSecrets, peerTls } from './peer-trust.ts'
 import { ownMember } from './ports.ts'
 
 export interface NodeSetup {
@@ -26,6 +27,8 @@ export interface NodeSetup {
   readonly storeId: string
   readonly incarnation: number
   readonly mayForm: boolean
+  /** Of the cluster, for its nodes to prove; none: there is none. */
+  readonly secrets: readonly string[]
   readonly dataDirectory: string
   readonly journalDirectory: string
   readonly checkpointDirectory: string
@@ -50,6 +53,7 @@ export function nodeSetup(config: Config, directory: DataDirectory): NodeSetup {
     storeId: directory.storeId,
     incarnation: directory.incarnation,
     mayForm: directory.mayForm,
+    secrets: clusterSecrets(config),
     dataDirectory: directory.path,
     journalDirectory: directory.journalPath,
     checkpointDirectory: directory.checkpointPath,
@@ -137,13 +141,16 @@ export function consensusSetup({ config, nodeId, storeId, mayForm }: NodeSetup):
 }
 
 export function peersSetup(node: NodeSetup, gate: NodeGate, host: Host): PeersSetup {
-  const { config, nodeId, storeId, incarnation } = node
+  const { config, nodeId, storeId, incarnation, secrets } = node
+  const tls = peerTls(config)
   return {
     node: nodeId,
     cluster: config.cluster.name,
     storeId,
     incarnation,
     listen: splitAddress(ownMember(config).peer),
+    ...(secrets.length === 0 ? {} : { secrets }),
+    ...(tls === undefined ? {} : { tls }),
     members: config.cluster.members.map(({ id, peer }) => ({ node: id, ...splitAddress(peer) })),
     gate,
     checkpoints: new CheckpointTransferFiles(host.disk, host.jobs, node.checkpointDirectory),

@@ -27,8 +27,8 @@ export async function checkPorts(config: Config): Promise<void> {
 
 /** @throws CommandError that names the first certificate or key that cannot be used. */
 export function checkCertificates({ listeners }: Config): void {
-  for (const door of ['zookeeper', 'etcd', 'admin'] as const) {
-    const { certificate, key } = listeners[door]
+  for (const door of ['zookeeper', 'etcd', 'admin', 'peers'] as const) {
+    const { certificate, key } = listeners[door] ?? {}
     if (certificate === undefined || key === undefined) continue
     const where = `listeners.${door}`
     const own = parsed(`${where}.certificate`, certificate, text => new X509Certificate(text))
@@ -37,6 +37,9 @@ export function checkCertificates({ listeners }: Config): void {
       throw new CommandError(`${where}.key: ${key} is not the key of ${certificate}`)
     }
   }
+  const authority = listeners.peers?.authority
+  if (authority === undefined) return
+  parsed('listeners.peers.authority', authority, text => new X509Certificate(text))
 }
 
 function parsed<T>(where: string, file: string, parse: (text: Buffer) => T): T {

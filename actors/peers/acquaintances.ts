@@ -5,6 +5,8 @@
  * as far as is known here are talked to as well, a few of them: the log here may be behind, and one of
  * them may lead. What they say is for consensus to judge.
  */
+import type { Socket, TlsFiles } from '../../runtime/host.ts'
+import type { PeerAddress } from '../../transport/peers/address.ts'
 import type { Greeter } from '../../transport/peers/greeting.ts'
 import {
   type Acquaintance,
@@ -17,6 +19,7 @@ import {
   type SchemaLine,
 } from '../../transport/peers/handshake.ts'
 import { limits } from '../../transport/peers/limits.ts'
+import { noSecret } from '../../transport/peers/proof.ts'
 import type { BoundStore, PeerMember } from './messages.ts'
 
 export interface Identity {
@@ -27,6 +30,13 @@ export interface Identity {
   readonly process: string
   readonly incarnation: number
   readonly schemas: readonly SchemaLine[]
+}
+
+/** What the configuration says of the others, and of how they prove that they are of this cluster. */
+export interface Configured {
+  readonly members: readonly PeerMember[]
+  readonly secrets?: readonly string[]
+  readonly tls?: TlsFiles
 }
 
 /** What consensus knows of the cluster by now. */
@@ -48,7 +58,9 @@ export interface Present {
 const unformed: Standing = { formation: '', position: 0, bound: [] }
 
 export class Acquaintances implements Greeter {
+  readonly secrets: readonly string[]
   readonly #own: Identity
+  readonly #tls: TlsFiles | undefined
   #members = new Map<number, PeerMember>()
   readonly #met = new Map<number, Acquaintance>()
   /** Stores of nodes that were turned away, for an operator who replaces or adds one. */
@@ -56,8 +68,10 @@ export class Acquaintances implements Greeter {
   readonly #present: Present
   #standing = unformed
 
-  constructor(own: Identity, members: readonly PeerMember[], present: Present) {
+  constructor(own: Identity, { members, secrets = [noSecret], tls }: Configured, present: Present) {
     this.#own = own
+    this.secrets = secrets
+    this.#tls = tls
     this.#present = present
     this.setMembers(members)
   }
@@ -75,10 +89,12 @@ export class Acquaintances implements Greeter {
   }
 
   /** Where a member listens; nothing where its address is none: what is committed cannot be refused here. */
-  addressOf(node: number): { readonly host: string; readonly port: number } | undefined {
+  addressOf(node: number): PeerAddress | undefined {
     const member = this.#members.get(node)
     if (member === undefined || member.host === '') return undefined
-    return member.port > 0 && member.port < 65536 ? member : undefined
+    const { host, port } = member
+    if (!(port > 0 && port < 65536)) return undefined
+    return this.#tls === undefined ? { host, port } : { host, port, tls: this.#tls }
   }
 
   /** All but ourselves. */
@@ -109,8 +125,10 @@ export class Acquaintances implements Greeter {
     return this.hello(from, keeps ? purposes.messages : asked)
   }
 
-  judge(hello: Hello, from: number): Refusal | undefined {
-    const refusal = judgeHello(this.hello(0, hello.purpose), hello, from, this.#met.get(hello.from))
+  judge(hello: Hello, from: number, socket: Socket): Refusal | undefined {
+    const refusal =
+      judgeHello(this.hello(0, hello.purpose), hello, from, this.#met.get(hello.from)) ??
+      this.#judgeCertificate(hello.from, socket)
     if (refusal !== undefined) return refusal
     const ill = this.#judgeStore(hello) ?? this.#judgePresence(hello) ?? this.#judgeRoom(hello)
     if (ill !== undefined) this.#noteTurnedAway(hello)
@@ -152,6 +170,15 @@ export class Acquaintances implements Greeter {
       `node ${from} is not a member of cluster "${cluster}" as node ${this.#own.node} knows it, ` +
       `and ${limits.strangersMax} others that are none are linked already`
     return { code: 'unknownNode', text }
+  }
+
+  /** The dialler has checked the host that it dialled; a caller has to be at the address that we know. */
+  #judgeCertificate(node: number, socket: Socket): Refusal | undefined {
+    const name = this.#tls?.name ?? this.#members.get(node)?.host
+    if (this.#tls === undefined || name === undefined) return undefined
+    if (socket.certificateNames?.(name) === true) return undefined
+    const text = `the certificate of node ${node} does not name ${name}`
+    return { code: 'wrongCertificate', text }
   }
 
   /** Store ids of the nodes that were met or turned away, by node. */

@@ -13,10 +13,11 @@ import {
   sendCheckpoint,
 } from '../../transport/peers/checkpoint-flow.ts'
 import type { Connection } from '../../transport/peers/connection.ts'
-import { type Greeter, greet } from '../../transport/peers/greeting.ts'
+import { greet } from '../../transport/peers/greeting.ts'
 import { purpose } from '../../transport/peers/handshake.ts'
 import { limits } from '../../transport/peers/limits.ts'
-import type { PeerMember, PeersMessage } from './messages.ts'
+import type { Acquaintances } from './acquaintances.ts'
+import type { PeersMessage } from './messages.ts'
 
 /** The checkpoints of this node's data directory; storage/checkpoint-files.ts has them. */
 export interface CheckpointStore {
@@ -37,13 +38,13 @@ interface Failure {
 export class CheckpointTransfers {
   readonly #context: Context<PeersMessage>
   readonly #store: CheckpointStore
-  readonly #greeter: Greeter
+  readonly #greeter: Acquaintances
   /** How to break off what is being sent, by node. */
   readonly #sending = new Map<number, () => void>()
   readonly #failures = new Map<number, Failure>()
   #receiving: Connection | undefined
 
-  constructor(context: Context<PeersMessage>, store: CheckpointStore, greeter: Greeter) {
+  constructor(context: Context<PeersMessage>, store: CheckpointStore, greeter: Acquaintances) {
     this.#context = context
     this.#store = store
     this.#greeter = greeter
@@ -54,8 +55,7 @@ export class CheckpointTransfers {
   }
 
   /** Without a link nobody is there who could take it. */
-  send(to: PeerMember, isLinked: boolean, done: (sent: boolean) => void): void {
-    const { node } = to
+  send(node: number, isLinked: boolean, done: (sent: boolean) => void): void {
     if (this.#sending.has(node) || this.#failures.get(node)?.timer !== undefined) return
     if (!isLinked) return this.#failed(node, 0, '', done)
     const source = this.#store.openForSending()
@@ -65,7 +65,7 @@ export class CheckpointTransfers {
       if (error === undefined) this.#sent(node, source, done)
       else this.#failed(node, source.position, error.message, done)
     }
-    this.#sending.set(node, this.#dial(to, source, finish))
+    this.#sending.set(node, this.#dial(node, source, finish))
   }
 
   /** That node has come back: what failed before says nothing now. */
@@ -99,15 +99,21 @@ export class CheckpointTransfers {
   }
 
   #dial(
-    to: PeerMember,
+    node: number,
     source: CheckpointSource,
     finish: (error: Error | undefined) => void,
   ): () => void {
     const { host } = this.#context
-    const socket = host.network.connect({ host: to.host, port: to.port })
-    return greet(host, socket, this.#greeter, to.node, purpose.checkpoint, result => {
+    const address = this.#greeter.addressOf(node)
+    if (address === undefined) {
+      source.close()
+      host.timers.after(0, () => finish(new Error('its address is none')))
+      return () => {}
+    }
+    const socket = host.network.connect(address)
+    return greet(host, socket, this.#greeter, node, purpose.checkpoint, result => {
       if (result.kind === 'greeted') {
-        this.#sending.set(to.node, sendCheckpoint(host, result.connection, source, finish))
+        this.#sending.set(node, sendCheckpoint(host, result.connection, source, finish))
         return
       }
       source.close()

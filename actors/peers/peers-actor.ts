@@ -5,22 +5,24 @@
  * said which cluster this is: that stands in the log.
  */
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
-import type { Listener, Socket } from '../../runtime/host.ts'
+import type { Listener, TlsFiles } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { KindCodec } from '../../runtime/protocol.ts'
 import type { NodeGate } from '../../runtime/router.ts'
 import type { Connection, ConnectionEnd } from '../../transport/peers/connection.ts'
-import { awaitGreeting, greet, type GreetingResult } from '../../transport/peers/greeting.ts'
+import { greet } from '../../transport/peers/greeting.ts'
 import { type Hello, purpose } from '../../transport/peers/handshake.ts'
 import { limits } from '../../transport/peers/limits.ts'
 import type { PeerAddress } from '../../transport/peers/address.ts'
 import { PeerLink } from '../../transport/peers/peer-link.ts'
 import { schemasV0 } from '../../transport/peers/schemas/v0.ts'
 import { type OlderSchemas, SchemaSet } from '../../transport/peers/schemas.ts'
+import { certificateNews } from '../certificate-news.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import { Acquaintances, type Identity } from './acquaintances.ts'
+import { Callers } from './callers.ts'
 import { type CheckpointStore, CheckpointTransfers } from './checkpoint-transfers.ts'
 import { crossingKinds } from './crossing.ts'
 import { observeLinks } from './link-metrics.ts'
@@ -34,6 +36,10 @@ export interface PeersSetup {
   readonly storeId: string
   readonly incarnation: number
   readonly listen: { readonly host: string; readonly port: number }
+  /** Of the cluster, the first to prove with; none: nothing has to be proven (loopback, or TLS alone). */
+  readonly secrets?: readonly string[]
+  /** Both sides show a certificate, for the host of their peer address or for `tls.name`. */
+  readonly tls?: TlsFiles
   /** As configured; `members` messages replace it. */
   readonly members: readonly PeerMember[]
   /** Only of tests without consensus: who they are from the start. */
@@ -66,8 +72,6 @@ class Peers {
   readonly #carrier: LinkCarrier
   /** The last failed dial by node: only news is logged. */
   readonly #failures = new Map<number, DialFailure>()
-  /** The same of callers that were refused. */
-  readonly #refused = new Map<number, string>()
   readonly #links = new Map<number, PeerLink>()
   /** How to give up introductions that are under way, by node. */
   readonly #introductions = new Map<number, () => void>()
@@ -75,7 +79,7 @@ class Peers {
   readonly #hellos = new Map<number, Hello>()
   readonly #consensus: Ref<PeersNotice>
   #listener: Listener | undefined
-  #greetings = 0
+  readonly #callers: Callers
   #stopping = false
 
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
@@ -83,7 +87,7 @@ class Peers {
     this.#setup = setup
     const schemas = new SchemaSet(setup.kinds ?? crossingKinds(), setup.olderSchemas ?? [schemasV0])
     this.#consensus = context.find<PeersNotice>(directory.consensus)
-    this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup.members, {
+    this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup, {
       helloOf: node => this.#hellos.get(node),
       strangers: () => this.#strangers().length,
       keepsIntroductionOf: node => this.#keepsIntroductionOf(node),
@@ -91,6 +95,9 @@ class Peers {
     const isMember = (node: number): boolean => this.#acquaintances.member(node) !== undefined
     this.#carrier = new LinkCarrier(setup.gate, schemas, isMember, () => context.self.tell(flush))
     this.#transfers = new CheckpointTransfers(context, setup.checkpoints, this.#acquaintances)
+    this.#callers = new Callers(context, this.#acquaintances, (connection, hello) =>
+      this.#greeted(connection, hello),
+    )
     const { metrics } = setup.telemetry ?? telemetryOff
     observeLinks(metrics, () => [...this.#links.values()].map(link => link.status()))
     const { formation } = setup
@@ -149,11 +156,16 @@ class Peers {
   }
 
   #open(): void {
-    const { self, host } = this.#context
+    const { self, host, log } = this.#context
+    const { listen, tls } = this.#setup
     this.#listener = host.network.listen(
-      this.#setup.listen,
-      socket => this.#greetCaller(socket),
+      tls === undefined ? listen : { ...listen, tls },
+      socket => this.#callers.take(socket),
       error => self.tell({ kind: 'listening', error: error?.message ?? '' }),
+      {
+        onCertificates: certificateNews(log, 'peers'),
+        onHandshakeFailed: (address, error) => this.#callers.failed(address, error),
+      },
     )
     // Those who dial this node have found nobody so far, and wait a little before they dial again.
     this.#introduce()
@@ -249,7 +261,7 @@ class Peers {
     this.#acquaintances.meet(hello)
     this.#carrier.up(from, link, schemas)
     this.#failures.delete(from)
-    this.#refused.delete(from)
+    this.#callers.linked(from)
     this.#transfers.linked(from)
     this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId, member })
     this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
@@ -287,29 +299,7 @@ class Peers {
     this.#context.log.warn('Cannot link to a node', { peer: node, code, reason: why })
   }
 
-  #greetCaller(socket: Socket): void {
-    if (this.#greetings >= limits.greetingsMax) {
-      socket.open({ data() {}, closed() {} })
-      socket.destroy()
-      return
-    }
-    this.#greetings++
-    awaitGreeting(this.#context.host, socket, this.#acquaintances, result => {
-      this.#greetings--
-      this.#greeted(result, socket.remoteAddress)
-    })
-  }
-
-  #greeted(result: GreetingResult, address: string): void {
-    if (result.kind === 'failed') {
-      const { from, end } = result
-      if (from !== 0 && this.#refused.get(from) === end.code) return
-      if (this.#refused.size >= limits.greetingsMax) this.#refused.clear()
-      this.#refused.set(from, end.code)
-      this.#context.log.warn('Refused a peer', { from, address, code: end.code, reason: end.why })
-      return
-    }
-    const { hello, connection } = result
+  #greeted(connection: Connection, hello: Hello): void {
     const { from } = hello
     if (hello.purpose === purpose.checkpoint) return this.#receiveCheckpoint(connection, from)
     if (hello.purpose === purpose.messages || this.#keepsIntroductionOf(from)) {
@@ -321,10 +311,9 @@ class Peers {
   }
 
   #sendCheckpoint(node: number): void {
-    const to = this.#acquaintances.member(node)
-    if (to === undefined) return
+    if (this.#acquaintances.member(node) === undefined) return
     const isLinked = this.#links.get(node)?.up === true
-    this.#transfers.send(to, isLinked, sent =>
+    this.#transfers.send(node, isLinked, sent =>
       this.#consensus.tell({ kind: 'checkpointSent', node, sent }),
     )
   }

@@ -345,6 +345,7 @@ function configFor(id: number, world: NodeWorld): Config {
     dataDirectory,
     cluster: {
       name: 'simulated',
+      secret: 'what every simulated node holds, all of them',
       members: nodes.map(node => ({ id: node, name: `node${node}`, peer: `machine${node}:7100` })),
     },
     listeners: {

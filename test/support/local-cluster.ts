@@ -64,6 +64,13 @@ export class LocalCluster {
     return join(this.directory, `node${node}.yaml`)
   }
 
+  /** Changes what a node is started with the next time. */
+  configure(node: number, change: (config: Record<string, Record<string, unknown>>) => void): void {
+    const config = JSON.parse(readFileSync(this.configFile(node), 'utf8'))
+    change(config)
+    writeFileSync(this.configFile(node), JSON.stringify(config, null, 2))
+  }
+
   dataDirectory(node: number): string {
     return join(this.directory, `node${node}`)
   }

@@ -17,6 +17,8 @@ export interface EtcdServerOptions {
   /** Connections are numbered from here; default 1. */
   readonly firstConnection?: number
   onListening(error?: Error): void
+  /** Changed certificate files are in use, or why they are not. */
+  readonly onCertificates?: (error?: Error) => void
 }
 
 export interface Method {

@@ -71,6 +71,7 @@ class Port implements EtcdServer {
         if (error === undefined) this.#tickLater()
         options.onListening(error)
       },
+      { onCertificates: error => options.onCertificates?.(error) },
     )
   }
 

@@ -27,6 +27,10 @@ export interface ConnectionEnd {
 export interface Connection {
   readonly socket: Socket
   handlers: ConnectionHandlers
+  /** The other side has proven that it is of the cluster: until then it is told no reasons. */
+  trust(): void
+  readonly trusted: boolean
+  /** Longer bodies are believed. */
   allow(bodyBytesMax: number): void
   send(kind: number, body: Uint8Array): void
   /** False as soon as either side has begun to close. */
@@ -49,9 +53,10 @@ class FramedConnection implements Connection {
   readonly socket: Socket
   handlers: ConnectionHandlers
   open = true
+  trusted = false
   #linger: Timer | undefined
   readonly #host: Host
-  readonly #reader = createFrameReader(limits.helloBytesMax, (kind, body, received) => {
+  readonly #reader = createFrameReader(limits.strangerBytesMax, (kind, body, received) => {
     if (kind === frameKind.farewell) this.#takeFarewell(body)
     else this.handlers.frame(kind, body, received)
   })
@@ -74,6 +79,11 @@ class FramedConnection implements Connection {
     }
   }
 
+  trust(): void {
+    this.trusted = true
+    this.allow(limits.helloBytesMax)
+  }
+
   allow(bodyBytesMax: number): void {
     this.#reader.allow(bodyBytesMax)
   }
@@ -84,7 +94,8 @@ class FramedConnection implements Connection {
 
   close(code: string, text: string): void {
     if (!this.open) return
-    this.socket.write(encodeFrame(frameKind.farewell, encodeRefusal({ code, text })))
+    const told = this.trusted ? { code, text } : toStrangers
+    this.socket.write(encodeFrame(frameKind.farewell, encodeRefusal(told)))
     this.#hangUp()
     this.#finish({ byPeer: false, why: text, code })
   }
@@ -95,7 +106,8 @@ class FramedConnection implements Connection {
   }
 
   #takeFarewell(body: Uint8Array): void {
-    const { code, text } = decodeRefusal(body)
+    // What a stranger says is not repeated in our log.
+    const { code, text } = this.trusted ? decodeRefusal(body) : fromStrangers
     this.#hangUp()
     this.#finish({ byPeer: code === 'stopping', why: text, code })
   }
@@ -112,6 +124,12 @@ class FramedConnection implements Connection {
     this.open = false
     this.handlers.closed(end)
   }
+}
+
+const toStrangers = { code: 'notProven', text: 'not proven' }
+const fromStrangers = {
+  code: 'notProven',
+  text: 'the other side hung up before the proof: another secret, none, or another version',
 }
 
 /** A process that is killed with unread bytes resets its connections instead of closing them. */

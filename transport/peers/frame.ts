@@ -23,9 +23,11 @@ export const frameKind = {
   answer: 8,
   chunk: 9,
   end: 10,
+  challenge: 11,
+  proof: 12,
 } as const
 
-const kindMax = 10
+const kindMax = 12
 
 export type FrameFault =
   | { readonly kind: 'badFormat'; readonly format: number }

@@ -1,6 +1,6 @@
 /**
- * What two nodes tell each other before anything else, and the judgement on it. Written by hand, not
- * in Avro: it has to be readable by every version there will ever be. Pure. Little-endian:
+ * What two nodes that have proven themselves (proof.ts) tell each other first, and the judgement on it.
+ * Written by hand, not in Avro: it has to be readable by every version there will ever be. Pure. Little-endian:
  *
  *   u32 magic    u16 protocol version    u8 purpose    u8 zero    u32 from    u32 to
  *   16 bytes store id    u64 incarnation    16 bytes process    text cluster
@@ -44,6 +44,7 @@ export interface SchemaLine {
 }
 
 export type RefusalCode =
+  | 'notProven'
   | 'badHello'
   | 'protocolVersion'
   | 'otherCluster'
@@ -55,10 +56,13 @@ export type RefusalCode =
   | 'storeChanged'
   | 'otherFormation'
   | 'otherStore'
+  | 'wrongCertificate'
 
 export interface Refusal {
   readonly code: RefusalCode
   readonly text: string
+  /** Who is refused, where that is known. */
+  readonly from?: number
 }
 
 /** What is known of a node from earlier links of this process. */

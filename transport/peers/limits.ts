@@ -1,5 +1,7 @@
 /** What a link between nodes may hold, wait for or send. Every limit has its unit in its name. */
 export const limits = {
+  /** A body before the other side has proven anything: a challenge or a proof. */
+  strangerBytesMax: 64,
   /** A body before the handshake is done: room for a hello with its table of schemas. */
   helloBytesMax: 64 * 1024,
   /** A body of any later frame; one envelope has to fit. */
@@ -20,8 +22,12 @@ export const limits = {
   /** Links with nodes that are no members as far as is known here: one of them may lead (peers-actor.ts). */
   strangersMax: 16,
   /** From the dial to the end of the handshake. */
-  greetingMillisMax: 1000,
+  greetingMillisMax: 2000,
+  /** Callers that have not been greeted; beyond, the oldest of the address that has most is hung up on. */
   greetingsMax: 64,
+  greetingsPerAddressMax: 16,
+  /** Of each cause for which strangers are turned away the log has one line in so long. */
+  strangerLineMillis: 60_000,
   /** After a farewell; then the socket is destroyed. */
   lingerMillis: 200,
   pingMillis: 250,

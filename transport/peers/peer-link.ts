@@ -161,7 +161,7 @@ export class PeerLink {
     const address = this.#setup.address()
     if (this.#stopped || this.#connection !== undefined || address === undefined) return
     this.#dials++
-    const socket = host.network.connect({ host: address.host, port: address.port })
+    const socket = host.network.connect(address)
     this.#giveUpDial = greet(host, socket, greeter, node, purpose.messages, result => {
       this.#giveUpDial = undefined
       this.#dialled(result)

@@ -12,7 +12,7 @@ import type { Config } from '../config-schema.ts'
 import { CommandError } from '../errors.ts'
 import { checkPorts } from '../ports.ts'
 import { table } from '../table.ts'
-import { writeConfigs } from './init.ts'
+import { secretName, writeConfigs } from './init.ts'
 
 interface Node {
   readonly config: Config
@@ -49,7 +49,7 @@ export async function dev(options: { nodes: number; dir: string; fresh: boolean 
 async function checkDirectory(directory: string, nodeCount: number, fresh: boolean): Promise<void> {
   if (!existsSync(directory)) return
   const names = readdirSync(directory)
-  const foreign = names.find(name => !/^node\d(\.yaml)?$/.test(name))
+  const foreign = names.find(name => name !== secretName && !/^node\d(\.yaml)?$/.test(name))
   if (foreign !== undefined) {
     throw new CommandError(
       `${directory} holds "${foreign}", which is not of a local cluster; choose another --dir`,
@@ -61,13 +61,18 @@ async function checkDirectory(directory: string, nodeCount: number, fresh: boole
       names.filter(name => name.endsWith('.yaml')).map(name => join(directory, name)),
     )
     // Config files that the user may have changed stay, unless they are of a cluster of another size.
-    const gone = configs === nodeCount ? names.filter(name => !name.endsWith('.yaml')) : names
+    const gone = configs === nodeCount ? names.filter(name => !isKept(name)) : names
     for (const name of gone) rmSync(join(directory, name), { recursive: true })
   } else if (configs > 0 && configs !== nodeCount) {
     throw new CommandError(
       `${directory} holds a cluster of ${configs} (--nodes ${configs}), not ${nodeCount}; use --fresh to throw it away, or another --dir`,
     )
   }
+}
+
+/** What `--fresh` leaves: the user may have changed it, and it is no data. */
+function isKept(name: string): boolean {
+  return name === secretName || name.endsWith('.yaml')
 }
 
 /** What a running cluster stands on is not thrown away under its feet. */
@@ -86,7 +91,7 @@ async function checkNotRunning(files: readonly string[]): Promise<void> {
 
 function startNode(config: Config, file: string): Node {
   const main = fileURLToPath(new URL('../main.ts', import.meta.url))
-  const flags = ['--disable-warning=ExperimentalWarning']
+  const flags = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1']
   // Its own process group: Ctrl-C reaches `dev`, which stops the nodes in order.
   const child = spawn(process.execPath, [...flags, main, 'start', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],

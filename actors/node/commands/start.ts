@@ -7,6 +7,7 @@ import { systemClock } from '../../../runtime/clock.ts'
 import type { Host } from '../../../runtime/host.ts'
 import { createLogger, type Logger } from '../../../runtime/log.ts'
 import { collectGarbage } from '../../../runtime/memory.ts'
+import { reloadCertificates } from '../../../runtime/network-node-tls.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads, warmThreads } from '../../../runtime/threads.ts'
@@ -22,9 +23,11 @@ import { CommandError, isSystemError } from '../errors.ts'
 import { NodeMetrics } from '../node-metrics.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
+import { checkPeerTrust, trustWarnings } from '../peer-trust.ts'
 import { placementOf, withCollectors } from '../placement.ts'
 import { checkCertificates, checkPorts, ownMember } from '../ports.ts'
 import { protocols } from '../protocols.ts'
+import { handleSignals } from '../signals.ts'
 
 const jobThreadsMax = 2
 const readyPollMillis = 20
@@ -40,12 +43,14 @@ export async function start(options: { config: string }): Promise<void> {
 /** `module` is what its threads import; tests have their own. */
 export async function startNode(config: Config, module = threadModule): Promise<void> {
   checkCertificates(config)
+  checkPeerTrust(config)
   await checkPorts(config)
   const log = createLogger({
     ...config.logging,
     wallMillis: systemClock.wallMillis,
     fields: { node: config.node },
   })
+  for (const sentence of trustWarnings(config)) log.warn(sentence)
   const jobs = createJobPool(jobThreadsMax)
   const host = mainHost(jobs)
   const actors = placementOf(config)
@@ -113,13 +118,14 @@ export async function startNode(config: Config, module = threadModule): Promise<
     process.exit(0)
   }
   let stopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
+  handleSignals({
+    stop() {
       if (stopping) return
       stopping = true
       stop().catch((error: Error) => fatal(log, 'the node could not stop', error))
-    })
-  }
+    },
+    reload: reloadCertificates,
+  })
   // Clients of a node that is no member any more would wait for ever. Who asked for it is answered first.
   control.onRemoved = () => {
     log.warn('This node was removed from the cluster: it stops')

@@ -40,6 +40,7 @@ describe('a configuration', () => {
       nodeCount: 3,
       dataDirectory: '/var/lib/quorate',
       clusterName: 'quorate',
+      secretFile: '/etc/quorate/secret',
     }
     expect(example).toBe(configTemplate(own))
   })
@@ -230,6 +231,14 @@ describe('a wrong configuration is one clear line', () => {
       `listeners.zookeeper.key: ${other.key} is not the key of ${own.certificate}`,
     )
     for (const directory of directories) rmSync(directory, { recursive: true })
+  })
+
+  it('for a secret that is too short, or given twice', () => {
+    const given = (lines: string) =>
+      text.replace('  consensus: raft', `  consensus: raft\n${lines}`)
+    expect(faultOf(given('  secret: hunter2'))).toMatch(/cluster\.secret: .*>=32 characters/)
+    const both = `  secret: ${'s'.repeat(32)}\n  secretFile: /etc/quorate/secret`
+    expect(faultOf(given(both))).toContain('secret and secretFile exclude each other')
   })
 
   it('for a placement that forgets an actor', () => {

@@ -75,8 +75,9 @@ export function tell(side: Side, text: string, control: boolean): boolean {
   return true
 }
 
-export function greeterFor(own: Hello): Greeter {
+export function greeterFor(own: Hello, secret = 's'.repeat(32)): Greeter {
   return {
+    secrets: [secret],
     hello: (to, purpose) => ({ ...own, to, purpose }),
     welcome: theirs => ({ ...own, to: theirs.from, purpose: theirs.purpose }),
     judge: (theirs, from) => judgeHello(own, theirs, from, undefined),

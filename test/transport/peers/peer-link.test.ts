@@ -201,7 +201,10 @@ describe('dialling', () => {
     const socket = pair.dialling.thread.host.network.connect({ host: 'machine1', port: 7000 })
     socket.open({ data: chunk => (end += Buffer.from(chunk).toString('latin1')), closed: () => {} })
     pair.run(limits.greetingMillisMax + 500)
-    expect(end).toMatch(/greetingTimeout no handshake within 1000 ms/)
+    expect(end).toMatch(/notProven not proven$/)
+    expect(pair.listening.events.at(-1)).toBe(
+      'refused: greetingTimeout: no handshake within 2000 ms',
+    )
     expect(pair.listening.link.up).toBe(true)
   })
 })

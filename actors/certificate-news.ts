@@ -1,0 +1,12 @@
+import type { Logger } from '../runtime/log.ts'
+
+/** What the log says when the certificate files of a port have changed. */
+export function certificateNews(log: Logger, port: string): (error?: Error) => void {
+  return error => {
+    if (error === undefined) log.info('Read the certificate again', { port })
+    else {
+      const reason = error.message
+      log.error('Cannot use the changed certificate: the one before stays in use', { port, reason })
+    }
+  }
+}
