@@ -37,6 +37,8 @@ const nothing: FormationStep = { kind: 'nothing' }
 export interface InitialMember {
   readonly node: number
   readonly address: string
+  /** Where etcd's clients reach it, if that is configured here. */
+  readonly etcd?: string
 }
 
 export class Formation {
@@ -107,8 +109,8 @@ export class Formation {
   }
 
   #create(): FormationStep {
-    const voters = this.#initial.map(({ node, address }) => {
-      return { node, store: this.#stores.get(node)!, address }
+    const voters = this.#initial.map(({ node, ...reached }) => {
+      return { node, store: this.#stores.get(node)!, ...reached }
     })
     return { kind: 'create', voters }
   }

@@ -146,6 +146,8 @@ export interface Member {
   readonly store: string
   /** Where its peers reach it; opaque here. */
   readonly address: string
+  /** Where etcd's clients reach it; absent: as each node has it configured. */
+  readonly etcd?: string
 }
 
 /** `outgoing` is empty unless two sets decide together (D13). */
@@ -166,6 +168,13 @@ export type MembershipChange =
   | { readonly kind: 'remove'; readonly node: number }
   /** Binds a node to a new, empty store; decided without it. */
   | { readonly kind: 'replace'; readonly member: Member }
+  /** Where it is reached; empty: as before. */
+  | {
+      readonly kind: 'update'
+      readonly node: number
+      readonly address: string
+      readonly etcd: string
+    }
 
 export interface MachineStatus {
   readonly role: Role
@@ -178,6 +187,8 @@ export interface MachineStatus {
   readonly commit: number
   readonly logBytes: number
   readonly membership: Membership
+  /** Why it neither votes nor counts; empty: it does. */
+  readonly waiting: WaitingReason | ''
   /** Only on a leader. */
   readonly peers: readonly PeerStatus[]
 }

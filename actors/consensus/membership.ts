@@ -72,6 +72,8 @@ export function changed(
       return removed(membership, change.node)
     case 'replace':
       return replaced(membership, change.member)
+    case 'update':
+      return updated(membership, change)
   }
 }
 
@@ -115,7 +117,9 @@ function replaced(membership: Membership, member: Member): Changed {
   const known = [...membership.voters, ...membership.learners].find(m => m.node === member.node)
   if (known === undefined) return { refused: 'unknownNode' }
   if (known.store === member.store) return { refused: 'alreadyMember' }
-  const swap = (old: Member) => (old.node === member.node ? member : old)
+  const etcd = member.etcd ?? known.etcd
+  const anew = etcd === undefined ? member : { ...member, etcd }
+  const swap = (old: Member) => (old.node === member.node ? anew : old)
   const learners = membership.learners.map(swap)
   if (!membership.voters.includes(known)) return { membership: { ...membership, learners } }
   return {
@@ -126,6 +130,23 @@ function replaced(membership: Membership, member: Member): Changed {
       learners,
     },
   }
+}
+
+/** Who decides stays the same, so this needs no two sets. */
+function updated(
+  membership: Membership,
+  { node, address, etcd }: Extract<MembershipChange, { kind: 'update' }>,
+): Changed {
+  const known = [...membership.voters, ...membership.learners].find(one => one.node === node)
+  if (known === undefined) return { refused: 'unknownNode' }
+  const anew = {
+    ...known,
+    ...(address === '' ? {} : { address }),
+    ...(etcd === '' ? {} : { etcd }),
+  }
+  const swap = (one: Member) => (one === known ? anew : one)
+  const [voters, learners] = [membership.voters.map(swap), membership.learners.map(swap)]
+  return { membership: { ...membership, voters, learners } }
 }
 
 /** The membership entries of the log in memory, oldest first, above that of the checkpoint. */

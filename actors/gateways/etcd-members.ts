@@ -17,10 +17,12 @@ export function etcdMembers(setup: MembersSetup, membership: Uint8Array): readon
 }
 
 function etcdMember(setup: MembersSetup, member: Member, isLearner: boolean): EtcdMember {
-  const { node, address } = member
+  const { node, address, etcd } = member
   const known = setup.members.find(one => one.node === node)
-  // Where it is reached may have changed with the membership; its name and its clients' port do not.
-  const unknown = setup.unknownMember(node, address)
+  // Where it is reached may have changed with the membership; its name does not.
+  const unknown = setup.unknownMember(node, address, etcd)
   if (known === undefined) return { ...unknown, isLearner }
-  return { ...known, peerUrls: unknown.peerUrls, isLearner }
+  const { peerUrls } = unknown
+  const clientUrls = etcd === undefined ? known.clientUrls : unknown.clientUrls
+  return { ...known, peerUrls, clientUrls, isLearner }
 }

@@ -13,8 +13,8 @@ export interface EtcdSetup {
   readonly memberId: Uint8Array
   /** As configured: what a membership does not say of its members. */
   readonly members: readonly EtcdMember[]
-  /** One that is in no configuration here; reached by its peers at `peer`. */
-  readonly unknownMember: (node: number, peer: string) => EtcdMember
+  /** One that is in no configuration here; reached by its peers at `peer`, by clients at `etcd`. */
+  readonly unknownMember: (node: number, peer: string, etcd?: string) => EtcdMember
   readonly proposalsMax: number
   readonly proposalBytesMax: number
   readonly resendMillis: number

@@ -9,8 +9,11 @@ import {
   type AdminServer,
   startAdminServer,
 } from '../../transport/admin/admin-server.ts'
+import type { Membership, WaitingReason } from '../consensus/interface.ts'
+import { help } from '../consensus/shell/waiting-notice.ts'
 import type { Config } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
+import { memberDifferences, membersOf } from './member-differences.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 
 type Answer = (response: AdminResponse) => void
@@ -58,7 +61,7 @@ class Routes {
       case 'GET /status':
         return this.#control.status(
           ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper', 'etcd'],
-          values => json(answer, 200, { node: this.#config.node, pid: process.pid, ...values }),
+          values => json(answer, 200, this.#status(values)),
         )
       case 'GET /metrics':
         if (this.#metrics === undefined) return json(answer, 404, { error: 'metrics are off' })
@@ -74,20 +77,32 @@ class Routes {
     }
   }
 
+  #status(values: Record<string, unknown>): Record<string, unknown> {
+    const differences = memberDifferences(this.#config, membersOf(values['consensus']))
+    return { node: this.#config.node, pid: process.pid, differences, ...values }
+  }
+
   #members(answer: Answer): void {
     this.#control.status(['consensus'], ({ consensus }) => {
-      const { membership } = consensus as { membership?: Record<string, StatusMember[]> }
+      const { membership, waiting = '' } = (consensus ?? {}) as {
+        membership?: Membership
+        waiting?: WaitingReason | ''
+      }
       const { voters = [], learners = [], outgoing = [] } = membership ?? {}
+      // A list without anybody in it would say that there is no cluster.
+      if (voters.length === 0)
+        return json(answer, 503, { error: whyNone(this.#config.node, waiting) })
       const roles = [
         ['voter', voters],
         ['learner', learners],
         ['leaving', outgoing.filter(one => !voters.some(voter => voter.node === one.node))],
       ] as const
       const rows = roles.flatMap(([role, members]) =>
-        members.map(({ node, address, store }) => ({
+        members.map(({ node, address, store, etcd = '' }) => ({
           name: this.#nameOf(node),
           id: node,
           peer: address,
+          etcd,
           role,
           store,
         })),
@@ -99,14 +114,21 @@ class Routes {
   #changeMembers(request: AdminRequest, answer: Answer): void {
     const asked = parseChange(request.body)
     if (typeof asked === 'string') return json(answer, 400, { error: asked })
-    const { change, peer, store = '' } = asked
+    const { change, peer, etcd, store = '' } = asked
     const node = this.#idOf(asked.node)
     if (node === undefined) {
       const error = `"${asked.node}" is not in the configuration of ${this.#config.node}: give its id`
       return json(answer, 400, { error })
     }
     const known = this.#config.cluster.members.find(member => member.id === node)
-    const full = { change, node, peer: peer ?? known?.peer ?? '', store }
+    const isNew = change === 'add'
+    const full = {
+      change,
+      node,
+      peer: peer ?? (isNew ? known?.peer : undefined) ?? '',
+      store,
+      etcd: etcd ?? (isNew ? known?.etcd : undefined) ?? '',
+    }
     this.#control.changeMembers(full, error => {
       if (error === undefined) this.#members(answer)
       else json(answer, 409, { error })
@@ -117,7 +139,8 @@ class Routes {
     const node = askedNode(request.body)
     const target = this.#idOf(node)
     if (target === undefined) return json(answer, 400, { error: `"${node}" is no node` })
-    this.#control.transfer(target, error => {
+    const asked = { change: 'transfer', node: target, peer: '', store: '', etcd: '' }
+    this.#control.changeMembers(asked, error => {
       if (error === undefined) json(answer, 200, { leader: target })
       else json(answer, 409, { error })
     })
@@ -135,10 +158,9 @@ class Routes {
   }
 }
 
-interface StatusMember {
-  readonly node: number
-  readonly address: string
-  readonly store: string
+function whyNone(node: string, waiting: WaitingReason | ''): string {
+  const reason = waiting === '' ? 'its log is not in memory yet' : help[waiting]
+  return `${node} knows no members yet: ${reason}`
 }
 
 interface ChangeBody {
@@ -146,14 +168,15 @@ interface ChangeBody {
   readonly node: string
   readonly peer?: string
   readonly store?: string
+  readonly etcd?: string
 }
 
 function parseChange(body: string): ChangeBody | string {
   try {
     const asked = JSON.parse(body) as ChangeBody
-    const { change, node, peer = '', store = '' } = asked
-    const areTexts = [change, node, peer, store].every(value => typeof value === 'string')
-    return areTexts ? asked : 'change and node are needed, as texts; peer and store are texts'
+    const { change, node, peer = '', store = '', etcd = '' } = asked
+    const areTexts = [change, node, peer, store, etcd].every(value => typeof value === 'string')
+    return areTexts ? asked : 'change and node are needed, as texts; peer, store and etcd are texts'
   } catch (error) {
     return `not JSON: ${(error as Error).message}`
   }

@@ -68,11 +68,16 @@ function program(): Command {
     ['add', 'add a node, which runs already, as a learner: it copies the log and does not vote'],
     ['promote', 'make a learner that has caught up a voter'],
     ['replace', 'bind a node whose data was lost to its new data directory'],
+    ['update', 'change where a member is reached: by the other nodes, by etcd clients'],
     ['remove', 'remove a node'],
   ] as const) {
     const command = member.command(change).description(text).argument('<node>', 'its name or id')
+    if (change === 'add' || change === 'replace' || change === 'update') {
+      const unsaid = change === 'add' ? 'as configured where it is asked' : 'as before'
+      command.option('--peer <host:port>', `where the others reach it; default: ${unsaid}`)
+      command.option('--etcd <host:port>', `where etcd clients reach it; default: ${unsaid}`)
+    }
     if (change === 'add' || change === 'replace') {
-      command.option('--peer <host:port>', 'where the others reach it; default: as configured')
       command.option(
         '--store <id>',
         'its store, where the leader cannot hear of it; its log shows it',
@@ -84,15 +89,24 @@ function program(): Command {
         (await import('./commands/member.ts')).change(change, node, options),
       )
   }
+  member
+    .command('transfer')
+    .description('let another voter lead; done when it does')
+    .argument('<node>', 'its name or id')
+    .option(...endpoints)
+    .action(async (node, options) => (await import('./commands/member.ts')).transfer(node, options))
   return quorate
 }
 
 const memberHelp = `
 A node joins: write its configuration with all members in it, itself included, and start it. Then
-  quorate member add 4 --peer 10.0.0.4:7100   it copies the log, and does not vote yet
+  quorate member add 4 --peer 10.0.0.4:7100 --etcd 10.0.0.4:2379
+                                              it copies the log, and does not vote yet
   quorate member promote 4                    it votes, once it has caught up
 A node whose data directory was lost: start it with an empty one. Then
   quorate member replace 3                    it copies the log, and counts again
+A node moves to another address: start it there, and correct the configurations. Then
+  quorate member update 3 --peer 10.0.0.9:7100
 A node leaves for good, and its process ends:
   quorate member remove 3                     its clients go elsewhere
 Any node of --endpoints can be asked: the leader carries it out, and one change at a time. It is

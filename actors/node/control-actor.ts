@@ -4,11 +4,13 @@
  */
 import type { Context, Definition } from '../../runtime/actor.ts'
 import type { MetricsSnapshot } from '../../runtime/metrics-snapshot.ts'
+import type { Member } from '../consensus/interface.ts'
 import type { ControlMessage } from '../control.ts'
 import { directory } from '../directory.ts'
 import { collectorOf } from '../metrics-collector.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import { type AskedChange, inWords, membershipChange } from './member-changes.ts'
+import { membersOf } from './member-differences.ts'
 
 type Answer = (error: string | undefined, value: unknown) => void
 
@@ -132,10 +134,11 @@ export class Control {
     if (asked.change === 'replace' && asked.node === this.#node) {
       return answer(`node ${asked.node} leads, so its data is not lost`)
     }
+    if (asked.change === 'transfer') return this.transfer(asked.node, answer)
     // A node that is to be bound has said at its link which store it has.
-    this.status(['peers'], ({ peers }) => {
+    this.status(['peers', 'consensus'], ({ peers, consensus }) => {
       const { stores = {} } = (peers ?? {}) as { stores?: Record<string, string> }
-      const change = membershipChange(asked, stores)
+      const change = membershipChange(asked, { stores, members: membersOf(consensus) })
       if (typeof change === 'string') return answer(change)
       const id = this.#ask(error =>
         answer(error === undefined ? undefined : inWords(String(error))),
@@ -203,16 +206,12 @@ export class Control {
   }
 }
 
-interface ConsensusMember {
-  readonly node: number
-}
-
 interface ConsensusStatus {
   readonly role: string
   readonly membership?: {
-    readonly voters: readonly ConsensusMember[]
-    readonly learners?: readonly ConsensusMember[]
-    readonly outgoing?: readonly ConsensusMember[]
+    readonly voters: readonly Member[]
+    readonly learners?: readonly Member[]
+    readonly outgoing?: readonly Member[]
   }
   readonly peers?: readonly { readonly node: number; readonly match: number }[]
   readonly links: readonly number[]

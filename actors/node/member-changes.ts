@@ -9,14 +9,30 @@ export interface AskedChange {
   readonly peer: string
   /** Empty: the store that the node itself has named to the leader. */
   readonly store: string
+  /** Where etcd's clients reach it, `host:port`; empty: not said. */
+  readonly etcd: string
 }
 
-/** `stores` by node, as the leader has heard them; a sentence says what is missing. */
+/** What the leader knows of all nodes. */
+export interface Known {
+  /** By node, as it has heard them. */
+  readonly stores: Readonly<Record<string, string>>
+  readonly members: readonly Member[]
+}
+
+/** A sentence says what is missing. */
 export function membershipChange(
-  { change, node, peer, store }: AskedChange,
-  stores: Readonly<Record<string, string>>,
+  { change, node, peer, store, etcd }: AskedChange,
+  { stores, members }: Known,
 ): MembershipChange | string {
-  const member = { node, address: peer, store: store === '' ? (stores[node] ?? '') : store }
+  const before = members.find(member => member.node === node)
+  const member = {
+    node,
+    // One that is replaced stays where it is, unless something else is said.
+    address: peer === '' && change === 'replace' ? (before?.address ?? '') : peer,
+    store: store === '' ? (stores[node] ?? '') : store,
+    ...(etcd === '' ? {} : { etcd }),
+  }
   switch (change) {
     case 'promote':
     case 'remove':
@@ -24,19 +40,34 @@ export function membershipChange(
     case 'add':
     case 'replace':
       return faultOf(member) ?? { kind: change === 'add' ? 'addLearner' : 'replace', member }
+    case 'update':
+      if (peer === '' && etcd === '') return 'what is to be updated is missing (--peer, --etcd)'
+      return faultOfAddresses(peer, etcd) ?? { kind: 'update', node, address: peer, etcd }
     default:
-      return `"${change}" is no change; add, promote, replace or remove`
+      return `"${change}" is no change; add, promote, replace, update or remove`
   }
 }
 
 /** What is committed has to be good for every node, and for good. */
-function faultOf({ node, address: peer, store }: Member): string | undefined {
+function faultOf({ node, address: peer, store, etcd = '' }: Member): string | undefined {
   if (!memberId.safeParse(node).success) return `the id of a node is from 1 to 254, not ${node}`
   if (peer === '') return `where the others reach node ${node} is missing (--peer)`
-  const { error } = address.safeParse(peer)
-  if (error !== undefined) return `--peer ${peer}: ${error.issues[0]?.message}`
+  const fault = faultOfAddresses(peer, etcd)
+  if (fault !== undefined) return fault
   if (store === '') return storeMissing(node)
   return storePattern.test(store) ? undefined : `--store ${store}: must be 32 hexadecimal digits`
+}
+
+/** Empty ones are none. */
+function faultOfAddresses(peer: string, etcd: string): string | undefined {
+  for (const [option, value] of [
+    ['--peer', peer],
+    ['--etcd', etcd],
+  ] as const) {
+    const { error } = value === '' ? {} : address.safeParse(value)
+    if (error !== undefined) return `${option} ${value}: ${error.issues[0]?.message}`
+  }
+  return undefined
 }
 
 const storePattern = /^[0-9a-f]{32}$/

@@ -93,7 +93,8 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     listen: listenOptions(config.listeners.etcd, ['h2', 'http/1.1']),
     ...etcdIds(node),
     members: config.cluster.members.map(member => etcdMember(config, member)),
-    unknownMember: (id, peer) => etcdMember(config, { id, name: `node${id}`, peer }),
+    unknownMember: (id, peer, etcd) =>
+      etcdMember(config, { id, name: `node${id}`, peer, ...(etcd === undefined ? {} : { etcd }) }),
     proposalsMax: limits.proposalsInFlightMax,
     proposalBytesMax: limits.proposalBytesInFlightMax,
     resendMillis: 2 * timings.electionMillis,
@@ -135,7 +136,11 @@ export function journalSetup({ config, storeId, journalDirectory }: NodeSetup): 
 
 export function consensusSetup({ config, nodeId, storeId, mayForm }: NodeSetup): ConsensusSetup {
   const { heartbeatMillis, electionMillis } = config.timings
-  const initialMembers = config.cluster.members.map(({ id, peer }) => ({ node: id, address: peer }))
+  const initialMembers = config.cluster.members.map(({ id, peer, etcd }) => ({
+    node: id,
+    address: peer,
+    ...(etcd === undefined ? {} : { etcd }),
+  }))
   const limits = { retentionBytes: config.journal.retainedBytes }
   return { node: nodeId, storeId, mayForm, initialMembers, heartbeatMillis, electionMillis, limits }
 }

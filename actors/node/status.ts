@@ -2,11 +2,21 @@
 export interface NodeStatus {
   readonly node: string
   readonly pid: number
+  /** Sentences: where its configuration and the membership differ. */
+  readonly differences: readonly string[]
   readonly consensus: {
     readonly role: string
     readonly epoch: number
     readonly leader: number
     readonly commit: number
+  }
+  readonly peers: {
+    readonly links: readonly {
+      readonly node: number
+      readonly up: boolean
+      readonly member: boolean
+      readonly roundTripMillis: number
+    }[]
   }
   readonly state: {
     readonly applied: number

@@ -76,6 +76,7 @@ export class Raft implements StepMachine<RaftMessage> {
       commit,
       logBytes: log.bytes,
       membership,
+      waiting: waitingReason(this.#state),
       peers: [...peers.values()].map(peerStatus),
     }
   }

@@ -420,6 +420,7 @@ class Shell {
       durable: status?.durable ?? 0,
       logBytes: status?.logBytes ?? 0,
       membership: status?.membership,
+      waiting: status?.waiting ?? '',
       peers: status?.peers.map(peer => ({ ...peer, lag: status.last - peer.match })),
       links: [...this.#linked],
       readAttempts: this.#reads.attemptCount,

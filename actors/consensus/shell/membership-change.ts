@@ -8,14 +8,18 @@ export function decodeChange(bytes: Uint8Array): MembershipChange | string {
   } catch {
     return 'the membership change is not JSON'
   }
-  const { kind, node, member } = value ?? {}
+  const { kind, node, member, address, etcd } = value ?? {}
   if (kind === 'promote' || kind === 'remove') {
     return isNode(node) ? { kind, node } : `${kind} needs a node`
   }
   if (kind === 'addLearner' || kind === 'replace') {
     return isMember(member) ? { kind, member } : `${kind} needs a node, its store and its address`
   }
-  return 'the membership change is none of addLearner, promote, remove, replace'
+  if (kind === 'update') {
+    const isUpdate = isNode(node) && typeof address === 'string' && typeof etcd === 'string'
+    return isUpdate ? { kind, node, address, etcd } : 'update needs a node and its addresses'
+  }
+  return 'the membership change is none of addLearner, promote, remove, replace, update'
 }
 
 function isNode(value: unknown): value is number {
@@ -24,7 +28,8 @@ function isNode(value: unknown): value is number {
 
 function isMember(value: unknown): value is Member {
   if (typeof value !== 'object' || value === null) return false
-  const { node, store, address } = value as Partial<Member>
-  const words = typeof store === 'string' && store !== '' && typeof address === 'string'
+  const { node, store, address, etcd = '' } = value as Partial<Member>
+  const areTexts = [store, address, etcd].every(text => typeof text === 'string')
+  const words = areTexts && store !== ''
   return isNode(node) && words
 }

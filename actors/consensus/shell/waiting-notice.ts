@@ -33,7 +33,7 @@ export class WaitingNotice {
   }
 }
 
-const help: Readonly<Record<WaitingReason, string>> = {
+export const help: Readonly<Record<WaitingReason, string>> = {
   notFormed:
     'the cluster forms when all members of the configuration run; a node that joins one is added by `quorate member add`',
   storeNotBound:

@@ -7,28 +7,40 @@ interface Member {
   readonly name: string
   readonly id: number
   readonly peer: string
+  readonly etcd: string
   readonly role: string
   readonly store: string
 }
 
 export async function list(options: { endpoints: string }): Promise<void> {
   const members = (await ask(options.endpoints, 'GET', '/members')) as Member[]
-  const rows = members.map(one => [one.name, String(one.id), one.peer, one.role, one.store])
-  console.log(table([['name', 'id', 'peer', 'role', 'store'], ...rows]))
+  const rows = members.map(({ name, id, peer, etcd, role, store }) => {
+    return [name, String(id), peer, etcd || '(as configured)', role, store]
+  })
+  console.log(table([['name', 'id', 'peer', 'etcd', 'role', 'store'], ...rows]))
 }
 
-export type Change = 'add' | 'promote' | 'replace' | 'remove'
+/** Resolves when it leads. */
+export async function transfer(node: string, options: { endpoints: string }): Promise<void> {
+  const { leader } = (await ask(options.endpoints, 'POST', '/transfer', { node })) as {
+    leader: number
+  }
+  console.log(`node ${leader} leads`)
+}
+
+export type Change = 'add' | 'promote' | 'replace' | 'update' | 'remove'
 
 export async function change(
   kind: Change,
   node: string,
-  options: { endpoints: string; peer?: string; store?: string },
+  options: { endpoints: string; peer?: string; store?: string; etcd?: string },
 ): Promise<void> {
   await ask(options.endpoints, 'POST', '/members', {
     change: kind,
     node,
     peer: options.peer,
     store: options.store,
+    etcd: options.etcd,
   })
   await list(options)
 }

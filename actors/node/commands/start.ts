@@ -20,6 +20,7 @@ import type { Config } from '../config-schema.ts'
 import { checkOwner } from '../directory-owner.ts'
 import { type Control, type ControlSetup, controlActor } from '../control-actor.ts'
 import { CommandError, isSystemError } from '../errors.ts'
+import { memberDifferences, membersOf } from '../member-differences.ts'
 import { NodeMetrics } from '../node-metrics.ts'
 import { nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
@@ -187,6 +188,11 @@ function announceReady(control: Control, log: Logger, config: Config, formed: ()
       // Starting read the journal and compiled the program; from here on this thread idles.
       collectGarbage()
       log.info('ready to serve client requests', ports)
+      control.status(['consensus'], ({ consensus }) => {
+        for (const difference of memberDifferences(config, membersOf(consensus))) {
+          log.warn('The configuration and the membership differ', { difference })
+        }
+      })
     }
   })
 }

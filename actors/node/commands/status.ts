@@ -10,6 +10,8 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
   else {
     const commit = Math.max(0, ...answers.map(one => ('error' in one ? 0 : one.consensus.commit)))
     console.log(table([header, ...answers.map(one => row(one, commit))]))
+    const sentences = answers.flatMap(one => ('error' in one ? [] : one.differences))
+    for (const sentence of new Set(sentences)) console.log(`warning: ${sentence}`)
   }
   if (answers.every(answer => 'error' in answer)) process.exitCode = 1
 }
@@ -24,6 +26,7 @@ const header = [
   'sessions',
   'watches',
   'lag',
+  'links',
 ]
 
 type Answer = NodeStatus | { readonly endpoint: string; readonly error: string }
@@ -55,5 +58,15 @@ function row(answer: Answer, commit: number): string[] {
     String(state.sessions),
     String(watches.watches),
     String(Math.max(0, commit - state.applied)),
+    linksOf(answer),
   ]
+}
+
+/** How many of the other members it is linked to, and the longest way there and back. */
+function linksOf({ peers }: NodeStatus): string {
+  const links = peers.links.filter(({ member }) => member)
+  const up = links.filter(link => link.up)
+  if (links.length === 0) return '-'
+  const slowest = Math.max(0, ...up.map(({ roundTripMillis }) => roundTripMillis))
+  return `${up.length}/${links.length}, ${slowest.toFixed(1)} ms`
 }
