@@ -2,7 +2,9 @@
  * What the admin port answers: GET /ready (a linearizable read), /health, /status, /members,
  * /metrics; POST /members and /transfer. Errors are JSON with one sentence.
  */
-import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import type { Logger } from '../../runtime/log.ts'
+import { createGuard, type Guard } from '../../transport/admin/admin-guard.ts'
 import {
   type AdminRequest,
   type AdminResponse,
@@ -11,10 +13,13 @@ import {
 } from '../../transport/admin/admin-server.ts'
 import type { Membership, WaitingReason } from '../consensus/interface.ts'
 import { help } from '../consensus/shell/waiting-notice.ts'
-import type { Config } from './config-schema.ts'
+import { splitAddress } from '../../transport/peers/address.ts'
+import { certificateNews } from '../certificate-news.ts'
+import { type Config, tokenCharactersMin } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
 import { memberDifferences, membersOf } from './member-differences.ts'
 import type { NodeMetrics } from './node-metrics.ts'
+import { isLoopback, readSecrets } from './peer-trust.ts'
 
 type Answer = (response: AdminResponse) => void
 
@@ -22,18 +27,38 @@ export function startAdmin(
   config: Config,
   control: Control,
   metrics: NodeMetrics | undefined,
+  log: Logger,
 ): Promise<AdminServer> {
-  const { host, port, certificate, key } = config.listeners.admin
-  const tls =
-    certificate === undefined || key === undefined
-      ? {}
-      : { tls: { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') } }
+  const { host, port, certificate, key, socket } = config.listeners.admin
+  const tls = certificate === undefined || key === undefined ? {} : { tls: { certificate, key } }
   const routes = new Routes(config, control, metrics)
   return startAdminServer({
     host,
     port,
     ...tls,
+    ...(socket === undefined ? {} : { socket }),
+    guard: guardOf(config),
+    onCertificates: certificateNews(log, 'admin'),
     handle: (request, answer) => routes.handle(request, answer),
+  })
+}
+
+/** @throws CommandError where the file of tokens cannot be used. */
+export function adminTokens({ listeners }: Config): readonly string[] {
+  const { token, tokenFile } = listeners.admin
+  if (token !== undefined) return [token]
+  if (tokenFile === undefined) return []
+  return readSecrets('listeners.admin.tokenFile', tokenFile, tokenCharactersMin)
+}
+
+function guardOf(config: Config): Guard {
+  const { admin, etcd } = config.listeners
+  const addresses = [...config.cluster.members.flatMap(one => [one.peer, one.etcd]), etcd.advertise]
+  const ofMembers = addresses.filter(one => one !== undefined).map(one => splitAddress(one).host)
+  return createGuard({
+    hosts: [admin.host, ...admin.hosts, ...ofMembers, hostname()],
+    tokens: adminTokens(config),
+    isLoopback: isLoopback(admin.host),
   })
 }
 

@@ -1,12 +1,13 @@
 /** The command line: names, options and help texts. What the commands do is in commands/. */
 import { Command, InvalidArgumentError } from 'commander'
+import { type AccessOptions, useAccess } from './admin-client.ts'
 import { ConfigError } from './config.ts'
 import { localNodesMax } from './config-template.ts'
 import { CommandError, isSystemError } from './errors.ts'
 
 const endpoints = [
   '--endpoints <list>',
-  'admin endpoints, comma separated: host:port, or https://host:port',
+  'admin endpoints, comma separated: host:port, https://host:port, or unix:/path',
   endpointList,
   '127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203',
 ] as const
@@ -29,6 +30,7 @@ function program(): Command {
     .description('A coordination service for ZooKeeper and etcd v3 clients')
     .version('0.1.0')
     .showHelpAfterError('(see --help)')
+    .hook('preAction', (_, command) => useAccess(command.opts<AccessOptions>()))
   quorate
     .command('start')
     .description('run one node in the foreground')
@@ -95,7 +97,17 @@ function program(): Command {
     .argument('<node>', 'its name or id')
     .option(...endpoints)
     .action(async (node, options) => (await import('./commands/member.ts')).transfer(node, options))
+  for (const command of [...quorate.commands, ...member.commands]) addAccess(command)
   return quorate
+}
+
+/** Of every command that asks nodes. */
+function addAccess(command: Command): void {
+  if (!command.options.some(option => option.long === '--endpoints')) return
+  command
+    .option('--token-file <file>', 'what the admin ports ask for (listeners.admin.tokenFile)')
+    .option('--token <token>', 'the same, where others may see it')
+    .option('--cacert <file>', 'the authority of their certificates (PEM)')
 }
 
 const memberHelp = `
@@ -115,6 +127,7 @@ answered once a majority holds it.`
 /** Checked here; the commands take it apart. */
 function endpointList(text: string): string {
   for (const endpoint of text.split(',')) {
+    if (/^\s*unix:\/[^,]+$/.test(endpoint)) continue
     if (/^\s*(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}\s*$/.test(endpoint)) continue
     throw new InvalidArgumentError(`"${endpoint.trim()}" is not host:port.`)
   }

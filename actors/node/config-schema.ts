@@ -19,6 +19,11 @@ export const address = z
     message: 'its port must be from 1 to 65535',
   })
 
+export const secretCharactersMin = 32
+export const tokenCharactersMin = 16
+/** Of the system. */
+const socketPathBytesMax = 107
+
 const listenerKeys = {
   host: z.string().min(1).default('127.0.0.1'),
   port,
@@ -34,6 +39,30 @@ const etcdListener = z
     advertise: address.optional(),
   })
   .refine(isWhole, 'certificate and key go together')
+
+const adminListener = z
+  .strictObject({
+    ...listenerKeys,
+    /** Names by which it is asked, beside those of the members. */
+    hosts: z.array(z.string().min(1)).max(100).default([]),
+    /** What changes have to be asked with. */
+    token: z.string().min(tokenCharactersMin).optional(),
+    /** A file with it, and below it others that are taken too, one a line. */
+    tokenFile: z.string().min(1).optional(),
+    /** Path of a Unix socket, for the owner of the node's process alone. */
+    socket: z
+      .string()
+      .min(1)
+      .refine(path => Buffer.byteLength(path) <= socketPathBytesMax, {
+        message: `must be a path of at most ${socketPathBytesMax} bytes`,
+      })
+      .optional(),
+  })
+  .refine(isWhole, 'certificate and key go together')
+  .refine(one => one.token === undefined || one.tokenFile === undefined, {
+    message: 'token and tokenFile exclude each other',
+    path: ['tokenFile'],
+  })
 
 function isPort(value: number): boolean {
   return value >= 1 && value <= 65535
@@ -52,8 +81,6 @@ const peerListener = z.strictObject({
   /** A name that the certificates of all nodes have; default: each names the host of its peer address. */
   name: z.string().min(1).optional(),
 })
-
-export const secretCharactersMin = 32
 
 export const memberId = z.int().min(1).max(254)
 
@@ -113,7 +140,7 @@ export const configSchema = z
       peers: peerListener.optional(),
       zookeeper: listener,
       etcd: etcdListener,
-      admin: listener,
+      admin: adminListener,
     }),
     timings: z
       .strictObject({

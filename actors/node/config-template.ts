@@ -68,7 +68,9 @@ ${members}
 listeners:
   zookeeper: { host: 127.0.0.1, port: ${ports.zookeeper} }
   etcd: { host: 127.0.0.1, port: ${ports.etcd} }
-  # HTTP: /metrics, /health, /status. Keep it away from the public.
+  # HTTP: /metrics, /health, /status, and changes of the cluster, which need tokenFile (a token of at
+  # least 16 characters a line) where the host is not loopback. hosts: further names by which it is
+  # asked. socket: a Unix socket for the owner of this process, who needs no token.
   admin: { host: 127.0.0.1, port: ${ports.admin} }
   # TLS between nodes: each shows a certificate of one of the authorities, for the host of its peer
   # address, or for one name that all have.

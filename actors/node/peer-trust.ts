@@ -19,13 +19,13 @@ export function clusterSecrets({ cluster }: Config): readonly string[] {
   const { secret, secretFile } = cluster
   if (secret !== undefined) return [secret]
   if (secretFile === undefined) return []
-  const secrets = readSecrets('cluster.secretFile', secretFile)
+  const secrets = readSecrets('cluster.secretFile', secretFile, secretCharactersMin)
   if (secrets.length <= secretsMax) return secrets
   throw new CommandError(`cluster.secretFile: ${secretFile} has more than ${secretsMax} lines`)
 }
 
 /** The lines of a file that only its owner should read. @throws CommandError where one is too short, or none is there. */
-export function readSecrets(key: string, file: string): string[] {
+export function readSecrets(key: string, file: string, charactersMin: number): string[] {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -37,9 +37,9 @@ export function readSecrets(key: string, file: string): string[] {
     .split('\n')
     .map(line => line.trim())
     .filter(line => line !== '')
-  if (secrets.length > 0 && secrets.every(one => one.length >= secretCharactersMin)) return secrets
+  if (secrets.length > 0 && secrets.every(one => one.length >= charactersMin)) return secrets
   throw new CommandError(
-    `${key}: ${file} must hold a secret of at least ${secretCharactersMin} characters a line`,
+    `${key}: ${file} must hold a secret of at least ${charactersMin} characters a line`,
   )
 }
 

@@ -1,9 +1,14 @@
 /**
  * The admin port: plain HTTP/1.1 with small JSON or text bodies, for operators, scrapers and the
- * command line. What the paths mean is the caller's.
+ * command line; the same on a Unix socket. What the paths mean is the caller's.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
+import type { Server as TlsServer } from 'node:tls'
+import { credentialsOf, type OnReload } from '../../runtime/network-node-tls.ts'
+import type { TlsFiles } from '../../runtime/host.ts'
+import type { Guard, RequestHead } from './admin-guard.ts'
+import { openSocket } from './unix-socket.ts'
 
 export interface AdminRequest {
   readonly method: string
@@ -22,9 +27,13 @@ export interface AdminResponse {
 export interface AdminServerOptions {
   readonly host: string
   readonly port: number
-  /** PEM. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tls?: TlsFiles
+  /** Path of a Unix socket that answers too. */
+  readonly socket?: string
+  /** Asked before anything else is looked at. */
+  readonly guard: Guard
   readonly handle: (request: AdminRequest, answer: (response: AdminResponse) => void) => void
+  readonly onCertificates?: OnReload
 }
 
 export interface AdminServer {
@@ -32,27 +41,68 @@ export interface AdminServer {
 }
 
 const bodyBytesMax = 64 * 1024
-const requestMillisMax = 10_000
+const bounds = {
+  requestTimeout: 10_000,
+  headersTimeout: 10_000,
+  keepAliveTimeout: 10_000,
+  connectionsCheckingInterval: 2000,
+} as const
+const connectionsMax = 512
 
-export function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const requestTimeout = requestMillisMax
-  const { tls } = options
-  const listener = (request: IncomingMessage, response: ServerResponse): void =>
-    take(request, response, options.handle)
-  const server =
-    tls === undefined
-      ? createServer({ requestTimeout }, listener)
-      : createSecureServer({ requestTimeout, ...tls }, listener)
+/** @throws Error where the port or the socket cannot be opened. */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { host, port, socket, tls } = options
+  const servers: Server[] = []
+  const listener = listenerFor(options, false)
+  const server = tls === undefined ? createServer(bounds, listener) : secure(tls, options, listener)
+  servers.push(server)
+  await listening(server, done => server.listen({ host, port, exclusive: true }, done))
+  if (socket !== undefined) {
+    const local = createServer(bounds, listenerFor(options, true))
+    servers.push(local)
+    await openSocket(local, socket)
+  }
+  for (const one of servers) one.maxConnections = connectionsMax
+  return {
+    close() {
+      for (const one of servers) {
+        one.close()
+        one.closeAllConnections()
+      }
+    },
+  }
+}
+
+type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
+function listenerFor(options: AdminServerOptions, isLocal: boolean): RequestListener {
+  return (request, response) => {
+    const refused = options.guard(headOf(request, isLocal))
+    if (refused === undefined) return take(request, response, options.handle)
+    const { status, error } = refused
+    // Its body is not read.
+    response.setHeader('connection', 'close')
+    send(response, { status, body: `${JSON.stringify({ error })}\n` })
+    request.resume()
+  }
+}
+
+function secure(tls: TlsFiles, options: AdminServerOptions, listener: RequestListener): Server {
+  const credentials = credentialsOf(tls)
+  const server = createSecureServer({ ...bounds, ...credentials.options }, listener)
+  credentials.follow(server as TlsServer, options.onCertificates ?? (() => {}))
+  return server
+}
+
+function headOf({ method = 'GET', headers }: IncomingMessage, isLocal: boolean): RequestHead {
+  const { host, origin, authorization } = headers
+  return { method, host, origin, contentType: headers['content-type'], authorization, isLocal }
+}
+
+function listening(server: Server, listen: (done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: options.host, port: options.port, exclusive: true }, () =>
-      resolve({
-        close() {
-          server.close()
-          server.closeAllConnections()
-        },
-      }),
-    )
+    listen(resolve)
   })
 }
 
@@ -83,6 +133,7 @@ const noPath = JSON.stringify({ error: 'the path of the request is none' })
 const tooLarge = JSON.stringify({ error: `a request has at most ${bodyBytesMax} bytes` })
 
 function send(response: ServerResponse, { status, body, contentType }: AdminResponse): void {
-  response.writeHead(status, { 'content-type': contentType ?? 'application/json' })
+  const type = contentType ?? 'application/json'
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
   response.end(body)
 }

@@ -23,6 +23,8 @@ interface Node {
 }
 
 const readyMillisMax = 60_000
+/** They are nodes that this process has started. */
+const anyCertificate = { anyCertificate: true }
 
 export async function dev(options: { nodes: number; dir: string; fresh: boolean }): Promise<void> {
   await checkDirectory(options.dir, options.nodes, options.fresh)
@@ -137,7 +139,7 @@ async function untilReady(nodes: readonly Node[], stopping: () => boolean): Prom
     const admin = adminEndpoint(node)
     for (;;) {
       if (stopping() || node.process.exitCode !== null || performance.now() > deadline) return false
-      const answer = await requestAdmin(admin, 'GET', '/ready', undefined, 'any').catch(
+      const answer = await requestAdmin(admin, 'GET', '/ready', undefined, anyCertificate).catch(
         () => undefined,
       )
       if (answer?.status === 200) break

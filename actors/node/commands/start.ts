@@ -14,7 +14,7 @@ import { createJobPool, mainHost, startThreads, warmThreads } from '../../../run
 import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
 import { type DirectoryLock, lockDirectory } from '../../../storage/directory-lock.ts'
 import { ensureDirectory } from '../../../storage/files.ts'
-import { startAdmin } from '../admin.ts'
+import { adminTokens, startAdmin } from '../admin.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
 import { checkOwner } from '../directory-owner.ts'
@@ -45,6 +45,7 @@ export async function start(options: { config: string }): Promise<void> {
 export async function startNode(config: Config, module = threadModule): Promise<void> {
   checkCertificates(config)
   checkPeerTrust(config)
+  adminTokens(config)
   await checkPorts(config)
   const log = createLogger({
     ...config.logging,
@@ -99,7 +100,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
   router.open()
   const metrics = config.metrics.enabled ? new NodeMetrics(control, system) : undefined
   control.metrics = metrics
-  const admin = await startAdmin(config, control, metrics).catch((error: Error) =>
+  const admin = await startAdmin(config, control, metrics, log).catch((error: Error) =>
     fatal(log, 'the admin port could not be opened', error),
   )
   const stop = async (): Promise<void> => {

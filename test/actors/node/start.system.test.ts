@@ -201,7 +201,7 @@ test('the admin port answers what makes no sense, and goes on', async () => {
   for (const [method, path, body, status, error] of cases) {
     const response = await fetch(`http://${cluster.admin(1)}${path}`, {
       method,
-      ...(method === 'POST' ? { body } : {}),
+      ...(method === 'POST' ? { body, headers: { 'content-type': 'application/json' } } : {}),
     })
     expect([body, response.status]).toEqual([body, status])
     expect(((await response.json()) as { error: string }).error).toMatch(error)
