@@ -7,7 +7,12 @@ import { invariant } from '../runtime/invariant.ts'
 
 export type AclId = number
 
+/** What a list takes beside its bytes, which are kept as text too: row, text and map entry, about. */
+const rowBytes = 192
+
 export class AclTable {
+  /** Of the lists that znodes use, as they are kept. */
+  heldBytes = 0
   #ids = new Map<string, AclId>()
   #rows: (Row | undefined)[] = [undefined]
   #free: AclId[] = []
@@ -35,14 +40,24 @@ export class AclTable {
     return this.#row(id).hash
   }
 
+  /** How much larger the use of this list makes what is held. */
+  growthBytes(id: AclId): number {
+    const row = this.#row(id)
+    return row.uses > 0 ? 0 : listBytes(row.bytes)
+  }
+
   /** For the tree alone. */
   retain(id: AclId): void {
-    this.#row(id).uses++
+    const row = this.#row(id)
+    if (row.uses++ === 0) this.heldBytes += listBytes(row.bytes)
   }
 
   /** For the tree alone. */
   release(id: AclId): void {
-    if (--this.#row(id).uses === 0) this.#idle.push(id)
+    const row = this.#row(id)
+    if (--row.uses > 0) return
+    this.#idle.push(id)
+    this.heldBytes -= listBytes(row.bytes)
   }
 
   /** Lists that no znode uses go; to be called between commands. */
@@ -84,6 +99,7 @@ export class AclTable {
     this.#ids.clear()
     this.#rows = [undefined]
     this.#idle = []
+    this.heldBytes = 0
     let at = 4
     for (let left = view.getUint32(0, true); left > 0; left--) {
       const length = view.getUint32(at + 8, true)
@@ -102,6 +118,7 @@ export class AclTable {
     for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) ^ (hash >>> 15)
     while (this.#rows.length < id) this.#rows.push(undefined)
     this.#rows[id] = { bytes, text, hash: hash >>> 0, uses }
+    if (uses > 0) this.heldBytes += listBytes(bytes)
     this.#ids.set(text, id)
   }
 
@@ -110,6 +127,11 @@ export class AclTable {
     invariant(row !== undefined, 'an access list that is used is in the table')
     return row
   }
+}
+
+/** What a list takes in the table. */
+function listBytes(list: Uint8Array): number {
+  return rowBytes + 2 * list.length
 }
 
 interface Row {

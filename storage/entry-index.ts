@@ -5,6 +5,9 @@ import { HashIndex } from './hash-index.ts'
 import { OrderedIndex } from './ordered-index.ts'
 import { Slabs } from './slabs.ts'
 
+/** About what one entry takes in the table, the point index and the order (benchmarks/state). */
+export const indexedEntryBytes = 32
+
 export class EntryIndex {
   readonly slabs = new Slabs()
   readonly table = new EntryTable()

@@ -7,8 +7,9 @@
  * Revisions are below 2^53; a lease is two uint32 halves, 0/0 = none.
  */
 import { invariant } from '../runtime/invariant.ts'
-import { byteOf, idWord, keyByte, type Pointer, slabOf, typeWord, wordOf } from './entry.ts'
-import { EntryIndex } from './entry-index.ts'
+import { byteOf, idWord, keyByte, type Pointer, padded, slabOf, typeWord, wordOf } from './entry.ts'
+import { EntryIndex, indexedEntryBytes } from './entry-index.ts'
+import { HistoryAccount, versionIndexBytes } from './history-account.ts'
 import { OwnerIndex } from './owner-index.ts'
 import { RevisionLog } from './revision-log.ts'
 import { sortByRevision } from './revision-sort.ts'
@@ -30,6 +31,7 @@ export class Keyspace implements Mover {
   readonly #entries: VersionEntries
   readonly #chains: VersionChains
   readonly #leases = new OwnerIndex()
+  readonly #account: HistoryAccount
   #revision = 1
   #compactRevision = 0
   #keyCount = 0
@@ -41,7 +43,9 @@ export class Keyspace implements Mover {
   constructor(seed = 0) {
     this.index = new EntryIndex(seed)
     this.#entries = new VersionEntries(this.index.slabs)
-    this.#chains = new VersionChains(this.index.slabs, this.#entries)
+    const { slabs } = this.index
+    this.#chains = new VersionChains(slabs, this.#entries)
+    this.#account = new HistoryAccount(this.log, slabs, this.#entries, this.#chains)
   }
 
   /** The newest revision; 1 while nothing was ever put. The first change of a revision sets it. */
@@ -67,13 +71,17 @@ export class Keyspace implements Mover {
     return this.hash.high
   }
 
-  /** Bytes of keys, values and their history in memory, holes included, and what of them is in use. */
-  get bytesUsed(): number {
-    return this.index.slabs.usedBytes
+  /**
+   * Bytes of keys, values and history that is not compacted, with what their indexes take: the same on
+   * all replicas, and less at once where something is compacted.
+   */
+  get heldBytes(): number {
+    return this.#account.bytes + this.#keyCount * indexedEntryBytes
   }
 
-  get bytesLive(): number {
-    return this.index.slabs.liveBytes
+  /** Bytes of memory taken, holes and what is not given back yet included. */
+  get reservedBytes(): number {
+    return this.index.slabs.reservedBytes + this.index.indexBytes + this.log.bytes
   }
 
   /** The version that was current at `revision` (0: now); 0 when the key did not exist then. */
@@ -96,6 +104,7 @@ export class Keyspace implements Mover {
     const old = id === 0 ? 0 : this.index.table.get(id)
     const pointer = this.#entries.write(key, value, leaseHigh, leaseLow, revision, sub, old)
     this.#enter(pointer, id, old)
+    this.#account.entered(pointer)
     this.#revision = revision
     return pointer
   }
@@ -107,7 +116,9 @@ export class Keyspace implements Mover {
     if (id === 0) return 0
     const old = this.index.table.get(id)
     if (this.#entries.deleted(old)) return 0
-    this.#enter(this.#entries.writeTombstone(key, revision, sub), id, old)
+    const tombstone = this.#entries.writeTombstone(key, revision, sub)
+    this.#enter(tombstone, id, old)
+    this.#account.entered(tombstone)
     this.#revision = revision
     return old
   }
@@ -173,6 +184,8 @@ export class Keyspace implements Mover {
 
   /** History below `revision` is gone for readers at once, and from memory by `compactStep`. */
   compact(revision: number): void {
+    const from = this.#logNumber(this.#compactRevision + 1, 0)
+    this.#account.compacted(from, this.#logNumber(revision + 1, 0))
     this.#compactRevision = revision
     this.#compactionPending = true
     this.#compactAt = this.log.first
@@ -193,6 +206,26 @@ export class Keyspace implements Mover {
       return true
     }
     return false
+  }
+
+  /** Compacted versions are still in memory. */
+  get compactionPending(): boolean {
+    return this.#compactionPending
+  }
+
+  /** They are, and stay until there is another checkpoint: the next delta still lists them. */
+  get compactionWaits(): boolean {
+    return (
+      this.#compactionPending &&
+      this.#listings === 0 &&
+      this.#compactRevision > this.checkpointRevision
+    )
+  }
+
+  /** Bytes of compacted versions that are still in memory, about. */
+  get obsoleteBytes(): number {
+    const versions = this.log.end - this.log.first
+    return this.index.slabs.liveBytes + versions * versionIndexBytes - this.#account.bytes
   }
 
   /** Keeps memory dense, a little at a time; to be called between commands. */
@@ -341,6 +374,7 @@ export class Keyspace implements Mover {
     const above = this.index.isAboveAll(pointer)
     const id = above ? 0 : this.index.findKeyOf(pointer)
     this.#enter(pointer, id, id === 0 ? 0 : this.index.table.get(id), above)
+    this.#account.loaded(pointer)
   }
 
   /** Before the `load`s: where the checkpoint stands. */
@@ -352,6 +386,7 @@ export class Keyspace implements Mover {
   /** Ends a sequence of `load`s. */
   finishLoad(): void {
     sortByRevision(this.log, this.#entries)
+    this.#account.finishLoad(this.#logNumber(this.#compactRevision + 1, 0))
     this.checkpointRevision = this.#revision
     if (this.#compactRevision > 0) this.compact(this.#compactRevision)
   }
@@ -409,6 +444,7 @@ export class Keyspace implements Mover {
   }
 
   #undo(pointer: Pointer): void {
+    this.#account.undone(pointer)
     const id = this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + idWord]!
     const previous = this.#chains.previous(pointer)
     this.#leave(id, pointer)
@@ -473,6 +509,11 @@ export class Keyspace implements Mover {
     }
     return low
   }
+}
+
+/** How much larger a put makes what is held; a key that is new takes a little more in the indexes. */
+export function versionBytes(keyLength: number, valueLength: number): number {
+  return padded(keyByte + keyLength + valueLength) + versionIndexBytes + indexedEntryBytes
 }
 
 interface Mark {

@@ -16,11 +16,13 @@ import {
   keyByte,
   keyLengthWord,
   type Pointer,
+  padded,
+  sizeWord,
   slabOf,
   typeWord,
   wordOf,
 } from './entry.ts'
-import { EntryIndex } from './entry-index.ts'
+import { EntryIndex, indexedEntryBytes } from './entry-index.ts'
 import { OwnerIndex } from './owner-index.ts'
 import type { Mover } from './slabs.ts'
 import { StateHash } from './state-hash.ts'
@@ -72,6 +74,7 @@ export class Tree implements Mover {
   readonly #key = new TreeKey()
   #nodeCount = 0
   #textBytes = 0
+  #entryBytes = 0
   #loading = false
 
   constructor(seed = 0) {
@@ -107,6 +110,31 @@ export class Tree implements Mover {
   /** All paths and data, about. */
   get textBytes(): number {
     return this.#textBytes
+  }
+
+  /** Bytes of nodes and access lists, with what their indexes take: the same on all replicas. */
+  get heldBytes(): number {
+    return this.#entryBytes + this.acls.heldBytes
+  }
+
+  /** Bytes of memory taken, holes and what is not given back yet included. */
+  get reservedBytes(): number {
+    return this.index.slabs.reservedBytes + this.index.indexBytes + this.acls.heldBytes
+  }
+
+  /** How much larger a new node makes what is held, its parent's family included where it is the first child. */
+  createBytes(parent: Znode, path: string, dataLength: number): number {
+    const bytes = padded(keyByte + Buffer.byteLength(path) + dataLength) + indexedEntryBytes
+    if (this.#family(parent) !== 0) return bytes
+    const parentKey = this.#entries.word(this.index.table.get(parent), keyLengthWord)
+    return bytes + padded(keyByte + parentKey + 8) + indexedEntryBytes
+  }
+
+  /** How much larger other data makes what is held; negative where it is shorter. */
+  setDataBytes(node: Znode, dataLength: number): number {
+    const pointer = this.index.table.get(node)
+    const keyLength = this.#entries.word(pointer, keyLengthWord)
+    return padded(keyByte + keyLength + dataLength) - this.#entries.word(pointer, sizeWord)
   }
 
   get hashLow(): number {
@@ -567,11 +595,13 @@ export class Tree implements Mover {
   #count(pointer: Pointer): void {
     this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
     this.#textBytes += this.#textBytesOf(pointer)
+    this.#entryBytes += this.#entries.word(pointer, sizeWord) + indexedEntryBytes
   }
 
   #uncount(pointer: Pointer): void {
     this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
     this.#textBytes -= this.#textBytesOf(pointer)
+    this.#entryBytes -= this.#entries.word(pointer, sizeWord) + indexedEntryBytes
   }
 
   #textBytesOf(pointer: Pointer): number {

@@ -25,6 +25,8 @@ export const entryKind = {
   etcd: 18,
   lifetime: 19,
   level: 20,
+  /** f64, big-endian: how many bytes the state may hold (actors/state/space.ts). */
+  quota: 21,
 } as const
 
 const twoTo32 = 4294967296

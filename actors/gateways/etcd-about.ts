@@ -1,4 +1,4 @@
-/** Calls about the node and the cluster: status, members, alarms, whether users exist, gRPC health. */
+/** Calls about the node and the cluster: status, members, whether users exist, gRPC health. */
 import { writeAuthDisabled } from '../../transport/etcd/messages/auth.ts'
 import { decodeMemberList, writeMembers } from '../../transport/etcd/messages/cluster.ts'
 import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
@@ -8,11 +8,7 @@ import {
   writeHealth,
   writeHealthList,
 } from '../../transport/etcd/messages/health.ts'
-import {
-  alarmAction,
-  decodeAlarmAction,
-  writeStatus,
-} from '../../transport/etcd/messages/maintenance.ts'
+import { noSpaceText, writeStatus } from '../../transport/etcd/messages/maintenance.ts'
 import { etcdRead, stateNumbers } from '../state/etcd-commands.ts'
 import type { EtcdDoor } from './etcd-door.ts'
 import type { LinearReads } from './etcd-linear-reads.ts'
@@ -39,8 +35,6 @@ export class About {
       case method.status:
         this.#reads.own(etcdRead.status, body => this.#status(connection, call, body))
         return undefined
-      case method.alarm:
-        return this.#alarm(connection, call)
       case method.authenticate:
         // Clients that were given a user and a password go on without once they read this.
         return failure.authNotEnabled
@@ -75,13 +69,6 @@ export class About {
     server.reply(connection, call, writer.finish())
   }
 
-  /** There are no alarms: a header answers who asks for them, and who wants to end them. */
-  #alarm(connection: number, call: number): Failure | undefined {
-    if (decodeAlarmAction(this.#door.reader) === alarmAction.activate) return failure.unimplemented
-    this.#reads.own(etcdRead.header, body => this.#door.server.reply(connection, call, body))
-    return undefined
-  }
-
   #authStatus(connection: number, call: number, header: Uint8Array): void {
     const writer = this.#door.writer.begin(header.length + 16)
     writer.raw(header)
@@ -95,17 +82,19 @@ export class About {
     const position = view.getFloat64(stateNumbers.position, true)
     const headerAt = stateNumbers.bytes + view.getFloat64(stateNumbers.membershipBytes, true)
     const members = etcdMembers(setup, body.subarray(stateNumbers.bytes, headerAt))
+    const errors = leader === 0 ? [failure.noLeader.text] : []
+    if (view.getFloat64(stateNumbers.full, true) === 1) errors.push(noSpaceText(setup.memberId))
     const writer = this.#door.writer.begin(512)
     writer.raw(body, headerAt, body.length - headerAt)
     writeStatus(writer, {
       sizeBytes: view.getFloat64(stateNumbers.sizeBytes, true),
       sizeInUseBytes: view.getFloat64(stateNumbers.sizeInUseBytes, true),
-      sizeQuotaBytes: 0,
+      sizeQuotaBytes: view.getFloat64(stateNumbers.quotaBytes, true),
       leaderId: members.find(member => member.node === leader)?.id ?? 0n,
       position,
       appliedPosition: position,
       epoch,
-      errors: leader === 0 ? [failure.noLeader.text] : [],
+      errors,
       isLearner: members.find(member => member.node === setup.node)?.isLearner ?? false,
     })
     server.reply(connection, call, writer.finish())

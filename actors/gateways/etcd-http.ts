@@ -9,6 +9,8 @@ import {
 export interface HttpSetup {
   readonly tally: HealthTally
   readonly hasLeader: () => boolean
+  /** Whether the state has reached its quota, so that writes are refused. */
+  readonly isFull: (answer: (full: boolean) => void) => void
   /** A read that proves that this node serves; `error` is the gRPC text, or ''. */
   readonly probe: (serializable: boolean, done: (error: string) => void) => void
   readonly metrics: (answer: (text: string) => void) => void
@@ -54,20 +56,25 @@ const version = JSON.stringify({
   storage: etcdStorageVersion,
 })
 
-/** There are no alarms to exclude; a leader is not needed for a serializable read. */
+/** In etcd's order: alarms, unless they are excluded; then the leader, unless for a serializable read; then a read. */
 function answerHealth(
   setup: HttpSetup,
   request: HttpRequest,
   answer: (response: HttpResponse) => void,
 ): void {
-  const serializable = new URLSearchParams(request.query).get('serializable') === 'true'
+  const query = new URLSearchParams(request.query)
+  const serializable = query.get('serializable') === 'true'
   const tell = (reason: string): void => {
     if (reason === '') setup.tally.successes += 1
     else setup.tally.failures += 1
     answer(health(reason))
   }
-  if (!serializable && !setup.hasLeader()) return tell('RAFT NO LEADER')
-  setup.probe(serializable, error => tell(error === '' ? '' : `RANGE ERROR:${error}`))
+  const probe = (): void => {
+    if (!serializable && !setup.hasLeader()) return tell('RAFT NO LEADER')
+    setup.probe(serializable, error => tell(error === '' ? '' : `RANGE ERROR:${error}`))
+  }
+  if (query.getAll('exclude').includes('NOSPACE')) return probe()
+  setup.isFull(full => (full ? tell('ALARM NOSPACE') : probe()))
 }
 
 function health(reason: string): HttpResponse {

@@ -13,6 +13,7 @@ import {
   decodeLeaseGrant,
   writeLeaseGrant,
 } from '../../transport/etcd/messages/lease.ts'
+import { alarmAction, alarmType, decodeAlarm } from '../../transport/etcd/messages/maintenance.ts'
 import { decodePut } from '../../transport/etcd/messages/put.ts'
 import { decodeRange } from '../../transport/etcd/messages/range.ts'
 import { MalformedMessage, NestedTooDeep } from '../../transport/etcd/messages/reader.ts'
@@ -175,6 +176,8 @@ export class Unary {
         return this.#timeToLive(connection, call, message)
       case method.leaseLeases:
         return this.#read(etcdRead.leases, connection, call, nothing)
+      case method.alarm:
+        return this.#alarm(connection, call, message)
       default:
         return this.#parts.about.serve(connection, call, which)
     }
@@ -227,6 +230,16 @@ export class Unary {
     const writer = this.#door.writer.begin(32)
     writeLeaseGrant(writer, grant)
     return this.#propose(etcdOperation.leaseGrant, connection, call, writer.finish())
+  }
+
+  /** The only alarm is that of the quota: the state machine raises it, and nobody else. */
+  #alarm(connection: number, call: number, message: Uint8Array): Failure | undefined {
+    const { action, alarm } = decodeAlarm(this.#door.reader)
+    if (action === alarmAction.deactivate)
+      return this.#propose(etcdOperation.alarm, connection, call, message)
+    if (action !== alarmAction.get) return failure.unimplemented
+    const which = alarm === alarmType.corrupt ? etcdRead.header : etcdRead.alarms
+    return this.#readLinear(which, connection, call, nothing)
   }
 
   /** Positive, 63 bits. */

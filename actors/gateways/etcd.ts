@@ -13,7 +13,7 @@ import { startEtcdServer } from '../../transport/etcd/server.ts'
 import { certificateNews } from '../certificate-news.ts'
 import { directory } from '../directory.ts'
 import type { LeaseAnswers } from '../sessions/messages.ts'
-import { etcdRead, timesBytes } from '../state/etcd-commands.ts'
+import { etcdRead, stateNumbers, timesBytes } from '../state/etcd-commands.ts'
 import { stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { observeDoor } from './door-metrics.ts'
@@ -108,6 +108,7 @@ class Gateway {
     this.#http = {
       tally,
       hasLeader: () => this.#door.leader !== 0,
+      isFull: answer => this.#askWhetherFull(answer),
       probe: (serializable, done) => this.#probe(serializable, done),
       metrics: answer => this.#askMetrics(answer),
     }
@@ -333,6 +334,13 @@ class Gateway {
     const { leader } = this.#door
     this.#door.fail(connection, call, leader === 0 ? failure.noLeader : failure.timedOut)
     this.#streams.cancelled(connection, call)
+  }
+
+  #askWhetherFull(answer: (full: boolean) => void): void {
+    this.#reads.own(etcdRead.status, (body, failed) => {
+      const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+      answer(failed === undefined && view.getFloat64(stateNumbers.full, true) === 1)
+    })
   }
 
   /** For /health: a read that proves that this node serves. */

@@ -164,6 +164,12 @@ export const configSchema = z
       .strictObject({
         zookeeperFrameBytesMax: requestBytes.default(1_048_575),
         etcdRequestBytesMax: requestBytes.default(1_572_864),
+        /** What the replicated state may hold: more than 32,768 slabs cannot be named (storage/slabs.ts). */
+        quotaBytes: z
+          .int()
+          .min(mebibyte)
+          .max(6 * 1024 * mebibyte)
+          .default(2 * 1024 * mebibyte),
         connectionsMax: z.int().min(10).max(1_000_000).default(10_000),
         etcdConnectionsPerAddressMax: z.int().min(0).max(1_000_000).default(2000),
         proposalsInFlightMax: z.int().min(100).max(1_000_000).default(20_000),
@@ -213,6 +219,18 @@ export const configSchema = z
           .min(4096)
           .max(64 * mebibyte)
           .default(16 * mebibyte),
+      })
+      .prefault({}),
+    /** Of etcd's history, beside what clients ask for. */
+    compaction: z
+      .strictObject({
+        mode: z.enum(['none', 'periodic', 'revision']).default('none'),
+        retentionMillis: z
+          .int()
+          .min(1000)
+          .max(30 * 24 * 3_600_000)
+          .default(3_600_000),
+        retentionRevisions: z.int().min(1).max(1_000_000_000).default(10_000),
       })
       .prefault({}),
     tracing: z

@@ -9,6 +9,8 @@ export interface TemplateNode {
   readonly clusterName: string
   /** Default: none, which only loopback allows. */
   readonly secretFile?: string
+  /** Default: none. */
+  readonly compaction?: 'periodic'
 }
 
 /** Ports of the local cluster: node i = 1 … 5 (README). */
@@ -96,6 +98,11 @@ limits:
   # One request; at most 4194304.
   zookeeperFrameBytesMax: 1048575
   etcdRequestBytesMax: 1572864
+  # Bytes that keys, their history, znodes, sessions and leases may hold, as they are held; memory can
+  # take a third more. Beyond it what grows the state is refused (etcd: "database space exceeded" and an
+  # alarm; ZooKeeper: QUOTAEXCEEDED), until deletes and compaction have made room. At most 6442450944.
+  # The leader's value is in force.
+  quotaBytes: 2147483648
   connectionsMax: 10000
   # Of them, connections to the etcd port from one address (of IPv6: one network of 64 bits). 0: no
   # such limit.
@@ -121,6 +128,14 @@ journal:
 checkpoints:
   # The state is written to disk, beside the running service, after this much log.
   everyBytes: 16777216
+
+# etcd's history, beside what clients compact themselves (Kubernetes does). none; periodic: the leader
+# compacts what is older than retentionMillis; revision: all but the last retentionRevisions, every
+# five minutes.
+compaction:
+  mode: ${node.compaction ?? 'none'}
+  retentionMillis: 3600000
+  retentionRevisions: 10000
 
 tracing:
   # none, console, or otlp (HTTP, to endpoint).

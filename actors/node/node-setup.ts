@@ -174,6 +174,8 @@ export function stateSetup(node: NodeSetup): StateSetup {
       everyBytes: config.checkpoints.everyBytes,
       fsync: config.journal.fsync,
     },
+    quotaBytes: config.limits.quotaBytes,
+    compaction: config.compaction,
   }
 }
 

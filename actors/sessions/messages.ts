@@ -24,6 +24,8 @@ export type SessionsMessage =
   | { readonly kind: 'closed'; readonly lifetime: number; readonly id: Uint8Array }
   /** All members know this level of the state machine: to be proposed, this node leads. */
   | { readonly kind: 'raiseLevel'; readonly level: number }
+  /** The state machine's own (actors/state/leader-duties.ts): to be proposed, this node leads. */
+  | { readonly kind: 'stateCommand'; readonly entryKind: number; readonly body: Uint8Array }
   /** All that was opened before is void: a checkpoint has been installed. */
   | { readonly kind: 'forgetAll' }
   /** Own commands of stream 3 up to here have applied. */

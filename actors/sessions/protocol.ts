@@ -20,6 +20,7 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>(
     closed: { lifetime: 'int', id },
     forgetAll: {},
     raiseLevel: { level: 'int' },
+    stateCommand: { entryKind: 'int', body: 'bytes' },
     appliedOwn: { sequence: 'long' },
     touched: { ids: 'bytes' },
     touchedRemotely: { ids: 'bytes' },

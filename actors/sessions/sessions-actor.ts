@@ -97,6 +97,8 @@ class Sessions {
         return this.#deadlines.close(message.lifetime, idOf(message.id, 0))
       case 'raiseLevel':
         return this.#raiseLevel(message.level)
+      case 'stateCommand':
+        return this.#proposeForState(message.entryKind, message.body)
       case 'forgetAll':
         return this.#deadlines.clear()
       case 'appliedOwn':
@@ -146,6 +148,13 @@ class Sessions {
     const { view, start } = this.#proposals.reserve(4)
     view.setUint32(start, level, true)
     this.#proposals.commit(entryKind.level, 4)
+  }
+
+  #proposeForState(kind: number, body: Uint8Array): void {
+    if (this.#proposals.full) return
+    const { target, start } = this.#proposals.reserve(body.length)
+    target.set(body, start)
+    this.#proposals.commit(kind, body.length)
   }
 
   #touch(ids: Uint8Array, local: boolean): void {

@@ -13,6 +13,11 @@ import {
   decodeLeaseGrant,
   writeLeaseTimes,
 } from '../../transport/etcd/messages/lease.ts'
+import {
+  alarmType,
+  decodeAlarm,
+  writeNoSpaceAlarm,
+} from '../../transport/etcd/messages/maintenance.ts'
 import { decodePut, putResponseTag } from '../../transport/etcd/messages/put.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
@@ -21,9 +26,18 @@ import { lifetime } from '../sessions/messages.ts'
 import { Change } from './etcd-change.ts'
 import { checkDeleteRange, checkPut, checkTxn, leaseTtlSecondsMax } from './etcd-checks.ts'
 import { callBytes, etcdOperation } from './etcd-commands.ts'
-import { chooseTxn, chosenFailure, deleteRange, putFailure, TxnRun } from './etcd-txn.ts'
-import type { Lifetime } from './lifetimes.ts'
+import {
+  chooseTxn,
+  chosenBytes,
+  chosenFailure,
+  deleteRange,
+  putBytes,
+  putFailure,
+  TxnRun,
+} from './etcd-txn.ts'
+import { type Lifetime, lifetimeBytes } from './lifetimes.ts'
 import { limits } from './limits.ts'
+import { stream as streams } from './messages.ts'
 import type { Command, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -71,6 +85,10 @@ export class EtcdApply {
     this.#change.end()
   }
 
+  get compactionAwaited(): boolean {
+    return this.#compactions.length > 0
+  }
+
   /** Nothing compacted is left: those that asked for it get their answer. */
   compacted(): void {
     for (const { stream, connection, tag, sequence } of this.#compactions) {
@@ -97,6 +115,8 @@ export class EtcdApply {
         return this.#leaseGrant(command)
       case etcdOperation.leaseRevoke:
         return this.#leaseRevoke(command)
+      case etcdOperation.alarm:
+        return this.#endAlarm(command)
       default:
         throw new Error(`etcd command ${command.position} has the unknown operation ${operation}`)
     }
@@ -106,6 +126,7 @@ export class EtcdApply {
     const put = decodePut(this.#reader)
     const failed = checkPut(put) ?? putFailure(this.#world, put)
     if (failed !== undefined) return failed
+    if (!this.#world.space.admits(putBytes(this.#keyspace, put))) return failure.noSpace
     this.#change.begin()
     const previous = this.#change.put(put)
     const revision = this.#change.end()
@@ -143,6 +164,7 @@ export class EtcdApply {
     const chosen = chooseTxn(this.#keyspace, txn)
     const impossible = chosenFailure(this.#world, chosen)
     if (impossible !== undefined) return impossible
+    if (!this.#world.space.admits(chosenBytes(this.#keyspace, chosen))) return failure.noSpace
     const writer = command.local ? this.#writer.begin(512) : undefined
     this.#change.begin()
     // The header comes first but shows the revision after: its room is filled in at the end.
@@ -180,6 +202,7 @@ export class EtcdApply {
     const { lifetimes, emitter } = this.#world
     if (ttlSeconds > leaseTtlSecondsMax) return failure.leaseTtlTooLarge
     if (lifetimes.lease(id) !== undefined) return failure.leaseExists
+    if (!this.#world.space.admits(lifetimeBytes)) return failure.noSpace
     this.#change.tally.leasesGranted += 1
     const { position } = command
     emitter.lifetimeOpened(lifetimes.open(lifetime.lease, id, position, ttlSeconds * 1000, nothing))
@@ -196,6 +219,20 @@ export class EtcdApply {
     if (lease === undefined) return failure.leaseNotFound
     this.expire(lease)
     if (command.local) this.#reply(command, 0, this.#headerOnly())
+    return undefined
+  }
+
+  /** What is refused next raises it again. */
+  #endAlarm(command: Command): undefined {
+    const { space, identity } = this.#world
+    const { alarm } = decodeAlarm(this.#reader)
+    const ended = space.isFull && (alarm === alarmType.noSpace || alarm === alarmType.none)
+    if (ended) space.alarmBytes = 0
+    if (!command.local) return undefined
+    const writer = this.#writer.begin(headerBytesMax + 32)
+    this.#header.write(writer, this.#keyspace.revision, this.#epoch)
+    if (ended) writeNoSpaceAlarm(writer, identity.memberId)
+    this.#reply(command, 0, writer.finish())
     return undefined
   }
 
@@ -217,6 +254,8 @@ export class EtcdApply {
 
   #reply(command: Command, status: number, body: Uint8Array): void {
     const { view, start, stream, sequence } = command
+    // The leader's own: no client asked for it.
+    if (stream === streams.sessions) return
     const connection = view.getUint32(start + 1, true)
     const tag = view.getUint32(start + 5, true)
     this.#world.emitter.reply(stream, connection, tag, sequence, status, body)

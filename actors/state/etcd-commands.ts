@@ -1,3 +1,5 @@
+import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+
 /**
  * The body of an etcd entry: what to do, which call of which connection waits for the answer, then
  * the client's own request, untouched (a lease grant is the exception: the gateway puts in the id
@@ -14,6 +16,8 @@ export const etcdOperation = {
   compact: 4,
   leaseGrant: 5,
   leaseRevoke: 6,
+  /** AlarmRequest; only the end of an alarm is a command. */
+  alarm: 7,
 } as const
 
 export const callBytes = 9
@@ -51,18 +55,36 @@ export const etcdRead = {
   connectionClosed: 10,
   /** Answered by the body of the last membership entry, as it is. */
   members: 11,
+  /** Answered by an AlarmResponse. */
+  alarms: 12,
 } as const
 
 export const timesBytes = 16
 export const historyRequestBytes = 13
 
-/** What the state machine adds to a Status: f64 each; the last is how long the membership is. */
+/** A compaction that no client asked for, and nobody waits for. */
+export function encodeCompaction(revision: number): Uint8Array {
+  const writer = new Writer(new OwnRooms()).begin(32)
+  writer.number(0x08, revision)
+  const request = writer.finish()
+  const bytes = new Uint8Array(callBytes + request.length)
+  writeCall(new DataView(bytes.buffer), 0, etcdOperation.compact, 0, 0)
+  bytes.set(request, callBytes)
+  return bytes
+}
+
+/**
+ * What the state machine adds to a Status: f64 each; `full` is 1 while there is an alarm, and the last
+ * is how long the membership is.
+ */
 export const stateNumbers = {
   position: 0,
   sizeBytes: 8,
   sizeInUseBytes: 16,
-  membershipBytes: 24,
-  bytes: 32,
+  quotaBytes: 24,
+  full: 32,
+  membershipBytes: 40,
+  bytes: 48,
 } as const
 
 export function encodeHistoryRequest(firstRevision: number, revisionsMax: number): Uint8Array {

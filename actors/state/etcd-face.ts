@@ -7,6 +7,8 @@ import type { Command, Face, Read, World } from './world.ts'
 export interface EtcdFace extends Face {
   /** The keyspace has nothing left of what was compacted. */
   compacted(world: World): void
+  /** Whether a client waits for that. */
+  compactionAwaited(world: World): boolean
 }
 
 export const etcdFace: EtcdFace = {
@@ -15,6 +17,7 @@ export const etcdFace: EtcdFace = {
   read: (world: World, read: Read) => toolsOf(world).reads.read(read),
   expire: (world: World, _command: Command, ended: Lifetime) => toolsOf(world).apply.expire(ended),
   compacted: (world: World) => toolsOf(world).apply.compacted(),
+  compactionAwaited: (world: World) => toolsOf(world).apply.compactionAwaited,
 }
 
 interface Tools {

@@ -14,6 +14,7 @@ import {
   writeLeaseStatus,
   writeLeaseTimes,
 } from '../../transport/etcd/messages/lease.ts'
+import { writeNoSpaceAlarm } from '../../transport/etcd/messages/maintenance.ts'
 import { decodeRange } from '../../transport/etcd/messages/range.ts'
 import { MalformedMessage, Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
@@ -81,6 +82,8 @@ export class EtcdReads {
           return this.#connectionClosed(read)
         case etcdRead.members:
           return this.#members(read)
+        case etcdRead.alarms:
+          return this.#alarms(read)
         default:
           return failure.malformed
       }
@@ -171,6 +174,13 @@ export class EtcdReads {
     this.#reply(read, 0, this.#world.applied.membership ?? nothing)
   }
 
+  #alarms(read: Read): undefined {
+    const { space, identity } = this.#world
+    const writer = this.#begin(32)
+    if (space.isFull) writeNoSpaceAlarm(writer, identity.memberId)
+    return this.#finish(read)
+  }
+
   #headerOnly(read: Read): undefined {
     this.#begin(0)
     return this.#finish(read)
@@ -180,10 +190,12 @@ export class EtcdReads {
     const numbers = new Uint8Array(stateNumbers.bytes)
     const view = new DataView(numbers.buffer)
     view.setFloat64(stateNumbers.position, this.#world.applied.position, true)
-    const { slabs } = this.#keyspace.index
+    const { space } = this.#world
     // Never nothing, as in etcd: etcdctl divides by it.
-    view.setFloat64(stateNumbers.sizeBytes, Math.max(slabs.reservedBytes, slabBytes), true)
-    view.setFloat64(stateNumbers.sizeInUseBytes, slabs.liveBytes, true)
+    view.setFloat64(stateNumbers.sizeBytes, Math.max(space.reservedBytes, slabBytes), true)
+    view.setFloat64(stateNumbers.sizeInUseBytes, space.heldBytes, true)
+    view.setFloat64(stateNumbers.quotaBytes, space.quotaBytes, true)
+    view.setFloat64(stateNumbers.full, space.isFull ? 1 : 0, true)
     const { membership = nothing } = this.#world.applied
     view.setFloat64(stateNumbers.membershipBytes, membership.length, true)
     const writer = this.#writer.begin(stateNumbers.bytes + membership.length + headerBytesMax)

@@ -2,7 +2,7 @@
  * Transactions: all comparisons, nested ones too, are made against the state before; what runs is
  * checked as a whole before anything changes, so that a transaction that fails leaves no trace.
  */
-import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
+import { type Keyspace, type Pointer, versionBytes } from '../../storage/keyspace.ts'
 import {
   type DeleteRangeRequest,
   deleteRangeResponseTag,
@@ -66,6 +66,23 @@ export function chosenFailure(world: World, chosen: ChosenTxn): Failure | undefi
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/** How much larger all puts of what was chosen make the state; what it deletes becomes history. */
+export function chosenBytes(keyspace: Keyspace, chosen: ChosenTxn): number {
+  let bytes = 0
+  for (const operation of chosen.operations) {
+    if (operation.kind === 'put') bytes += putBytes(keyspace, operation.put)
+  }
+  for (const nested of chosen.nested) bytes += chosenBytes(keyspace, nested)
+  return bytes
+}
+
+/** How much larger this put makes the state: the version that it replaces stays as history. */
+export function putBytes(keyspace: Keyspace, { key, value, ignoreValue }: PutRequest): number {
+  const current = ignoreValue ? keyspace.get(key) : 0
+  const valueBytes = current === 0 ? value.length : keyspace.valueLength(current)
+  return versionBytes(key.length, valueBytes)
 }
 
 export function putFailure(world: World, put: PutRequest): Failure | undefined {

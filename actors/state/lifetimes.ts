@@ -20,6 +20,9 @@ export interface Lifetime {
   connection: number
 }
 
+/** What a session or a lease takes here and where its deadline is kept, about: objects, ids, places in maps. */
+export const lifetimeBytes = 512
+
 export class Lifetimes {
   readonly #sessions = new Map<bigint, Lifetime>()
   readonly #leases = new Map<bigint, Lifetime>()
@@ -33,6 +36,11 @@ export class Lifetimes {
 
   get leaseCount(): number {
     return this.#leases.size
+  }
+
+  /** The same on all replicas. */
+  get heldBytes(): number {
+    return (this.#sessions.size + this.#leases.size) * lifetimeBytes
   }
 
   session(id: bigint): Lifetime | undefined {

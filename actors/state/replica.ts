@@ -8,6 +8,7 @@ import { readUint64, writeUint64 } from '../consensus/entry.ts'
 import { lifetime } from '../sessions/messages.ts'
 import { Lifetimes } from './lifetimes.ts'
 import { Origins } from './origins.ts'
+import { Space } from './space.ts'
 import type { Numbers } from './world.ts'
 
 export class Replica {
@@ -16,6 +17,7 @@ export class Replica {
   readonly lifetimes = new Lifetimes()
   readonly origins = new Origins()
   readonly numbers: Numbers = { zxid: 0, level: 1 }
+  readonly space = new Space(this)
   /** The last entry applied, its epoch, and its time in milliseconds since 1970. */
   position = 0
   epoch = 0
@@ -40,6 +42,7 @@ export class Replica {
     this.origins.clear()
     this.numbers.zxid = 0
     this.numbers.level = 1
+    this.space.clear()
     this.advance(0, 0, 0)
     this.membership = new Uint8Array(0)
   }
@@ -52,10 +55,12 @@ export class Replica {
 
   /** Two 32-bit lanes; equal on all replicas at one position. */
   hash(): { low: number; high: number } {
-    const { keyspace, tree, lifetimes, numbers } = this
+    const { keyspace, tree, lifetimes, numbers, space } = this
     let low = (keyspace.hashLow + tree.hashLow + lifetimes.hashLow) | 0
     let high = (keyspace.hashHigh + tree.hashHigh + lifetimes.hashHigh) | 0
-    const counters = [numbers.zxid, numbers.level, keyspace.revision, keyspace.compactRevision]
+    const revisions = [keyspace.revision, keyspace.compactRevision]
+    const bytes = [space.heldBytes, space.quotaBytes, space.alarmBytes]
+    const counters = [numbers.zxid, numbers.level, ...revisions, ...bytes]
     for (const counter of counters) {
       low = Math.imul(low ^ (counter | 0), 0x9e3779b1)
       high = Math.imul(high ^ (counter / 4294967296), 0x85ebca77) ^ (low >>> 15)
@@ -68,8 +73,8 @@ export class Replica {
   }
 
   /**
-   * Head of a checkpoint: format u32, zxid, level, position, epoch, time, revision and compact
-   * revision as u64, then length-prefixed (u32): membership, origins, access lists; then u32 count
+   * Head of a checkpoint: format u32, zxid, level, position, epoch, time, revision, compact revision,
+   * quota and alarm as u64, then length-prefixed (u32): membership, origins, access lists; then u32 count
    * of lifetimes and each: u8 kind, i64 id, f64 ttl, u32 node, f64 connection, f64 position at which
    * it was opened, 16 bytes password where it is a session.
    */
@@ -77,10 +82,12 @@ export class Replica {
     const parts = [this.membership, this.origins.encode(), this.tree.acls.encode()]
     const lifetimes = [...this.lifetimes.all()]
     const partBytes = parts.reduce((sum, part) => sum + 4 + part.length, 0)
-    const bytes = new Uint8Array(4 + 7 * 8 + partBytes + 4 + lifetimes.length * lifetimeBytes)
+    const bytes = new Uint8Array(
+      4 + wordCount * 8 + partBytes + 4 + lifetimes.length * lifetimeBytes,
+    )
     const view = new DataView(bytes.buffer)
     view.setUint32(0, headFormat, true)
-    const { numbers, keyspace } = this
+    const { numbers, keyspace, space } = this
     const words = [
       numbers.zxid,
       numbers.level,
@@ -89,9 +96,11 @@ export class Replica {
       this.time,
       keyspace.revision,
       keyspace.compactRevision,
+      space.quotaBytes,
+      space.alarmBytes,
     ]
     for (const [index, word] of words.entries()) writeUint64(view, 4 + 8 * index, word)
-    let at = 4 + 7 * 8
+    let at = 4 + wordCount * 8
     for (const part of parts) {
       view.setUint32(at, part.length, true)
       bytes.set(part, at + 4)
@@ -123,7 +132,9 @@ export class Replica {
     this.numbers.level = word(1)
     this.advance(word(2), word(3), word(4))
     this.keyspace.restoreRevisions(word(5), word(6))
-    let at = 4 + 7 * 8
+    this.space.quotaBytes = word(7)
+    this.space.alarmBytes = word(8)
+    let at = 4 + wordCount * 8
     const part = (): Uint8Array => {
       const length = view.getUint32(at, true)
       at += 4 + length
@@ -149,5 +160,6 @@ export class Replica {
   }
 }
 
-const headFormat = 2
+const headFormat = 3
+const wordCount = 9
 const lifetimeBytes = 53

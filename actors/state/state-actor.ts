@@ -24,6 +24,7 @@ import { announceMillis, Levels, levelSupported } from './levels.ts'
 import { LogClock } from './log-clock.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { ReadSchedule } from './read-schedule.ts'
+import { type DutiesSetup, LeaderDuties } from './leader-duties.ts'
 import { Replica } from './replica.ts'
 import { StateMetrics } from './state-metrics.ts'
 import type { WaitingRead } from './waiting-reads.ts'
@@ -31,7 +32,7 @@ import type { Command, Face, Identity, Read, World } from './world.ts'
 import { commandConnection } from './zookeeper-commands.ts'
 import { zookeeperFace } from './zookeeper-face.ts'
 
-export interface StateSetup {
+export interface StateSetup extends DutiesSetup {
   /** Default: that of this version. */
   readonly levelSupported?: number
   readonly identity: Identity
@@ -50,6 +51,8 @@ const logTimeMillis = 500
 /** No walk through history has this id. */
 const noWalk = -1
 const compactionEntriesPerTick = 2_500
+/** So much compacted history does not wait for the next checkpoint that is due anyway. */
+const obsoleteBytesMax = 1024 * 1024
 
 export const stateActor: Definition<StateMessage, StateSetup> = {
   ...directory.state,
@@ -71,9 +74,12 @@ class StateMachine {
   readonly #command: Command = newCommand()
   readonly #hashes: HashComparison
   readonly #levels: Levels
+  readonly #duties: LeaderDuties
   #levelToldMillis = 0
   readonly #logClock = new LogClock()
   #logTimeToldMillis = 0
+  /** What the log has said last. */
+  #wasFull = false
   #peerNodes: number[] = []
   #peers: Ref<StateMessage>[] = []
   #memberCount = 0
@@ -114,6 +120,10 @@ class StateMachine {
     // Until a membership is known nobody can be in a majority.
     const memberCount = (): number => this.#memberCount || Number.POSITIVE_INFINITY
     this.#hashes = new HashComparison(setup.identity.node, memberCount)
+    const sessions = context.find(directory.sessions)
+    this.#duties = new LeaderDuties(setup, this.#replica, this.#nowMillis(), message =>
+      sessions.tell(message),
+    )
     this.#membershipChanged()
     this.#announceLifetimes()
     this.#announcePosition()
@@ -171,16 +181,18 @@ class StateMachine {
   }
 
   #makeWorld(): World {
-    const { keyspace, tree, lifetimes, numbers } = this.#replica
+    const { keyspace, tree, lifetimes, space, numbers } = this.#replica
     const { identity } = this.#setup
     const [emitter, applied] = [this.#emitter, this.#replica]
     const tally = this.#tally
-    return { keyspace, tree, lifetimes, numbers, identity, emitter, applied, tally }
+    return { keyspace, tree, lifetimes, space, numbers, identity, emitter, applied, tally }
   }
 
   #tick(): void {
     const { keyspace, tree } = this.#replica
-    if (keyspace.compactStep(compactionEntriesPerTick)) etcdFace.compacted(this.#world)
+    keyspace.compactStep(compactionEntriesPerTick)
+    if (!keyspace.compactionPending) etcdFace.compacted(this.#world)
+    else if (this.#wantsCheckpoint()) this.#checkpoints.hasten()
     keyspace.maintain()
     tree.maintain()
     this.#reads.tick()
@@ -188,6 +200,8 @@ class StateMachine {
     const now = this.#nowMillis()
     if (now - this.#levelToldMillis >= announceMillis) this.#announceLevel()
     if (now - this.#logTimeToldMillis >= logTimeMillis) this.#tellLogTime()
+    const { node, leader } = this.#setup.identity
+    this.#duties.tick(now, leader === node)
   }
 
   /** Not before this process has caught up with its own beginning: until then entries may be of long ago. */
@@ -198,6 +212,13 @@ class StateMachine {
     const told = { kind: 'logTime', time: this.#logClock.now(now) } as const
     this.#context.find<GatewayMessage>(directory.zookeeper).tell(told)
     this.#context.find<GatewayMessage>(directory.etcd).tell(told)
+  }
+
+  /** History that a client wants gone, or that is much, waits for a checkpoint: the next one still lists it. */
+  #wantsCheckpoint(): boolean {
+    const { keyspace } = this.#replica
+    if (!keyspace.compactionWaits) return false
+    return etcdFace.compactionAwaited(this.#world) || keyspace.obsoleteBytes >= obsoleteBytesMax
   }
 
   #nowMillis(): number {
@@ -337,10 +358,29 @@ class StateMachine {
       case entryKind.level:
         this.#raiseLevel(command.view.getUint32(command.start, true))
         break
+      case entryKind.quota:
+        this.#replica.space.setQuota(command.view.getFloat64(command.start))
+        break
       default:
         // A later version wrote it, and its level should have kept this node from seeing it.
         throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
     }
+    if (this.#replica.space.isFull || this.#wasFull) this.#settleSpace()
+  }
+
+  #settleSpace(): void {
+    const { space } = this.#replica
+    space.settle()
+    const { isFull, heldBytes, quotaBytes } = space
+    if (isFull === this.#wasFull) return
+    this.#wasFull = isFull
+    const { log } = this.#context
+    if (isFull)
+      log.warn('The state has reached its quota: what grows it is refused', {
+        heldBytes,
+        quotaBytes,
+      })
+    else log.info('The state has room again: writes are taken', { heldBytes, quotaBytes })
   }
 
   /** This process is known to the cluster: what its clients ask for may be handed in. */
@@ -518,6 +558,9 @@ class StateMachine {
       leases: lifetimes.leaseCount,
       waitingReads: this.#reads.waitingCount,
       parkedReads: this.#reads.parkedCount,
+      heldBytes: this.#replica.space.heldBytes,
+      quotaBytes: this.#replica.space.quotaBytes,
+      noSpace: this.#replica.space.isFull,
       hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
     })
     const asker = replyTo === 'zookeeper' ? directory.zookeeper : directory.control

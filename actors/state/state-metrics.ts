@@ -74,13 +74,23 @@ function observeKeys(metrics: Metrics, replica: Replica): void {
     ],
     [
       'etcd_mvcc_db_total_size_in_bytes',
-      'Memory taken by keys, values and their history.',
-      () => replica.keyspace.bytesUsed,
+      'Memory taken by keys, znodes and history.',
+      () => replica.space.reservedBytes,
     ],
     [
       'etcd_mvcc_db_total_size_in_use_in_bytes',
-      'Of it, what is in use.',
-      () => replica.keyspace.bytesLive,
+      'Bytes held by keys, znodes and history that is not compacted: what the quota counts.',
+      () => replica.space.heldBytes,
+    ],
+    [
+      'etcd_server_quota_backend_bytes',
+      'How many bytes the state may hold.',
+      () => replica.space.quotaBytes,
+    ],
+    [
+      'quorate_no_space',
+      'Whether writes are refused for want of space (1).',
+      () => Number(replica.space.isFull),
     ],
   ])
 }

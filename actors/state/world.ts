@@ -8,11 +8,14 @@ import type { Tree } from '../../storage/tree.ts'
 import type { WatchesMessage } from '../watches/messages.ts'
 import type { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime, Lifetimes } from './lifetimes.ts'
+import type { Space } from './space.ts'
 
 export interface World {
   readonly keyspace: Keyspace
   readonly tree: Tree
   readonly lifetimes: Lifetimes
+  /** Whether what grows the state may apply. */
+  readonly space: Space
   /** Replicated counters and the feature level (DESIGN.md D7, D20). */
   readonly numbers: Numbers
   /** Not replicated: who this node is; only for what goes into answers. */

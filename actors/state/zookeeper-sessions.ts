@@ -21,6 +21,11 @@ export function createSession(work: Work, command: Command): void {
     answer.notice(replyStatus.close, nothing)
     return
   }
+  // As where there is no room: it is tried again, here or elsewhere.
+  if (!world.space.admitsSession()) {
+    answer.notice(replyStatus.close, nothing)
+    return
+  }
   const opened = lifetimes.open(
     lifetime.session,
     header.session,

@@ -19,7 +19,7 @@ export function createWork(world: World): Work {
     header: new CommandHeader(),
     reader: new JuteReader(),
     answer: new Answer(),
-    writes: new TreeWrites(world.tree),
+    writes: new TreeWrites(world.tree, world.space),
   }
 }
 

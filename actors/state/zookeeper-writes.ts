@@ -16,6 +16,7 @@ import {
 } from '../../transport/zookeeper/operations.ts'
 import { isValidPath, parentOf, sequenceSuffix } from '../../transport/zookeeper/paths.ts'
 import type { ZnodeChanged } from '../watches/messages.ts'
+import type { Space } from './space.ts'
 import { Access } from './zookeeper-access.ts'
 
 export class TreeWrites {
@@ -31,10 +32,12 @@ export class TreeWrites {
   watched = false
   changes: ZnodeChanged[] = []
   readonly #tree: Tree
+  readonly #space: Space
   readonly #pathReader = new PathReader()
 
-  constructor(tree: Tree) {
+  constructor(tree: Tree, space: Space) {
     this.#tree = tree
+    this.#space = space
     this.access = new Access(tree.acls)
   }
 
@@ -63,7 +66,10 @@ export class TreeWrites {
     if (!isValidPath(path)) return errorCode.badArguments
     if (tree.find(path) !== 0) return errorCode.nodeExists
     if (tree.isEphemeral(parent)) return errorCode.noChildrenForEphemerals
-    this.#create(parent, path, data, acl, (flags & createMode.ephemeral) !== 0)
+    const list = tree.acls.intern(acl)
+    const growthBytes = tree.createBytes(parent, path, lengthOf(data)) + tree.acls.growthBytes(list)
+    if (!this.#space.admits(growthBytes)) return errorCode.quotaExceeded
+    this.#create(parent, path, data, list, (flags & createMode.ephemeral) !== 0)
     return errorCode.ok
   }
 
@@ -92,6 +98,7 @@ export class TreeWrites {
     if (node === 0) return this.#pathReader.absent(reader)
     const acl = tree.acl(node)
     if (!this.access.permits(acl, permission.write)) return errorCode.noAuth
+    if (!this.#space.admits(tree.setDataBytes(node, lengthOf(data)))) return errorCode.quotaExceeded
     if (version !== -1 && version !== tree.version(node)) return errorCode.badVersion
     tree.setData(node, data, this.zxid, this.time)
     this.node = node
@@ -109,7 +116,9 @@ export class TreeWrites {
     if (node === 0) return errorCode.noNode
     if (!this.access.permits(tree.acl(node), permission.admin)) return errorCode.noAuth
     if (version !== -1 && version !== tree.aversion(node)) return errorCode.badVersion
-    tree.setAcl(node, tree.acls.intern(acl))
+    const list = tree.acls.intern(acl)
+    if (!this.#space.admits(tree.acls.growthBytes(list))) return errorCode.quotaExceeded
+    tree.setAcl(node, list)
     this.node = node
     return errorCode.ok
   }
@@ -132,15 +141,8 @@ export class TreeWrites {
     tree.delete(node, this.zxid)
   }
 
-  #create(
-    parent: Znode,
-    path: string,
-    data: Uint8Array | null,
-    list: Uint8Array,
-    owned: boolean,
-  ): void {
+  #create(parent: Znode, path: string, data: Uint8Array | null, acl: AclId, owned: boolean): void {
     const tree = this.#tree
-    const acl = tree.acls.intern(list)
     this.path = path
     this.node = tree.create(parent, path, {
       data,
@@ -194,6 +196,10 @@ export class PathReader {
 function dataOf(reader: JuteReader): Uint8Array | null {
   const { bytes, start, length } = reader
   return length < 0 ? null : bytes.subarray(start, start + length)
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }
 
 /** What ZooKeeper itself relies on. */

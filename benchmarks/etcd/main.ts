@@ -8,6 +8,7 @@ import { callBytes, etcdOperation, etcdRead, writeCall } from '../../actors/stat
 import { etcdFace } from '../../actors/state/etcd-face.ts'
 import { Lifetimes } from '../../actors/state/lifetimes.ts'
 import { roomUnlimited, stream } from '../../actors/state/messages.ts'
+import { Space } from '../../actors/state/space.ts'
 import type { Arena, Command, Emitter, World } from '../../actors/state/world.ts'
 import { KeyWatches } from '../../actors/watches/key-watches.ts'
 import type { WatchesMessage } from '../../actors/watches/messages.ts'
@@ -71,10 +72,10 @@ class Sink implements Emitter {
 
 class Bench {
   readonly sink = new Sink()
+  readonly #held = { keyspace: new Keyspace(), tree: new Tree(), lifetimes: new Lifetimes() }
   readonly world: World = {
-    keyspace: new Keyspace(),
-    tree: new Tree(),
-    lifetimes: new Lifetimes(),
+    ...this.#held,
+    space: new Space(this.#held),
     numbers: { zxid: 0, level: 1 },
     applied: { position: 0 },
     identity: { node: 1, ...ids, epoch: 1, leader: 1 },

@@ -8,6 +8,7 @@ import {
   loadBlock,
 } from '../../storage/checkpoint-format.ts'
 import { CheckpointLister, canListDelta } from '../../storage/checkpoint-lister.ts'
+import { indexedEntryBytes } from '../../storage/entry-index.ts'
 import { Keyspace, type Pointer } from '../../storage/keyspace.ts'
 import { Tree, type Znode } from '../../storage/tree.ts'
 
@@ -261,6 +262,8 @@ function expectEqual(
   files: readonly Checkpoint[],
 ): void {
   expect(dump(tree, keyspace)).toEqual(files.at(-1)!.expected)
+  const { slabs, size } = tree.index
+  expect(tree.heldBytes).toBe(slabs.liveBytes + size * indexedEntryBytes + tree.acls.heldBytes)
 }
 
 /** Everything that can be seen of the state. */
@@ -284,6 +287,7 @@ function dump(tree: Tree, keyspace: Keyspace): unknown {
   return {
     nodes: nodes.map(node => znode(tree, node)),
     owned: owned.map(node => tree.path(node)),
+    held: [tree.heldBytes, keyspace.heldBytes],
     hashes: [tree.hashLow, tree.hashHigh, keyspace.hashLow, keyspace.hashHigh],
     counts: [tree.nodeCount, keyspace.keyCount, keyspace.revision, keyspace.compactRevision],
     changes: changes.map(pointer => version(keyspace, pointer)),

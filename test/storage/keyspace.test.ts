@@ -153,6 +153,30 @@ test('what compaction frees goes back, and the survivors are as before', () => {
   }
 })
 
+test('what a compaction makes obsolete is not held from then on, and memory follows', () => {
+  const keyspace = new Keyspace(3)
+  const value = new Uint8Array(1000)
+  // More than two chunks of the log of revisions.
+  for (let revision = 2; revision <= 10_001; revision++)
+    keyspace.put(keyOf(revision % 10), value, 0, 0, revision, 0)
+  const versionBytes = 80 + 1000 + keyOf(1).length + 8
+  expect(keyspace.heldBytes).toBeGreaterThan(10_000 * versionBytes)
+  const fullBytes = keyspace.reservedBytes
+  keyspace.compact(10_001)
+  expect(keyspace.heldBytes).toBeLessThan(10 * (versionBytes + 8 + 32))
+  // The last checkpoint was cut before all of it: the next has to list it still.
+  keyspace.checkpointRevision = 1
+  while (!keyspace.compactStep(1000)) keyspace.maintain()
+  expect([keyspace.compactionWaits, keyspace.obsoleteBytes > 9_000 * 1000]).toEqual([true, true])
+  keyspace.checkpointRevision = 10_001
+  while (!keyspace.compactStep(1000)) keyspace.maintain()
+  keyspace.maintain()
+  expect([keyspace.compactionPending, keyspace.compactionWaits]).toEqual([false, false])
+  expect(keyspace.obsoleteBytes).toBeLessThan(1000)
+  expect(fullBytes).toBeGreaterThan(10_000_000)
+  expect(keyspace.reservedBytes).toBeLessThan(fullBytes / 4)
+})
+
 test('the same state reached in another order has the same hash', () => {
   const one = new Keyspace(1)
   const two = new Keyspace(2)
@@ -179,12 +203,14 @@ class Pair {
     else if (step.kind === 'compact') this.#compact(step.back, step.steps)
     else if (step.kind === 'maintain') this.real.maintain()
     else this.#look(step)
+    expect(this.real.heldBytes).toBe(this.plain.heldBytes)
   }
 
   compareAll(): void {
     const { real, plain } = this
     expect(real.keyCount).toBe(plain.keyCount)
     expect(real.revision).toBe(plain.revision)
+    expect(real.heldBytes).toBe(plain.heldBytes)
     const first = Math.max(1, real.compactRevision)
     for (let revision = first; revision <= real.revision; revision += 3) {
       this.#compareRange(new Uint8Array(0), null, revision, 0)

@@ -27,6 +27,22 @@ export class PlainKeyspace {
     return this.#keyCount
   }
 
+  /** Of what readers can see: versions from the compacted revision on, and those current at it. */
+  get heldBytes(): number {
+    let bytes = this.keyCount * 32
+    for (const versions of this.#byKey.values()) {
+      versions.forEach((pointer, index) => {
+        const next = versions[index + 1]
+        const obsolete = next !== undefined && this.modRevision(next) <= this.#compactRevision
+        const gone = this.deleted(pointer) && this.modRevision(pointer) <= this.#compactRevision
+        if (obsolete || gone) return
+        const size = 80 + this.keyLength(pointer) + this.valueLength(pointer)
+        bytes += Math.ceil(size / 8) * 8 + 8
+      })
+    }
+    return bytes
+  }
+
   /** The version that was current at `revision` (0: now); 0 when the key did not exist then. */
   get(key: Uint8Array, revision = 0): Pointer {
     return this.#at(text(key), revision)

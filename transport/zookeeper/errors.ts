@@ -16,6 +16,8 @@ export const errorCode = {
   invalidAcl: -114,
   authFailed: -115,
   sessionMoved: -118,
+  /** Known to clients since 3.7; older ones fail the request with an error of their own. */
+  quotaExceeded: -125,
 } as const
 
 /** Bytes that are not the record they should be. The frame is answered with `marshallingError`. */

@@ -28,7 +28,7 @@ const anyCertificate = { anyCertificate: true }
 
 export async function dev(options: { nodes: number; dir: string; fresh: boolean }): Promise<void> {
   await checkDirectory(options.dir, options.nodes, options.fresh)
-  const files = writeConfigs(options.dir, options.nodes)
+  const files = writeConfigs(options.dir, options.nodes, { compaction: 'periodic' })
   const configs = files.map(file => loadConfig(file, process.env, () => {}))
   // Before any node starts, so that a second `dev` says one clear thing.
   for (const config of configs) await checkPorts(config)

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { systemDisk } from '../../../runtime/disk-node.ts'
 import { ensureDirectory } from '../../../storage/files.ts'
-import { configTemplate } from '../config-template.ts'
+import { configTemplate, type TemplateNode } from '../config-template.ts'
 import { CommandError } from '../errors.ts'
 import { writeSecret } from '../peer-trust.ts'
 
@@ -20,7 +20,11 @@ export function configFiles(directory: string, nodeCount: number): string[] {
 export const secretName = 'secret'
 
 /** Writes those that do not exist yet, and the secret that they share; returns all. */
-export function writeConfigs(directory: string, nodeCount: number): string[] {
+export function writeConfigs(
+  directory: string,
+  nodeCount: number,
+  more: Pick<TemplateNode, 'compaction'> = {},
+): string[] {
   ensureDirectory(systemDisk, resolve(directory))
   const files = configFiles(directory, nodeCount)
   const secretFile = resolve(directory, secretName)
@@ -30,13 +34,8 @@ export function writeConfigs(directory: string, nodeCount: number): string[] {
   files.forEach((file, at) => {
     if (existsSync(file)) return
     const dataDirectory = resolve(directory, `node${at + 1}`)
-    const text = configTemplate({
-      index: at + 1,
-      nodeCount,
-      dataDirectory,
-      clusterName: 'quorate',
-      ...secret,
-    })
+    const own = { index: at + 1, nodeCount, dataDirectory, clusterName: 'quorate' }
+    const text = configTemplate({ ...own, ...secret, ...more })
     writeFileSync(file, text)
   })
   return files

@@ -13,6 +13,7 @@ import { sessionsActor } from '../../../actors/sessions/sessions-actor.ts'
 import { StreamEmitter } from '../../../actors/state/emitter.ts'
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { Lifetimes } from '../../../actors/state/lifetimes.ts'
+import { Space } from '../../../actors/state/space.ts'
 import { type StateMessage, stream } from '../../../actors/state/messages.ts'
 import { ReadSchedule } from '../../../actors/state/read-schedule.ts'
 import type { WaitingRead } from '../../../actors/state/waiting-reads.ts'
@@ -218,10 +219,10 @@ export class EtcdNode {
       context.find(directory.sessions),
       (read, bytes) => this.#reads?.park(read as WaitingRead, bytes),
     )
+    const held = { keyspace: this.keyspace, tree: new Tree(), lifetimes: this.lifetimes }
     const world: World = {
-      keyspace: this.keyspace,
-      tree: new Tree(),
-      lifetimes: this.lifetimes,
+      ...held,
+      space: new Space(held),
       numbers: { zxid: 0, level: 1 },
       applied: this.#applied,
       identity: { node: 1, ...ids, epoch: 0, leader: 0 },

@@ -135,8 +135,19 @@ describe('keys', () => {
       '/etcdserverpb.Auth/AuthEnable',
       Buffer.alloc(0),
     )) as [number, string]
-    expect([later, text]).toEqual([12, 'unknown service etcdserverpb.Auth'])
+    expect([later, text]).toEqual([12, 'unknown method AuthEnable for service etcdserverpb.Auth'])
     expect(await values(etcd, everything)).toEqual(['a='])
+  })
+
+  test('clients that were given a user go on without: there are none', async () => {
+    const { etcd } = await start()
+    const asked = { name: 'root', password: 'x' }
+    expect(await etcd.call('Authenticate', asked)).toEqual([
+      9,
+      'etcdserver: authentication is not enabled',
+    ])
+    const { enabled, authRevision } = await etcd.call('AuthStatus', {})
+    expect([enabled, authRevision]).toEqual([undefined, '1'])
   })
 })
 

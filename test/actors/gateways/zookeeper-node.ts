@@ -16,6 +16,7 @@ import type { StateMessage } from '../../../actors/state/messages.ts'
 import { ReadSchedule } from '../../../actors/state/read-schedule.ts'
 import type { WaitingRead } from '../../../actors/state/waiting-reads.ts'
 import type { Command, World } from '../../../actors/state/world.ts'
+import { Space } from '../../../actors/state/space.ts'
 import { commandConnection } from '../../../actors/state/zookeeper-commands.ts'
 import { zookeeperFace } from '../../../actors/state/zookeeper-face.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
@@ -98,10 +99,10 @@ class Node implements ZookeeperNode {
         gateway().tell({ kind: 'needsRoom', stream, connection, tag, bytes }),
       overtaken: (_stream, connection) => gateway().tell({ kind: 'closeConnection', connection }),
     })
+    const held = { keyspace: new Keyspace(), tree: new Tree(), lifetimes: new Lifetimes() }
     this.world = {
-      keyspace: new Keyspace(),
-      tree: new Tree(),
-      lifetimes: new Lifetimes(),
+      ...held,
+      space: new Space(held),
       numbers: { zxid: 0, level: 1 },
       applied: { position: 0 },
       identity: {

@@ -9,6 +9,7 @@ import {
 import { etcdFace } from '../../../actors/state/etcd-face.ts'
 import { EtcdTally } from '../../../actors/state/etcd-tally.ts'
 import { type Lifetime, Lifetimes } from '../../../actors/state/lifetimes.ts'
+import { Space } from '../../../actors/state/space.ts'
 import { roomUnlimited, stream } from '../../../actors/state/messages.ts'
 import type { Arena, Command, Emitter, Read, World } from '../../../actors/state/world.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
@@ -26,6 +27,7 @@ const types: Record<Operation, readonly [request: string, response: string]> = {
   compact: ['CompactionRequest', 'CompactionResponse'],
   leaseGrant: ['LeaseGrantRequest', 'LeaseGrantResponse'],
   leaseRevoke: ['LeaseRevokeRequest', 'LeaseRevokeResponse'],
+  alarm: ['AlarmRequest', 'AlarmResponse'],
 }
 
 export class TestEmitter implements Emitter {
@@ -96,6 +98,8 @@ export class EtcdWorld {
   readonly emitter = new TestEmitter()
   readonly keyspace = new Keyspace()
   readonly lifetimes = new Lifetimes()
+  readonly #held = { keyspace: this.keyspace, tree: new Tree(), lifetimes: this.lifetimes }
+  readonly space = new Space(this.#held)
   readonly applied = { position: 0 }
   readonly tally = new EtcdTally()
   readonly identity = {
@@ -106,9 +110,8 @@ export class EtcdWorld {
     leader: 1,
   }
   readonly world: World = {
-    keyspace: this.keyspace,
-    tree: new Tree(),
-    lifetimes: this.lifetimes,
+    ...this.#held,
+    space: this.space,
     numbers: { zxid: 0, level: 1 },
     identity: this.identity,
     emitter: this.emitter,
@@ -122,6 +125,11 @@ export class EtcdWorld {
     const [requestType, responseType] = types[operation]
     this.applyBytes(operation, encode(requestType, request), true)
     return this.#answer(responseType)
+  }
+
+  /** What the state actor does behind every command. */
+  settle(): void {
+    this.space.settle()
   }
 
   /** As on a node that only follows: nothing is answered. */

@@ -52,6 +52,7 @@ function story(log: Entries): Entry[] {
     log.register(),
     log.register(2),
     log.level(1),
+    log.quota(1_000_000),
     log.handshake(ann, ownOperation.createSession, password(1)),
     log.handshake(ben, ownOperation.createSession, password(2), 7_000),
     log.handshake(cat, ownOperation.createSession, password(3)),
@@ -87,6 +88,8 @@ function story(log: Entries): Entry[] {
     log.etcd('put', { key: bytes('k4'), value: bytes('gone') }),
     log.etcd('deleteRange', { key: bytes('k4'), prev_kv: true }),
     log.etcd('compact', { revision: 3 }),
+    log.quota(5_000),
+    log.etcd('put', { key: bytes('k5'), value: Buffer.alloc(5_000) }),
     log.membership({
       formation: 'f',
       voters: [member(1), member(2)],
@@ -97,8 +100,8 @@ function story(log: Entries): Entry[] {
 }
 
 /** Where in the story the session of ben and the lease 71 begin. */
-const benAt = 7
-const leaseAt = 19
+const benAt = 8
+const leaseAt = 20
 
 /** What shows whether everything was kept: it uses all of it. */
 function sequel(log: Entries): Entry[] {
@@ -110,6 +113,8 @@ function sequel(log: Entries): Entry[] {
     log.zookeeper(ben, operation.setData, setRecord('/a', value('not of ben'))),
     log.zookeeper(cat, operation.setData, setRecord('/b', value('of cat'))),
     log.zookeeper(annAgain, operation.create, createRecord('/b/n-', 2, annOnly)),
+    log.etcd('alarm', { action: 2, alarm: 1 }),
+    log.quota(1_000_000),
     log.etcd('put', { key: bytes('k1'), ignore_value: true, ignore_lease: true, prev_kv: true }),
     log.etcd('leaseRevoke', { ID: 70 }),
     log.ended('lease', 71n, leaseAt),

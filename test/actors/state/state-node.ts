@@ -12,6 +12,7 @@ import {
 import type { Membership } from '../../../actors/consensus/interface.ts'
 import { encodeMembership } from '../../../actors/consensus/membership.ts'
 import { lifetime } from '../../../actors/sessions/messages.ts'
+import type { AutoCompactionSetup } from '../../../actors/state/auto-compaction.ts'
 import { callBytes, etcdOperation, writeCall } from '../../../actors/state/etcd-commands.ts'
 import { roomUnlimited, type StateMessage, stream } from '../../../actors/state/messages.ts'
 import { type StateSetup, stateActor } from '../../../actors/state/state-actor.ts'
@@ -82,6 +83,12 @@ export class Entries {
     return this.of(entryKind.level, stream.sessions, body)
   }
 
+  quota(bytes: number): Entry {
+    const body = new Uint8Array(8)
+    new DataView(body.buffer).setFloat64(0, bytes)
+    return this.of(entryKind.quota, stream.sessions, body)
+  }
+
   membership(membership: Membership): Entry {
     return this.of(entryKind.membership, 0, encodeMembership(membership))
   }
@@ -144,11 +151,13 @@ export interface StateNodeOptions {
   readonly everyBytes?: number
   readonly log?: Logger
   readonly levelSupported?: number
+  readonly quotaBytes?: number
+  readonly compaction?: AutoCompactionSetup
 }
 
 export function setupOf(options: StateNodeOptions): StateSetup {
   const { node = 1, incarnation = 1, everyBytes = Number.MAX_SAFE_INTEGER } = options
-  const { levelSupported = 1 } = options
+  const { levelSupported = 1, quotaBytes, compaction } = options
   return {
     levelSupported,
     identity: {
@@ -160,6 +169,8 @@ export function setupOf(options: StateNodeOptions): StateSetup {
     },
     incarnation,
     checkpoints: { directory: '/checkpoints', everyBytes, fsync: 'always' },
+    ...(quotaBytes === undefined ? {} : { quotaBytes }),
+    ...(compaction === undefined ? {} : { compaction }),
   }
 }
 
@@ -266,6 +277,7 @@ const requestTypes: Record<keyof typeof etcdOperation, string> = {
   compact: 'CompactionRequest',
   leaseGrant: 'LeaseGrantRequest',
   leaseRevoke: 'LeaseRevokeRequest',
+  alarm: 'AlarmRequest',
 }
 
 const nothing = new Uint8Array(0)

@@ -1,5 +1,6 @@
 /** One state machine's ZooKeeper face without anything around it: commands in, what it emits out. */
 import { Lifetimes } from '../../../actors/state/lifetimes.ts'
+import { Space } from '../../../actors/state/space.ts'
 import { roomUnlimited } from '../../../actors/state/messages.ts'
 import type { Arena, Command, Emitter, World } from '../../../actors/state/world.ts'
 import {
@@ -53,10 +54,10 @@ export class Scene {
   readonly #answers: Answered[] = []
 
   constructor() {
+    const held = { keyspace: new Keyspace(), tree: this.tree, lifetimes: this.lifetimes }
     this.world = {
-      keyspace: new Keyspace(),
-      tree: this.tree,
-      lifetimes: this.lifetimes,
+      ...held,
+      space: new Space(held),
       numbers: this.numbers,
       applied: { position: 0 },
       identity: {

@@ -263,7 +263,7 @@ describe('events', () => {
     scene.world.run('txn', { success: [all, put] })
     scene.world.run('txn', { success: [put, all] })
     scene.pump()
-    const expected = 'a!3(2) a=3(2) a=4(3) a!4(3)'
+    const expected = 'a!3(2) a=3 a=4(3) a!4(3)'
     expect(scene.got()).toEqual(['0@2 created', `0@4 ${expected}`])
     scene.create({ key: bytes('a'), prev_kv: true, start_revision: 3 })
     scene.answerAll()

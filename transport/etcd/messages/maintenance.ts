@@ -8,7 +8,7 @@ import type { Writer } from './writer.ts'
  *   isLearner=10 bool; storageVersion=11 string; dbSizeQuota=12 int64; downgradeInfo=13
  *   { enabled=1 bool; targetVersion=2 string }
  * AlarmRequest: action=1 (GET=0, ACTIVATE=1, DEACTIVATE=2); memberID=2 uint64; alarm=3 AlarmType
- * AlarmResponse: header=1; alarms=2 repeated AlarmMember
+ * AlarmResponse: header=1; alarms=2 repeated AlarmMember { memberID=1 uint64; alarm=2 AlarmType }
  */
 
 /** The release whose behaviour the etcd door has. Clients parse it: digits and dots alone. */
@@ -46,13 +46,39 @@ export function writeStatus(writer: Writer, status: Status): void {
 }
 
 export const alarmAction = { get: 0, activate: 1, deactivate: 2 } as const
+export const alarmType = { none: 0, noSpace: 1, corrupt: 2 } as const
 
-export function decodeAlarmAction(reader: Reader): number {
-  let action = 0
+export interface AlarmRequest {
+  action: number
+  alarm: number
+}
+
+/** Whose alarm it is does not matter here: all members hold the same state. */
+export function decodeAlarm(reader: Reader): AlarmRequest {
+  const request: AlarmRequest = { action: 0, alarm: 0 }
   while (!reader.done) {
     const tag = reader.tag()
-    if (tag === 0x08) action = reader.choice()
-    else reader.skip(tag, ['Action'])
+    if (tag === 0x08) request.action = reader.choice()
+    else if (tag === 0x10) reader.number()
+    else if (tag === 0x18) request.alarm = reader.choice()
+    else reader.skip(tag, ['Action', 'MemberID', 'Alarm'])
   }
-  return action
+  return request
+}
+
+/** `member`: 8 bytes, big-endian. */
+export function writeNoSpaceAlarm(writer: Writer, member: Uint8Array): void {
+  const mark = writer.open(0x12)
+  writer.bigint(0x08, memberNumber(member))
+  writer.number(0x10, alarmType.noSpace)
+  writer.close(mark)
+}
+
+/** As Status lists an alarm among its errors. */
+export function noSpaceText(member: Uint8Array): string {
+  return `memberID:${memberNumber(member)} alarm:NOSPACE `
+}
+
+function memberNumber(member: Uint8Array): bigint {
+  return new DataView(member.buffer, member.byteOffset, 8).getBigUint64(0)
 }
