@@ -5,7 +5,7 @@
  */
 import type { Address, Definition, Handler, Message, Ref, Supervision } from './actor.ts'
 import { ActorContext } from './context.ts'
-import type { Dispatcher, Runnable } from './dispatcher.ts'
+import { type Dispatcher, messagesPerLook, type Runnable } from './dispatcher.ts'
 import { deepFreeze } from './freeze.ts'
 import { invariant } from './invariant.ts'
 import { limits } from './limits.ts'
@@ -191,7 +191,12 @@ export class Cell implements Ref<Message>, Runnable {
     // What it tells itself meanwhile comes after the others' turn.
     const countMax = Math.min(messagesMax, mailbox.size + signals.size)
     let handled = 0
+    let look = messagesPerLook
     while (handled < countMax && !this.#stopRequested) {
+      if (handled === look) {
+        if (this.#dispatcher.isOver) break
+        look += messagesPerLook
+      }
       const message = signals.size > 0 ? signals.shift() : mailbox.shift()
       if (message === undefined) break
       handled++

@@ -87,7 +87,7 @@ export class System {
         this.#placedByHash.set(nameHash(actor), { thread, actor })
       }
     }
-    this.dispatcher = new Dispatcher(callback => options.host.defer(callback))
+    this.dispatcher = new Dispatcher(callback => options.host.defer(callback), options.host.clock)
     this.supervisor = new Supervisor(this)
     this.root = new Cell(this, '', 'running')
   }

@@ -38,6 +38,7 @@ import {
 import { type Lifetime, lifetimeBytes } from './lifetimes.ts'
 import { limits } from './limits.ts'
 import { stream as streams } from './messages.ts'
+import type { Steps } from './slices.ts'
 import type { Command, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -69,20 +70,22 @@ export class EtcdApply {
     this.#change = new Change(world)
   }
 
-  apply(command: Command): void {
+  apply(command: Command): Steps | undefined {
     const { view, start } = command
     const failed = this.#dispatch(view.getUint8(start), command)
     if (failed !== undefined && command.local) this.#reply(command, failed.status, nothing)
+    return undefined
   }
 
   refuse(command: Command): void {
     if (command.local) this.#reply(command, failure.timedOut.status, nothing)
   }
 
-  expire(ended: Lifetime): void {
+  expire(ended: Lifetime): Steps | undefined {
     this.#change.begin()
     this.#change.revoke(ended)
     this.#change.end()
+    return undefined
   }
 
   get compactionAwaited(): boolean {

@@ -27,6 +27,7 @@ import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } fr
 import { EtcdTally } from './etcd-tally.ts'
 import { chooseTxn, chosenFailure, TxnRun } from './etcd-txn.ts'
 import { limits } from './limits.ts'
+import type { Steps } from './slices.ts'
 import type { Read, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -49,9 +50,10 @@ export class EtcdReads {
     this.#header = new HeaderEncoder(world.identity.clusterId, world.identity.memberId)
   }
 
-  read(read: Read): void {
+  read(read: Read): Steps | undefined {
     const failed = this.#dispatch(read)
     if (failed !== undefined) this.#reply(read, failed.status, nothing)
+    return undefined
   }
 
   #dispatch(read: Read): Failure | undefined {

@@ -77,6 +77,8 @@ export type StateMessage =
       readonly position: number
       readonly epoch: number
     }
+  /** From itself: the next slice of what takes long. */
+  | { readonly kind: 'goOn' }
   /** From this actor's own checkpoint driver: time for a slice; the pool has finished. */
   | { readonly kind: 'checkpointSlice' }
   | { readonly kind: 'checkpointWritten' }

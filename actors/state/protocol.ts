@@ -21,6 +21,7 @@ export const stateProtocol = defineProtocol<StateMessage>(
     connectionGone: { stream: 'int', connection: 'long' },
     propose: { entries: 'bytes', count: 'int' },
     checkpointArrived: { directory: 'string', position: 'long', epoch: 'long' },
+    goOn: {},
     checkpointSlice: {},
     checkpointWritten: {},
     barrier: { replyTo: 'string', id: 'long', position: 'long' },

@@ -48,6 +48,11 @@ export class ReadSchedule {
     else this.#atPosition(read)
   }
 
+  /** It waited elsewhere, behind a long read of its connection. */
+  again(read: WaitingRead): void {
+    this.#run(read)
+  }
+
   /** Called by whoever runs `read`: its answer would have so many bytes, more than it has room for. */
   park(read: WaitingRead, bytes: number): void {
     this.#parked.park(read)

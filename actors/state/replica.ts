@@ -22,6 +22,8 @@ export class Replica {
   position = 0
   epoch = 0
   time = 0
+  /** All of the entry at `position` is applied, not only a part of it. */
+  isWhole = true
   /** Body of the last membership entry. */
   membership: Uint8Array = new Uint8Array(0)
 

@@ -7,7 +7,7 @@ import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import { invariant } from '../../runtime/invariant.ts'
 import { spanNames } from '../../runtime/span-names.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
-import type { Tracing } from '../../runtime/tracing.ts'
+import type { Span, Tracing } from '../../runtime/tracing.ts'
 import { decodeMembership, nodesOf } from '../consensus/membership.ts'
 import { entryHeaderBytes, entryKind, offset, readUint64 } from '../consensus/entry.ts'
 import type { StatusAnswer } from '../control.ts'
@@ -17,15 +17,18 @@ import type { GatewayMessage } from '../gateways/messages.ts'
 import { lifetime, lifetimeEnd } from '../sessions/messages.ts'
 import { CheckpointDriver, type CheckpointSetup } from './checkpoint-driver.ts'
 import { StreamEmitter } from './emitter.ts'
-import { etcdFace } from './etcd-face.ts'
+import { etcdFace, mustBeAlone } from './etcd-face.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import { HashComparison, hashEveryPositions } from './hash-comparison.ts'
+import { HeldMail, passes } from './held-mail.ts'
 import { announceMillis, Levels, levelSupported } from './levels.ts'
 import { LogClock } from './log-clock.ts'
+import { LongReads } from './long-reads.ts'
 import { doorOf, type StateMessage, stream } from './messages.ts'
 import { ReadSchedule } from './read-schedule.ts'
 import { type DutiesSetup, LeaderDuties } from './leader-duties.ts'
 import { Replica } from './replica.ts'
+import { Slice, type SliceSetup, type Steps } from './slices.ts'
 import { StateMetrics } from './state-metrics.ts'
 import type { WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, Read, World } from './world.ts'
@@ -41,6 +44,8 @@ export interface StateSetup extends DutiesSetup {
   readonly telemetry?: Telemetry
   /** Empty, where somebody else looks into it: the simulator. */
   readonly replica?: Replica
+  /** How long a slice of long work is. */
+  readonly slice?: SliceSetup
 }
 
 /** Far above what the gateways let wait: 32,768 reads of one door, 100,000 linearizable ones of the other. */
@@ -87,6 +92,17 @@ class StateMachine {
   readonly #tracing: Tracing
   readonly #metrics: StateMetrics
   readonly #tally = new EtcdTally()
+  readonly #slice: Slice
+  readonly #longReads: LongReads
+  /** The committed entries in hand, of which some are applied. */
+  #batch: Batch | undefined
+  /** The rest of the command in hand. */
+  #steps: Steps | undefined
+  #span: Span | undefined
+  /** The rest of a read between whose slices nothing is applied. */
+  #alone: Steps | undefined
+  readonly #held = new HeldMail()
+  #isGoingOn = false
   /** A peer's checkpoint that waits until our own is written. */
   #arrived: Extract<StateMessage, { kind: 'checkpointArrived' }> | undefined
 
@@ -104,6 +120,8 @@ class StateMachine {
       overtaken: (ofStream, connection) => this.#overtaken(ofStream, connection),
     })
     this.#metrics = new StateMetrics(metrics, this.#replica, this.#reads)
+    this.#slice = new Slice(context.host.clock, setup.slice)
+    this.#longReads = new LongReads(read => this.#reads.again(read))
     this.#tally.observe(metrics)
     this.#checkpoints = new CheckpointDriver(context, this.#replica, setup.checkpoints, millis =>
       this.#metrics.checkpointed(millis),
@@ -131,6 +149,11 @@ class StateMachine {
   }
 
   handle(message: StateMessage): void {
+    if (this.#isBusy() && !passes(message)) this.#held.push(message)
+    else this.#take(message)
+  }
+
+  #take(message: StateMessage): void {
     switch (message.kind) {
       case 'committed':
         return this.#applyAll(message.first, message.count, message.entries)
@@ -157,6 +180,7 @@ class StateMachine {
         return this.#levels.announced(message.node, message.level, this.#nowMillis())
       case 'gatewayStarted':
         this.#reads.forgetOthers(message.stream)
+        this.#longReads.forgetOthers(message.stream)
         this.#tellLogTime()
         return this.#emitter.emit(message)
       case 'unwatched':
@@ -167,6 +191,8 @@ class StateMachine {
         return this.#answerStatus(message.replyTo, message.id)
       case 'tick':
         return this.#tick()
+      case 'goOn':
+        return this.#goOn()
       case 'checkpointSlice':
         return this.#checkpoints.slice()
       case 'checkpointWritten':
@@ -185,11 +211,15 @@ class StateMachine {
     const { identity } = this.#setup
     const [emitter, applied] = [this.#emitter, this.#replica]
     const tally = this.#tally
-    return { keyspace, tree, lifetimes, space, numbers, identity, emitter, applied, tally }
+    const slices = { slice: this.#slice, room: this.#longReads.room }
+    return { keyspace, tree, lifetimes, space, numbers, identity, emitter, applied, tally, slices }
   }
 
   #tick(): void {
+    // What a command holds pointers to stays where it is until it is done.
+    if (!this.#replica.isWhole || this.#alone !== undefined) return
     const { keyspace, tree } = this.#replica
+    this.#longReads.tidied()
     keyspace.compactStep(compactionEntriesPerTick)
     if (!keyspace.compactionPending) etcdFace.compacted(this.#world)
     else if (this.#wantsCheckpoint()) this.#checkpoints.hasten()
@@ -251,27 +281,105 @@ class StateMachine {
     if (arrived !== undefined) this.#install(arrived.directory, arrived.position)
   }
 
+  /** Between slices: what comes meanwhile waits in its order. */
+  #isBusy(): boolean {
+    return this.#batch !== undefined || this.#alone !== undefined || !this.#held.isEmpty
+  }
+
+  #goOnSoon(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    // Behind what is there by now, and after the thread's other actors had their turn.
+    this.#context.self.tell({ kind: 'goOn' })
+  }
+
+  /** A slice of what is in hand, then one of a long read. */
+  #goOn(): void {
+    this.#isGoingOn = false
+    this.#slice.begin()
+    if (this.#alone !== undefined && this.#alone.next().done === true) this.#alone = undefined
+    if (this.#batch !== undefined) this.#applyOn(this.#batch)
+    else this.#longReads.room.applied()
+    this.#takeHeld()
+    if (!this.#longReads.isIdle) {
+      const now = this.#nowMillis()
+      this.#slice.begin(now)
+      this.#longReads.step(now, this.#replica.isWhole)
+    }
+    if (this.#isBusy() || !this.#longReads.isIdle) this.#goOnSoon()
+  }
+
+  #takeHeld(): void {
+    while (this.#batch === undefined && this.#alone === undefined && !this.#slice.spent(1)) {
+      const message = this.#held.shift()
+      if (message === undefined) return
+      this.#take(message)
+    }
+  }
+
   #applyAll(first: number, count: number, entries: Uint8Array): void {
     // A checkpoint that a peer sent covers all of it: consensus may use its memory again by now.
     if (first + count - 1 <= this.#replica.position) return this.#appliedAll(entries)
-    const began = this.#nowMillis()
+    const beganMillis = this.#nowMillis()
     const command = this.#command
     command.bytes = entries
     command.view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
-    let at = 0
-    for (let index = 0; index < count; index += 1) {
-      const length = command.view.getUint32(at + offset.length, true)
-      const position = readUint64(command.view, at + offset.position)
-      invariant(position === first + index, 'committed entries come in order')
+    this.#batch = { first, count, entries, beganMillis, index: 0, at: 0 }
+    this.#slice.begin(beganMillis)
+    this.#applyOn(this.#batch)
+  }
+
+  /** Until all of it is applied, or the slice is over. */
+  #applyOn(batch: Batch): void {
+    const { view } = this.#command
+    for (;;) {
+      if (this.#steps !== undefined) {
+        if (this.#steps.next().done !== true) return this.#goOnSoon()
+        this.#steps = undefined
+        this.#commandApplied(this.#command)
+        this.#entryApplied(this.#command.position)
+      }
+      if (batch.index === batch.count) return this.#batchApplied(batch)
+      const { at } = batch
+      const length = view.getUint32(at + offset.length, true)
+      if (this.#mustWaitForReads(at)) return this.#goOnSoon()
+      const position = readUint64(view, at + offset.position)
+      invariant(position === batch.first + batch.index, 'committed entries come in order')
+      batch.index += 1
+      batch.at += length
       // A checkpoint that a peer sent may have covered what was already under way.
       if (position > this.#replica.position) this.#applyOne(at, length, position)
-      at += length
+      const isOver = this.#steps === undefined && this.#slice.spent(1 + (length >>> 7))
+      if (isOver && batch.index < batch.count) return this.#goOnSoon()
     }
+  }
+
+  /** A listing for which the tree stands still, or an earlier read of the same ZooKeeper connection. */
+  #mustWaitForReads(at: number): boolean {
+    if (this.#longReads.isIdle) return false
+    if (this.#longReads.room.standsStill) return true
+    const { view } = this.#command
+    if (view.getUint8(at + offset.kind) !== entryKind.zookeeper || !this.#isOwn(at)) return false
+    return this.#longReads.mustPrecede(commandConnection(view, at + offset.body))
+  }
+
+  #isOwn(at: number): boolean {
+    const { view } = this.#command
+    const { identity, incarnation } = this.#setup
+    return (
+      view.getUint32(at + offset.node, true) === identity.node &&
+      readUint64(view, at + offset.incarnation) === incarnation
+    )
+  }
+
+  #batchApplied(batch: Batch): void {
+    this.#batch = undefined
+    this.#longReads.room.applied()
     this.#logClock.applied(this.#replica.time, this.#nowMillis())
     this.#releaseBarriers()
-    this.#checkpoints.applied(entries.length)
-    this.#metrics.applied(this.#nowMillis() - began)
-    this.#appliedAll(entries)
+    this.#checkpoints.applied(batch.entries.length)
+    this.#metrics.applied(this.#nowMillis() - batch.beganMillis)
+    this.#appliedAll(batch.entries)
   }
 
   #appliedAll(entries: Uint8Array): void {
@@ -297,12 +405,18 @@ class StateMachine {
     const incarnation = readUint64(view, at + offset.incarnation)
     command.local =
       command.node === this.#setup.identity.node && incarnation === this.#setup.incarnation
+    this.#replica.isWhole = false
     this.#replica.advance(position, command.epoch, command.time)
     if (command.kind === entryKind.membership) {
       this.#replica.membership = command.bytes.slice(command.start, command.end)
       this.#membershipChanged()
     }
     if (command.kind >= entryKind.register) this.#applyCommand(command, incarnation)
+    if (this.#steps === undefined) this.#entryApplied(position)
+  }
+
+  #entryApplied(position: number): void {
+    this.#replica.isWhole = true
     if (position % hashEveryPositions === 0) this.#announceHash(position)
     if (position >= this.#reads.nextPosition) this.#reads.positionApplied(position)
   }
@@ -313,13 +427,21 @@ class StateMachine {
     if (this.#reads.parkedCount > 0) this.#beforeWrite(command)
     const deadline = readUint64(command.view, command.start - entryHeaderBytes + offset.deadline)
     if (deadline !== 0 && command.time > deadline) this.#refuse(command)
-    else if (this.#tracing.enabled) this.#executeTraced(command)
-    else this.#execute(command)
-    if (!command.local) return
-    if (command.stream === stream.sessions) {
+    else {
+      if (this.#tracing.enabled) this.#beginSpan(command)
+      this.#steps = this.#execute(command)
+    }
+    if (this.#steps === undefined) this.#commandApplied(command)
+  }
+
+  #commandApplied({ local, stream: ofStream, sequence }: Command): void {
+    if (this.#replica.space.isFull || this.#wasFull) this.#settleSpace()
+    if (this.#span !== undefined) this.#endSpan(this.#span)
+    if (!local) return
+    if (ofStream === stream.sessions) {
       this.#context.find(directory.sessions).tell({ kind: 'appliedOwn', sequence })
     } else {
-      this.#reads.sequenceApplied(command.stream, sequence)
+      this.#reads.sequenceApplied(ofStream, sequence)
     }
   }
 
@@ -329,43 +451,41 @@ class StateMachine {
     else if (command.kind === entryKind.etcd) etcdFace.refuse(this.#world, command)
   }
 
-  #executeTraced(command: Command): void {
-    const { bytes, start, position } = command
+  #beginSpan({ bytes, start, position }: Command): void {
     const entry = start - entryHeaderBytes
-    if (!isTraced(bytes, entry)) return this.#execute(command)
-    const span = this.#tracing.startSpan(spanNames.apply, traceAt(bytes, entry))
-    span.set('position', position)
-    this.#emitter.cause(span.context)
-    this.#execute(command)
+    if (!isTraced(bytes, entry)) return
+    this.#span = this.#tracing.startSpan(spanNames.apply, traceAt(bytes, entry))
+    this.#span.set('position', position)
+    this.#emitter.cause(this.#span.context)
+  }
+
+  #endSpan(span: Span): void {
+    this.#span = undefined
     this.#emitter.cause(undefined)
     span.end()
   }
 
-  #execute(command: Command): void {
+  #execute(command: Command): Steps | undefined {
     switch (command.kind) {
       case entryKind.register:
         if (command.local) this.#registered(command)
-        break
+        return undefined
       case entryKind.zookeeper:
-        zookeeperFace.apply(this.#world, command)
-        break
+        return zookeeperFace.apply(this.#world, command)
       case entryKind.etcd:
-        etcdFace.apply(this.#world, command)
-        break
+        return etcdFace.apply(this.#world, command)
       case entryKind.lifetime:
-        this.#endLifetime(command)
-        break
+        return this.#endLifetime(command)
       case entryKind.level:
         this.#raiseLevel(command.view.getUint32(command.start, true))
-        break
+        return undefined
       case entryKind.quota:
         this.#replica.space.setQuota(command.view.getFloat64(command.start))
-        break
+        return undefined
       default:
         // A later version wrote it, and its level should have kept this node from seeing it.
         throw new Error(`entry ${command.position} has the unknown kind ${command.kind}`)
     }
-    if (this.#replica.space.isFull || this.#wasFull) this.#settleSpace()
   }
 
   #settleSpace(): void {
@@ -401,24 +521,31 @@ class StateMachine {
    * Void in any epoch but that in which the leader decided it, once the session is attached anew, and
    * for a lease that was granted under the same id since.
    */
-  #endLifetime(command: Command): void {
+  #endLifetime(command: Command): Steps | undefined {
     const { view, start } = command
-    if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return
+    if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return undefined
     const session = view.getUint8(start + lifetimeEnd.lifetime) === lifetime.session
     const id = view.getBigInt64(start + lifetimeEnd.id)
     const { lifetimes } = this.#world
     const ended = session ? lifetimes.session(id) : lifetimes.lease(id)
-    if (ended === undefined) return
-    if (view.getUint32(start + lifetimeEnd.node) !== ended.node) return
-    if (view.getFloat64(start + lifetimeEnd.connection) !== ended.connection) return
-    if (view.getFloat64(start + lifetimeEnd.openedAt) !== ended.openedAt) return
+    if (ended === undefined) return undefined
+    if (view.getUint32(start + lifetimeEnd.node) !== ended.node) return undefined
+    if (view.getFloat64(start + lifetimeEnd.connection) !== ended.connection) return undefined
+    if (view.getFloat64(start + lifetimeEnd.openedAt) !== ended.openedAt) return undefined
     const face: Face = session ? zookeeperFace : etcdFace
-    face.expire(this.#world, command, ended)
+    return face.expire(this.#world, command, ended)
   }
 
-  #run(read: Read): void {
-    if (doorOf(read.stream) === stream.zookeeper) zookeeperFace.read(this.#world, read)
-    else etcdFace.read(this.#world, read)
+  #run(read: WaitingRead): void {
+    if (this.#longReads.waitsBehind(read)) return
+    const face = doorOf(read.stream) === stream.zookeeper ? zookeeperFace : etcdFace
+    const steps = face.read(this.#world, read)
+    if (steps === undefined) return
+    if (mustBeAlone(read)) {
+      invariant(this.#alone === undefined && this.#batch === undefined, 'it comes between commands')
+      this.#alone = steps
+    } else this.#longReads.add(read, steps)
+    this.#goOnSoon()
   }
 
   #askForRoom({ stream: ofStream, connection, tag }: Read, bytes: number): void {
@@ -438,6 +565,7 @@ class StateMachine {
   /** Behind all that registered a watch for it. */
   #connectionGone(ofStream: number, connection: number): void {
     this.#reads.connectionGone(ofStream, connection)
+    this.#longReads.forgetConnection(ofStream, connection)
     this.#emitter.emit({ kind: 'connectionClosed', stream: ofStream, connection })
   }
 
@@ -515,6 +643,7 @@ class StateMachine {
     this.#announceRevision()
     this.#announcePosition()
     this.#reads.positionApplied(position)
+    this.#longReads.restart()
     this.#releaseBarriers()
   }
 
@@ -561,11 +690,23 @@ class StateMachine {
       heldBytes: this.#replica.space.heldBytes,
       quotaBytes: this.#replica.space.quotaBytes,
       noSpace: this.#replica.space.isFull,
+      longReads: this.#longReads.count,
       hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
     })
     const asker = replyTo === 'zookeeper' ? directory.zookeeper : directory.control
     this.#context.find<StatusAnswer>(asker).tell({ kind: 'statusAnswer', from: 'state', id, json })
   }
+}
+
+/** Committed entries, and how far they are applied. */
+interface Batch {
+  readonly first: number
+  readonly count: number
+  readonly entries: Uint8Array
+  readonly beganMillis: number
+  /** The next of them, and where it is. */
+  index: number
+  at: number
 }
 
 function newCommand(): Command {

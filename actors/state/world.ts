@@ -9,6 +9,7 @@ import type { WatchesMessage } from '../watches/messages.ts'
 import type { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime, Lifetimes } from './lifetimes.ts'
 import type { Space } from './space.ts'
+import type { Slice, Steps } from './slices.ts'
 
 export interface World {
   readonly keyspace: Keyspace
@@ -25,6 +26,22 @@ export interface World {
   readonly applied: { readonly position: number; readonly membership?: Uint8Array }
   /** For metrics. */
   readonly tally?: EtcdTally
+  /** Without it nothing goes in slices. */
+  readonly slices?: Slices
+}
+
+/** What long work needs to know (slices.ts, long-reads.ts). */
+export interface Slices {
+  readonly slice: Pick<Slice, 'spent'>
+  readonly room: ReadRoom
+}
+
+/** What long reads share. Who is refused yields and asks again. */
+export interface ReadRoom {
+  takeBytes(bytes: number): boolean
+  giveBytes(bytes: number): void
+  /** Nothing is applied until this read has ended, once it is true. */
+  standStill(read: object): boolean
 }
 
 export interface Numbers {
@@ -106,12 +123,16 @@ export interface Arena {
   start: number
 }
 
-/** What the state actor calls. Both faces have this shape. */
+/**
+ * What the state actor calls. Both faces have this shape. What is returned has still to be done, in
+ * slices, and has not begun: of a command before anything else is applied or read (`command` stays as
+ * it is until then), of a read while other reads and applies pass.
+ */
 export interface Face {
-  apply(world: World, command: Command): void
+  apply(world: World, command: Command): Steps | undefined
   /** Its deadline is past: nothing changes, and who waits is told. Only the head of its body may be there. */
   refuse(world: World, command: Command): void
-  read(world: World, read: Read): void
+  read(world: World, read: Read): Steps | undefined
   /** The leader found that this lifetime ended (a `lifetime` entry): remove what it holds, then it. */
-  expire(world: World, command: Command, ended: Lifetime): void
+  expire(world: World, command: Command, ended: Lifetime): Steps | undefined
 }

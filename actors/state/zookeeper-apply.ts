@@ -5,6 +5,7 @@
  */
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
 import { operation } from '../../transport/zookeeper/operations.ts'
+import type { Steps } from './slices.ts'
 import type { Command } from './world.ts'
 import { writeStat } from './zookeeper-answers.ts'
 import { ownOperation, replyStatus } from './zookeeper-commands.ts'
@@ -12,17 +13,17 @@ import { applyMulti } from './zookeeper-multi.ts'
 import { attachSession, closeSession, createSession, suspendSession } from './zookeeper-sessions.ts'
 import { settle, type Work } from './zookeeper-work.ts'
 
-export function applyCommand(work: Work, command: Command): void {
+export function applyCommand(work: Work, command: Command): Steps | undefined {
   begin(work, command)
   const { header, world, answer } = work
   if (header.operation === ownOperation.createSession) {
     createSession(work, command)
-    return
+    return undefined
   }
   const session = world.lifetimes.session(header.session)
   if (header.operation === ownOperation.attach) {
     attachSession(work, command, session)
-    return
+    return undefined
   }
   if (session === undefined) answer.error(errorCode.sessionExpired)
   else if (session.node !== command.node || session.connection !== header.connection) {
@@ -30,6 +31,7 @@ export function applyCommand(work: Work, command: Command): void {
   } else if (header.operation === operation.closeSession) closeSession(work, session)
   else if (header.operation === operation.multi) applyMulti(work)
   else applyWrite(work)
+  return undefined
 }
 
 /**

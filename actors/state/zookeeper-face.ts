@@ -1,23 +1,16 @@
 /** The ZooKeeper face of the state machine: what the state actor calls. */
 import type { Face, World } from './world.ts'
+import { left } from './slices.ts'
 import { applyCommand, refuseCommand } from './zookeeper-apply.ts'
 import { runRead } from './zookeeper-reads.ts'
 import { expireSession } from './zookeeper-sessions.ts'
 import { createWork, type Work } from './zookeeper-work.ts'
 
 export const zookeeperFace: Face = {
-  apply(world, command) {
-    applyCommand(workOf(world), command)
-  },
-  refuse(world, command) {
-    refuseCommand(workOf(world), command)
-  },
-  read(world, read) {
-    runRead(workOf(world), read)
-  },
-  expire(world, command, ended) {
-    expireSession(workOf(world), command, ended)
-  },
+  apply: (world, command) => left(world, applyCommand(workOf(world), command)),
+  refuse: (world, command) => refuseCommand(workOf(world), command),
+  read: (world, read) => left(world, runRead(workOf(world), read)),
+  expire: (world, command, ended) => left(world, expireSession(workOf(world), command, ended)),
 }
 
 /** Buffers and caches, nothing that is replicated. A thread has one world, except in the simulator. */

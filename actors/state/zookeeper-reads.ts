@@ -12,13 +12,14 @@ import { readText } from '../../transport/zookeeper/jute-reader.ts'
 import { operation, permission, specialXid } from '../../transport/zookeeper/operations.ts'
 import { statBytes } from '../../transport/zookeeper/stat.ts'
 import type { ZnodeWatch } from '../watches/messages.ts'
+import type { Steps } from './slices.ts'
 import type { Read } from './world.ts'
 import { writeData, writeStat } from './zookeeper-answers.ts'
 import { catchUpWatches } from './zookeeper-catch-up.ts'
 import { ownOperation, replyStatus } from './zookeeper-commands.ts'
 import type { Work } from './zookeeper-work.ts'
 
-export function runRead(work: Work, read: Read): void {
+export function runRead(work: Work, read: Read): Steps | undefined {
   begin(work, read)
   try {
     dispatch(work)
@@ -28,6 +29,7 @@ export function runRead(work: Work, read: Read): void {
   }
   const { neededBytes } = work.answer
   if (neededBytes > 0) work.world.emitter.needsRoom(read, neededBytes)
+  return undefined
 }
 
 function begin(work: Work, { stream, connection, roomBytes, request }: Read): void {

@@ -7,6 +7,7 @@ import { errorCode } from '../../transport/zookeeper/errors.ts'
 import { lifetime } from '../sessions/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { stream } from './messages.ts'
+import type { Steps } from './slices.ts'
 import type { Command, World } from './world.ts'
 import { readSessionCommand, replyStatus, type SessionCommand } from './zookeeper-commands.ts'
 import { settle, type Work } from './zookeeper-work.ts'
@@ -73,7 +74,7 @@ export function suspendSession(world: World, session: Lifetime): void {
 }
 
 /** The leader found that it is over. */
-export function expireSession(work: Work, command: Command, session: Lifetime): void {
+export function expireSession(work: Work, command: Command, session: Lifetime): Steps | undefined {
   const { world, writes, answer } = work
   writes.zxid = world.numbers.zxid + 1
   writes.time = command.time
@@ -81,6 +82,7 @@ export function expireSession(work: Work, command: Command, session: Lifetime): 
   answer.wanted = false
   end(work, session)
   detach(world, session)
+  return undefined
 }
 
 function end(work: Work, session: Lifetime): void {

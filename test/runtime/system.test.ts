@@ -358,3 +358,27 @@ describe('watch', () => {
     expect(seen).toEqual(['gone'])
   })
 })
+
+test('a turn ends by time: the thread looks at its sockets, and other actors come first', () => {
+  let now = 0
+  const { timers, random, network, disk, jobs, clock } = manualHost()
+  const deferred: (() => void)[] = []
+  const host = {
+    ...{ timers, random, network, disk, jobs },
+    clock: { ...clock, monotonicMillis: () => now },
+    defer: (callback: () => void) => void deferred.push(callback),
+  }
+  const { system } = world({ host })
+  const seen: string[] = []
+  const busy: Definition<Note, void> = { name: 'busy', start: () => () => void (now += 1) }
+  const ref = system.spawn(busy, 'busy', undefined)
+  const other = system.spawn(recorder(seen), 'other', undefined)
+  for (let index = 0; index < 1_000; index++) ref.tell(note('work'))
+  other.tell(note('beat'))
+  deferred.shift()?.()
+  expect([seen, now]).toEqual([[], 16])
+  deferred.shift()?.()
+  expect([seen, now]).toEqual([['beat'], 32])
+  while (deferred.length > 0) deferred.shift()?.()
+  expect(now).toBe(1_000)
+})

@@ -7,6 +7,7 @@ import { type NodeSetup, nodeSetup } from '../../actors/node/node-setup.ts'
 import { placementOf } from '../../actors/node/placement.ts'
 import { protocols, startThread } from '../../actors/node/thread.ts'
 import { Replica } from '../../actors/state/replica.ts'
+import type { SliceSetup } from '../../actors/state/slices.ts'
 import type { Definition, Message, Ref, Supervision } from '../../runtime/actor.ts'
 import { allowRecycling, threadPool } from '../../runtime/buffer-pool.ts'
 import type { Cell } from '../../runtime/cell.ts'
@@ -302,10 +303,16 @@ class TappedSystem extends System {
   }
 }
 
-/** The replica is made here, so that the world can look into it. */
+/**
+ * The replica is made here, so that the world can look into it. A slice ends after a few keys or
+ * entries, so that work goes in slices that would be done at once in production.
+ */
 function withReplica<Setup>(seed: number, given: Setup): Setup {
-  return { ...given, replica: new Replica(seed) }
+  const slice: SliceSetup = { millis: 2, unitsMax: sliceUnits[seed % sliceUnits.length] ?? 1 }
+  return { ...given, replica: new Replica(seed), slice }
 }
+
+const sliceUnits = [1, 2, 5, 20, 1_000]
 
 function withSizes<Setup>(sizes: ConsensusSizes, given: Setup): Setup {
   const { limits } = given as { limits?: object }

@@ -108,7 +108,7 @@ export class Observer implements Tap {
 
   handled(node: number, message: Message, disk: Disk): void {
     const { kind } = message as StateMessage
-    if (kind === 'committed' || kind === 'checkpointArrived') {
+    if (kind === 'committed' || kind === 'checkpointArrived' || kind === 'goOn') {
       this.replicas.compare(node)
       const revision = this.replicas.of(node)?.keyspace.revision ?? 0
       this.etcd.revisionReached(revision, this.#scheduler.nowMillis)

@@ -38,7 +38,8 @@ export class Replicas {
 
   compare(node: number): void {
     const replica = this.#live.get(node)
-    if (replica !== undefined) this.#hold(node, replica, 'its replica')
+    // Between the slices of a command there is nothing to compare.
+    if (replica?.isWhole === true) this.#hold(node, replica, 'its replica')
   }
 
   /** The newest checkpoint of the node. */
