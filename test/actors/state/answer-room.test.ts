@@ -81,7 +81,8 @@ class Room {
   }
 
   asked(): GatewayMessage[] {
-    return this.node.actor.takeTold<GatewayMessage>('zookeeper')
+    const told = this.node.actor.takeTold<GatewayMessage>('zookeeper')
+    return told.filter(({ kind }) => kind !== 'logTime')
   }
 
   get parked(): unknown {
@@ -197,7 +198,9 @@ describe('room for answers', () => {
     range(2, 'k')
     range(3, 'other')
     expect(room.answers()).toHaveLength(1)
-    const asked = room.node.actor.takeTold<{ kind: string; bytes: number }>('etcd')
+    const asked = room.node.actor
+      .takeTold<{ kind: string; bytes: number }>('etcd')
+      .filter(({ kind }) => kind !== 'logTime')
     expect(asked).toMatchObject([{ tag: 1 }, { tag: 2 }])
     const bytes = asked[0]?.bytes ?? 0
     const grant = { kind: 'room', stream: stream.etcd, connection: 77 } as const
