@@ -2,8 +2,11 @@
 import { performance } from 'node:perf_hooks'
 import type { Clock, Timer, Timers } from './host.ts'
 
+/** What `performance.now()` counts from is each thread's own: by this all threads of a process agree. */
+const threadBeganMillis = Number(process.hrtime.bigint() / 1000n) / 1000 - performance.now()
+
 export const systemClock: Clock = {
-  monotonicMillis: () => performance.now(),
+  monotonicMillis: () => threadBeganMillis + performance.now(),
   wallMillis: () => Date.now(),
 }
 

@@ -15,7 +15,7 @@ export interface Host {
 }
 
 export interface Clock {
-  /** Milliseconds, with fractions, that never go back; zero is arbitrary. */
+  /** Milliseconds, with fractions, that never go back; zero is arbitrary, and the same for all threads of a process. */
   monotonicMillis(): number
   /** Milliseconds since 1970, an integer; may jump either way. */
   wallMillis(): number

@@ -1,6 +1,6 @@
 import { defineProtocol } from '../../runtime/protocol.ts'
 import type { StatusAnswer } from '../control.ts'
-import type { LeaseAnswers } from '../sessions/messages.ts'
+import type { LeaseAnswers, SessionsConfirmed } from '../sessions/messages.ts'
 import { reply } from '../watches/protocol.ts'
 import type { GatewayMessage, MetricsText } from './messages.ts'
 
@@ -32,13 +32,14 @@ const reserved = [
 ] as const
 
 /** Status answers are for four-letter words. */
-export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer>(
+export const zookeeperProtocol = defineProtocol<GatewayMessage | StatusAnswer | SessionsConfirmed>(
   'zookeeper',
   {
     ...gateway,
     statusAnswer: { from: 'string', id: 'long', json: 'string' },
+    sessionsConfirmed: { askedMillis: 'double', heard: 'bytes' },
   },
-  { reserved: [...reserved, 'statusAnswer'] },
+  { reserved: [...reserved, 'statusAnswer', 'sessionsConfirmed'] },
 )
 
 export const etcdProtocol = defineProtocol<GatewayMessage | LeaseAnswers | MetricsText>(

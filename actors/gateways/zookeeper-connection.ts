@@ -38,10 +38,14 @@ export class Connection {
   /** Its session and identities as each command carries them. */
   caller: Uint8Array = nothing
   heardMillis: number
+  /** Until then its session cannot have ended elsewhere (zookeeper-standing.ts). */
+  aliveUntilMillis = 0
   /** Reads must see at least this log position: that of the last sync. */
   position = 0
   /** A sync waits for its position, and all behind it wait for the sync. */
   syncing = false
+  /** Since when nothing is taken from it; 0: it is. */
+  stalledMillis = 0
   /** Input waits in the list of connections to look at. */
   queued = false
   /** The client has finished writing. */
@@ -55,6 +59,7 @@ export class Connection {
   sent = 0
   #identities: Id[]
   #paused = false
+  #bufferedBytes = 0
   #out: Uint8Array[] = []
 
   constructor(number: number, socket: Socket, frameBytesMax: number, nowMillis: number) {
@@ -105,6 +110,14 @@ export class Connection {
     if (out.length === 1) this.socket.write(out[0]!)
     else this.#writeAll(out, scratch)
     return out.length
+  }
+
+  /** The client has taken some of what waited for it since the last call: it is there. */
+  takesOutput(): boolean {
+    const { bufferedBytes } = this.socket
+    const takes = bufferedBytes < this.#bufferedBytes
+    this.#bufferedBytes = bufferedBytes
+    return takes
   }
 
   pause(): void {

@@ -15,6 +15,7 @@ import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { certificateNews } from '../certificate-news.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
+import type { SessionsConfirmed } from '../sessions/messages.ts'
 import { type StateMessage, stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { replyStatus } from '../state/zookeeper-commands.ts'
@@ -24,6 +25,7 @@ import type { GatewayMessage } from './messages.ts'
 import { Connection } from './zookeeper-connection.ts'
 import { Handshakes } from './zookeeper-handshake.ts'
 import { Requests } from './zookeeper-requests.ts'
+import { Standing } from './zookeeper-standing.ts'
 import { Syncs } from './zookeeper-syncs.ts'
 import { Tally } from './zookeeper-tally.ts'
 import { Touches } from './zookeeper-touches.ts'
@@ -43,6 +45,8 @@ export interface ZookeeperSetup {
   readonly proposalsMax: number
   readonly proposalBytesMax: number
   readonly resendMillis: number
+  /** New clients are refused once no leader has been confirmed for so long. */
+  readonly contactMillisMax: number
   /** Sessions that were heard of are told to the sessions actor this often. */
   readonly touchMillis: number
   /** `user:base64(SHA1(user:password))` of the one who may do everything; '' for none. */
@@ -59,7 +63,7 @@ type OwnMessage =
   /** Sockets have input. */
   { readonly kind: 'input' } | { readonly kind: 'listening'; readonly error: Error | null }
 
-export type ZookeeperMessage = GatewayMessage | StatusAnswer | OwnMessage
+export type ZookeeperMessage = GatewayMessage | StatusAnswer | SessionsConfirmed | OwnMessage
 
 export const zookeeperGateway: Definition<ZookeeperMessage, ZookeeperSetup> = {
   ...directory.zookeeper,
@@ -86,6 +90,7 @@ class Gateway {
   readonly #requests: Requests
   readonly #words: Words
   readonly #touches: Touches
+  readonly #standing: Standing
   readonly #tally: Tally
   readonly #traces: ZookeeperTraces | undefined
   readonly #connections = new Map<number, Connection>()
@@ -112,6 +117,7 @@ class Gateway {
     this.#now = context.host.clock.monotonicMillis()
     this.#tickedMillis = this.#now
     this.#tally = new Tally(this.#now)
+    this.#standing = new Standing(setup.contactMillisMax, this.#now)
     // Numbers of an earlier life may still stand in the store; they are not used again soon.
     this.#lastNumber = context.host.random.uint32() >>> 1
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
@@ -176,6 +182,11 @@ class Gateway {
         'Packets to ZooKeeper clients.',
         () => this.#tally.sent,
       ],
+      [
+        'quorate_zookeeper_connections_suspended_total',
+        'Connections closed because no leader confirmed that their sessions live.',
+        () => this.#standing.suspended,
+      ],
     ])
     observeGauges(metrics, [
       [
@@ -217,6 +228,8 @@ class Gateway {
         return
       case 'needsRoom':
         return
+      case 'sessionsConfirmed':
+        return this.#standing.confirmed(message)
       case 'closeConnection':
         this.#drop(this.#connections.get(message.connection))
         return
@@ -316,6 +329,7 @@ class Gateway {
 
   /** All requests that are there, as long as there is room for them. */
   #take(connection: Connection, now: number): void {
+    if (!this.#standing.isKnownToLive(connection, this.#now)) return this.#suspend(connection)
     connection.heardMillis = now
     if (connection.state === 'established') this.#touches.add(connection)
     while (connection.isOpen) {
@@ -332,6 +346,7 @@ class Gateway {
       this.#outstanding += connection.outstanding.count - before
     }
     this.#stalled.delete(connection)
+    connection.stalledMillis = 0
     connection.resume()
     this.#noteOutput(connection)
   }
@@ -344,6 +359,8 @@ class Gateway {
   }
 
   #takeFrame(connection: Connection, now: number): void {
+    const isNew = connection.state === 'fresh'
+    if (isNew && !this.#standing.isInContact(this.#now)) return this.#suspend(connection)
     const isWell =
       connection.state === 'fresh'
         ? this.#handshakes.begin(connection, now)
@@ -368,6 +385,7 @@ class Gateway {
   /** What has come stays where it is; more comes only once there is room again. */
   #stall(connection: Connection): void {
     this.#stalled.add(connection)
+    if (connection.stalledMillis === 0) connection.stalledMillis = this.#now
     if (connection.splitter.waitingBytes > 0) connection.pause()
     this.#noteOutput(connection)
   }
@@ -409,7 +427,8 @@ class Gateway {
   }
 
   #deliver(connection: Connection, { status, body }: ReplyMessage): void {
-    this.#tally.answered(this.#now - connection.outstanding.shift())
+    const arrivedMillis = connection.outstanding.shift()
+    this.#tally.answered(this.#now - arrivedMillis)
     this.#outstanding -= 1
     this.#traces?.answered(connection)
     if (!connection.isOpen) return
@@ -419,7 +438,10 @@ class Gateway {
     }
     if (status === replyStatus.handshake) {
       if (!this.#handshakes.finish(connection, body)) this.#end(connection)
-      else this.#touches.add(connection)
+      else {
+        this.#standing.established(connection, arrivedMillis)
+        this.#touches.add(connection)
+      }
     } else {
       connection.zxid = this.#reader.reset(body, 8, body.length).long()
       connection.send(body)
@@ -488,9 +510,11 @@ class Gateway {
   #flushOutputs(): void {
     const outputs = this.#outputs
     this.#outputs = []
+    const now = this.#clock()
     for (const connection of outputs) {
       connection.isWriting = false
-      this.#tally.sent += connection.flush(this.#scratch)
+      if (!this.#standing.isKnownToLive(connection, now)) this.#suspend(connection)
+      else this.#tally.sent += connection.flush(this.#scratch)
     }
   }
 
@@ -501,6 +525,12 @@ class Gateway {
     connection.state = 'gone'
     connection.socket.end()
     this.#queue(connection)
+  }
+
+  /** Its session may have ended elsewhere, or never begins here: the client shall move. */
+  #suspend(connection: Connection): void {
+    this.#standing.suspended += 1
+    this.#drop(connection)
   }
 
   #drop(connection: Connection | undefined): void {
@@ -516,6 +546,7 @@ class Gateway {
     if (connection.outstanding.count > 0) return
     if (!this.#connections.delete(connection.number)) return
     if (connection.session === 0n) return
+    this.#standing.forget(connection)
     const { number } = connection
     this.#context
       .find(directory.watches)
@@ -524,23 +555,30 @@ class Gateway {
 
   #tick(): void {
     const now = this.#clock()
-    // While this process stood still it could not hear anybody.
-    const stoodStill = now - this.#tickedMillis > 5 * tickMillis
+    const stoodStillMillis = now - this.#tickedMillis
     this.#tickedMillis = now
     this.#proposals.tick(now)
     this.#syncs.tick(now)
     this.#words.tick(now)
     this.#touches.tick(now)
     for (const connection of this.#connections.values()) {
-      if (stoodStill || this.#stalled.has(connection)) this.#excuse(connection, now)
-      else if (this.#isSilent(connection, now)) this.#drop(connection)
+      // While this process stood still it could not hear anybody.
+      if (stoodStillMillis > 5 * tickMillis) connection.heardMillis += stoodStillMillis
+      if (!this.#standing.isKnownToLive(connection, now)) this.#suspend(connection)
+      else if (this.#isHeldBack(connection, now) || connection.takesOutput()) {
+        connection.heardMillis = now
+        if (connection.state === 'established') this.#touches.add(connection)
+      } else if (this.#isSilent(connection, now)) this.#drop(connection)
     }
   }
 
-  /** It is we who do not listen, so its silence says nothing. */
-  #excuse(connection: Connection, now: number): void {
-    connection.heardMillis = now
-    if (connection.state === 'established') this.#touches.add(connection)
+  /**
+   * It is we who do not listen, for load, so its silence says nothing. Not where answers wait for the client
+   * to take them: that pause is its own.
+   */
+  #isHeldBack(connection: Connection, now: number): boolean {
+    if (!this.#stalled.has(connection) || connection.socket.bufferedBytes > 0) return false
+    return now - connection.stalledMillis <= limits.heldBackMillisMax
   }
 
   #isSilent({ state, heardMillis, timeoutMillis }: Connection, now: number): boolean {
@@ -592,6 +630,7 @@ class Gateway {
       port: this.#listener?.port,
       connections: this.#connections.size,
       stalled: this.#stalled.size,
+      suspended: this.#standing.suspended,
       proposalsWaiting: this.#proposals.waitingCount,
     })
     this.#context

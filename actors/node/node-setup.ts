@@ -43,6 +43,8 @@ export const zookeeperVersion = '3.9.5'
 export const etcdVersion = '3.6.14'
 
 const touchMillis = 200
+/** An election takes one or two time-outs; as etcd, whose clients are told after three that there is no leader. */
+const contactElections = 3
 const everywhere = new Set(['0.0.0.0', '::', '[::]'])
 const grpcOverheadBytes = 512 * 1024
 
@@ -76,6 +78,7 @@ export function zookeeperSetup(node: NodeSetup): ZookeeperSetup {
     proposalsMax: limits.proposalsInFlightMax,
     proposalBytesMax: limits.proposalBytesInFlightMax,
     resendMillis: 2 * timings.electionMillis,
+    contactMillisMax: contactElections * timings.electionMillis,
     touchMillis,
     generation,
     superDigest: '',

@@ -20,6 +20,7 @@ export function crossingKinds(): KindCodec[] {
     ]),
     ...kindsOf(directory.sessions.protocol, [
       'touchedRemotely',
+      'touchesConfirmed',
       'leaseQuestionsRemote',
       'leaseAnswers',
     ]),

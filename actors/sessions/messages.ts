@@ -32,8 +32,18 @@ export type SessionsMessage =
   | { readonly kind: 'appliedOwn'; readonly sequence: number }
   /** From a gateway: these sessions sent something; batched, coalesced. */
   | { readonly kind: 'touched'; readonly ids: Uint8Array }
-  /** From another node's sessions actor: the same for its clients. */
-  | { readonly kind: 'touchedRemotely'; readonly ids: Uint8Array }
+  /** From another node's sessions actor: the same for its clients (own-touches.ts), to the leader. */
+  | {
+      readonly kind: 'touchedRemotely'
+      readonly node: number
+      readonly batch: number
+      readonly touches: Uint8Array
+    }
+  /**
+   * From the leader: these touches count, and it was still followed by a quorum after they had come; `lost`
+   * are the ids of sessions that it does not know, or that are about to end.
+   */
+  | { readonly kind: 'touchesConfirmed'; readonly batch: number; readonly lost: Uint8Array }
   /** etcd keep-alives (`renew`) or times to live; answered to the etcd gateway by `leaseAnswers`. */
   | {
       readonly kind: 'leaseQuestions'
@@ -52,6 +62,20 @@ export type SessionsMessage =
   /** The state machine has applied the position that a `barrier` named; its notices came before. */
   | { readonly kind: 'barrierReached'; readonly id: number }
   | { readonly kind: 'tick' }
+
+/**
+ * For the ZooKeeper gateway: a leader that a quorum follows has confirmed these sessions of its clients. `heard`:
+ * for each i64 id and f64 when its client was heard, big-endian, by the monotonic clock that all threads of
+ * the process have in common; from then on it lives for its time-out. `askedMillis`: the leader led after that.
+ */
+export interface SessionsConfirmed {
+  readonly kind: 'sessionsConfirmed'
+  readonly askedMillis: number
+  readonly heard: Uint8Array
+}
+
+/** Bytes of one session in it. */
+export const heardBytes = 16
 
 /**
  * `times`: for each id f64 remaining and f64 granted milliseconds, little-endian; remaining −1: no such

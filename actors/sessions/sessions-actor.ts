@@ -10,7 +10,15 @@ import { stream } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
 import { type LeaseBatch, LeaseQuestions, leaseTimesBytes } from './lease-questions.ts'
-import { lifetime, lifetimeEnd, type LeaseAnswers, type SessionsMessage } from './messages.ts'
+import {
+  heardBytes,
+  lifetime,
+  lifetimeEnd,
+  type LeaseAnswers,
+  type SessionsMessage,
+} from './messages.ts'
+import { OwnTouches, touchBytes } from './own-touches.ts'
+import { type TouchBatch, TouchConfirmations } from './touch-confirmations.ts'
 
 export interface SessionsSetup {
   readonly node: number
@@ -25,6 +33,8 @@ export interface SessionsSetup {
 const tickMillis = 100
 const endsPerTickMax = 1000
 const none = new Uint8Array(0)
+/** Lives of a node begin to count their batches of touches in different places; all stay below 2^53. */
+const batchesApart = 2 ** 20
 
 export const sessionsActor: Definition<SessionsMessage, SessionsSetup> = {
   ...directory.sessions,
@@ -41,14 +51,14 @@ class Sessions {
   readonly #proposals: Proposals
   readonly #gateway: Ref<LeaseAnswers>
   readonly #questions: LeaseQuestions
-  /** Touches of this node's clients since the last batch. */
-  readonly #touched = new Set<bigint>()
+  readonly #touches: OwnTouches
+  /** Of all nodes, while this one leads. */
+  readonly #confirmations: TouchConfirmations
   #leader = 0
   #epoch = 0
   /** Time during which this process did not run counts for nobody's deadline. */
   #pausedMillis = 0
   #lastTickMillis: number
-  #touchesSentMillis = 0
 
   constructor(context: Context<SessionsMessage>, setup: SessionsSetup) {
     this.#context = context
@@ -73,6 +83,20 @@ class Sessions {
       answer: batch => this.#answer(batch),
       failed: ({ tag, ids }) => this.#gateway.tell(leaseAnswers(tag, ids, none, true)),
     })
+    const againMillis = setup.electionMillis
+    this.#touches = new OwnTouches({
+      // Answers to an earlier life of this node may still come.
+      firstBatch: context.host.random.uint32() * batchesApart,
+      touchMillis: setup.touchMillis,
+      emptyMillis: setup.electionMillis / 2,
+      againMillis,
+      send: (batch, touches) => this.#sendTouches({ node: setup.node, batch, touches }),
+    })
+    this.#confirmations = new TouchConfirmations({
+      againMillis,
+      confirm: id => consensus.tell({ kind: 'readRequest', replyTo: 'sessions', id }),
+      answer: batch => this.#confirmTouches(batch),
+    })
     this.#lastTickMillis = context.host.clock.monotonicMillis()
     this.#register()
     context.every(tickMillis, { kind: 'tick' })
@@ -82,9 +106,11 @@ class Sessions {
   #handle(message: SessionsMessage): void {
     switch (message.kind) {
       case 'touched':
-        return this.#touch(message.ids, true)
+        return this.#heard(message.ids)
       case 'touchedRemotely':
-        return this.#touch(message.ids, false)
+        return this.#touched(message)
+      case 'touchesConfirmed':
+        return this.#touchesConfirmed(message.batch, message.lost)
       case 'opened':
         return this.#deadlines.open(
           message.lifetime,
@@ -120,8 +146,9 @@ class Sessions {
           position: message.position,
         })
       case 'barrierReached':
-        return this.#questions.confirmed(message.id, this.#context.host.clock.monotonicMillis())
+        return this.#confirmed(message.id)
       case 'readFailed':
+        this.#confirmations.unconfirmed(message.id)
         return this.#questions.unconfirmed(message.id)
       case 'tick':
         return this.#tick()
@@ -157,18 +184,70 @@ class Sessions {
     this.#proposals.commit(kind, body.length)
   }
 
-  #touch(ids: Uint8Array, local: boolean): void {
-    const now = this.#now()
-    for (let at = 0; at + 8 <= ids.length; at += 8) {
-      const id = idOf(ids, at)
-      if (!this.#leading) {
-        // One that came to a node that no longer leads is the new leader's to restart.
-        if (local) this.#touched.add(id)
-        continue
-      }
-      const deadline = this.#deadlines.find(lifetime.session, id)
-      if (deadline !== undefined) deadline.atMillis = now + deadline.ttlMillis
+  #heard(ids: Uint8Array): void {
+    const now = this.#context.host.clock.monotonicMillis()
+    for (let at = 0; at + 8 <= ids.length; at += 8) this.#touches.heard(idOf(ids, at), now)
+  }
+
+  #sendTouches(batch: TouchBatch): void {
+    if (this.#leading) this.#touched(batch)
+    else {
+      const leader = this.#context.find(directory.sessions, this.#leader)
+      leader.tell({ kind: 'touchedRemotely', ...batch })
     }
+  }
+
+  /** One that came to a node that does not lead is sent again, to the one that does. */
+  #touched(batch: TouchBatch): void {
+    if (!this.#leading) return
+    const now = this.#now()
+    const { touches } = batch
+    const view = new DataView(touches.buffer, touches.byteOffset, touches.byteLength)
+    for (let at = 0; at + touchBytes <= touches.length; at += touchBytes) {
+      const deadline = this.#deadlines.find(lifetime.session, view.getBigInt64(at))
+      if (deadline === undefined) continue
+      const untilMillis = now - view.getUint32(at + 8) + deadline.ttlMillis
+      deadline.atMillis = Math.max(deadline.atMillis, untilMillis)
+    }
+    const kept = { node: batch.node, batch: batch.batch, touches: new Uint8Array(touches) }
+    this.#confirmations.add(kept, this.#context.host.clock.monotonicMillis())
+  }
+
+  #confirmed(id: number): void {
+    const nowMillis = this.#context.host.clock.monotonicMillis()
+    if (!this.#leading) return
+    this.#confirmations.confirmed(id, nowMillis)
+    this.#questions.confirmed(id, nowMillis)
+  }
+
+  #confirmTouches({ node, batch, touches }: TouchBatch): void {
+    const lost = new Uint8Array((touches.length / touchBytes) * 8)
+    let lostBytes = 0
+    for (let at = 0; at + touchBytes <= touches.length; at += touchBytes) {
+      const deadline = this.#deadlines.find(lifetime.session, idOf(touches, at))
+      if (deadline !== undefined && deadline.proposedIn !== this.#epoch) continue
+      lost.set(touches.subarray(at, at + 8), lostBytes)
+      lostBytes += 8
+    }
+    const answer = { kind: 'touchesConfirmed', batch, lost: lost.slice(0, lostBytes) } as const
+    if (node === this.#setup.node) this.#touchesConfirmed(batch, answer.lost)
+    else this.#context.find(directory.sessions, node).tell(answer)
+  }
+
+  #touchesConfirmed(batch: number, lost: Uint8Array): void {
+    const confirmed = this.#touches.confirmed(batch, lost)
+    if (confirmed === undefined) return
+    const { askedMillis, heardMillis } = confirmed
+    const heard = new Uint8Array(heardMillis.size * heardBytes)
+    const view = new DataView(heard.buffer)
+    let at = 0
+    for (const [id, millis] of heardMillis) {
+      view.setBigInt64(at, id)
+      view.setFloat64(at + 8, millis)
+      at += heardBytes
+    }
+    const told = { kind: 'sessionsConfirmed', askedMillis, heard } as const
+    this.#context.find(directory.zookeeper).tell(told)
   }
 
   #leaderChanged(leader: number, epoch: number): void {
@@ -180,6 +259,8 @@ class Sessions {
     if (!this.#leading) this.#deadlines.stop()
     else if (!led) this.#deadlines.restart(this.#now(), this.#setup.electionMillis)
     this.#questions.leaderChanged(leader, nowMillis)
+    this.#touches.leaderChanged()
+    this.#confirmations.leaderChanged()
   }
 
   #tick(): void {
@@ -189,27 +270,12 @@ class Sessions {
     if (gap > 3 * tickMillis) this.#pausedMillis += gap
     this.#lastTickMillis = now
     this.#proposals.tick(now)
-    this.#sendTouches(now)
+    if (this.#leader !== 0) this.#touches.tick(now)
     if (this.#leading) {
+      this.#confirmations.tick(now)
       for (const ended of this.#deadlines.due(this.#now(), endsPerTickMax)) this.#proposeEnd(ended)
     }
     this.#questions.tick(now)
-  }
-
-  #sendTouches(now: number): void {
-    if (this.#touched.size === 0 || now - this.#touchesSentMillis < this.#setup.touchMillis) return
-    if (this.#leader === 0) return
-    this.#touchesSentMillis = now
-    const ids = new Uint8Array(this.#touched.size * 8)
-    const view = new DataView(ids.buffer)
-    let at = 0
-    for (const id of this.#touched) {
-      view.setBigInt64(at, id)
-      at += 8
-    }
-    this.#touched.clear()
-    if (this.#leading) this.#touch(ids, true)
-    else this.#context.find(directory.sessions, this.#leader).tell({ kind: 'touchedRemotely', ids })
   }
 
   /**

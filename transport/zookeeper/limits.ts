@@ -8,6 +8,8 @@ export const limits = {
   outgoingBytesMax: 4 << 20,
   /** Events go on coming to a client that does not read; beyond this it is dropped. */
   outgoingBytesDropped: 64 << 20,
+  /** A client that we do not listen to, for load, is not taken for silent; but no longer than this. */
+  heldBackMillisMax: 60_000,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */
   outstandingRequestsMax: 1_000,
   /** The same over all connections: what waits in mailboxes stays far below their bounds. */

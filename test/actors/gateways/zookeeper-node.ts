@@ -30,11 +30,15 @@ export interface ZookeeperNode {
   readonly world: World
   /** While true proposals wait. */
   held: boolean
+  /** While true no leader confirms anything. */
+  cutOff: boolean
   /** While true questions about the position are not answered. */
   mute: boolean
   release(): void
   readonly touches: bigint[]
   readonly watches: ZnodeWatches
+  /** The leader has confirmed these sessions, and that it leads. */
+  confirm(ids?: Uint8Array): void
   expire(session: bigint): void
   /** A checkpoint of a peer came that contains the proposals up to this sequence. */
   cover(through: number): void
@@ -54,6 +58,7 @@ export const gatewaySetup: ZookeeperSetup = {
   proposalsMax: 10_000,
   proposalBytesMax: 16 << 20,
   resendMillis: 2_000,
+  contactMillisMax: 3_000,
   touchMillis: 50,
   superDigest: 'super:D/InIHSb7yEEbrWz8b9l71RjZJU=',
   version: '3.9.5-quorate, built on 2026-11-23 00:00 UTC',
@@ -64,7 +69,7 @@ export function startZookeeperNode(
   changed: Partial<ZookeeperSetup> = {},
 ): ZookeeperNode {
   const system = new System({ host, log: silentLogger, freezeMessages: true })
-  const node = new Node(system)
+  const node = new Node(system, host)
   system.spawn(zookeeperGateway, 'zookeeper', { ...gatewaySetup, ...changed })
   node.start()
   return node
@@ -76,6 +81,8 @@ class Node implements ZookeeperNode {
   readonly touches: bigint[] = []
   readonly watches: ZnodeWatches
   held = false
+  cutOff = false
+  readonly #host: Host
   mute = false
   readonly #reads: ReadSchedule
   #proposed: Extract<ConsensusMessage, { kind: 'propose' }>[] = []
@@ -84,8 +91,9 @@ class Node implements ZookeeperNode {
   #sequence = 0
   #port: ((port: number) => void)[] = []
 
-  constructor(system: System) {
+  constructor(system: System, host: Host) {
     this.system = system
+    this.#host = host
     const gateway = () => system.find(directory.zookeeper)
     this.watches = new ZnodeWatches({
       event: (connection, body) =>
@@ -295,8 +303,23 @@ class Node implements ZookeeperNode {
 
   #session(message: SessionsMessage): void {
     if (message.kind !== 'touched') return
-    const view = new DataView(message.ids.buffer, message.ids.byteOffset, message.ids.byteLength)
-    for (let at = 0; at < message.ids.length; at += 8) this.touches.push(view.getBigInt64(at))
+    const { ids } = message
+    const view = new DataView(ids.buffer, ids.byteOffset, ids.byteLength)
+    for (let at = 0; at < ids.length; at += 8) this.touches.push(view.getBigInt64(at))
+    this.confirm(ids)
+  }
+
+  confirm(ids: Uint8Array = new Uint8Array(0)): void {
+    if (this.cutOff) return
+    const now = this.#host.clock.monotonicMillis()
+    const heard = new Uint8Array(ids.length * 2)
+    const view = new DataView(heard.buffer)
+    for (let at = 0; at < ids.length; at += 8) {
+      heard.set(ids.subarray(at, at + 8), at * 2)
+      view.setFloat64(at * 2 + 8, now)
+    }
+    const gateway = this.system.find(directory.zookeeper)
+    gateway.tell({ kind: 'sessionsConfirmed', askedMillis: now, heard })
   }
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { ZookeeperSetup } from '../../../actors/gateways/zookeeper.ts'
 import { manualHost } from '../../../runtime/testkit.ts'
 import { errorCode } from '../../../transport/zookeeper/errors.ts'
@@ -535,6 +535,42 @@ describe('time', () => {
     expect(node.touches.filter(id => id === one.session).length).toBeGreaterThan(10)
   })
 
+  test('one that does not take its answers is silent, however much waits for it', () => {
+    const { node, settle, client, advance } = scene()
+    const frozen = client(4_000)
+    frozen.socket.bufferedBytes = 5 << 20
+    frozen.request(operation.exists, watchRecord('/'))
+    settle()
+    node.touches.length = 0
+    for (let elapsed = 0; elapsed < 5_000; elapsed += 100) advance(100)
+    expect(frozen.socket.isClosed).toBe(true)
+    expect(node.touches.filter(id => id === frozen.session).length).toBeLessThan(2)
+  })
+
+  test('one that takes its answers slowly is there', () => {
+    const { settle, client, advance } = scene()
+    const slow = client(4_000)
+    slow.socket.bufferedBytes = 50 << 20
+    slow.request(operation.exists, watchRecord('/'))
+    settle()
+    for (let elapsed = 0; elapsed < 20_000; elapsed += 100) {
+      advance(100)
+      slow.socket.bufferedBytes -= 100_000
+    }
+    expect(slow.socket.isClosed).toBe(false)
+  })
+
+  test('one that we do not listen to for a minute is silent all the same', () => {
+    const { node, settle, client, advance } = scene()
+    const one = client(4_000)
+    node.mute = true
+    one.request(operation.sync, pathRecord('/'))
+    one.request(operation.exists, watchRecord('/'))
+    settle()
+    for (let elapsed = 0; elapsed < 70_000; elapsed += 100) advance(100)
+    expect(one.socket.isClosed).toBe(true)
+  })
+
   test('sessions that were heard of are told together, each once', () => {
     const { node, client, advance } = scene()
     const [one, two] = [client(), client()]
@@ -605,6 +641,75 @@ describe('without a leader', () => {
     settle()
     expect(one.takeAnswers()).toMatchObject([{ error: 0 }])
     expect(node.world.tree.childCount(node.world.tree.root)).toBe(2)
+  })
+})
+
+describe('cut off from the leader', () => {
+  const pinging = (one: ZookeeperClient, advance: (millis: number) => void, millis: number) => {
+    for (let elapsed = 0; elapsed < millis; elapsed += 100) {
+      if (one.socket.isClosed) return elapsed
+      if (elapsed % 1_000 === 0) one.request(operation.ping, () => {}, -2)
+      advance(100)
+    }
+    return millis
+  }
+
+  test('a connection ends before the session can have ended elsewhere, though its client is heard', () => {
+    const { node, client, advance } = scene()
+    const one = client(10_000)
+    pinging(one, advance, 5_000)
+    node.cutOff = true
+    const livedMillis = pinging(one, advance, 20_000)
+    expect(livedMillis).toBeLessThan(10_000)
+    expect(livedMillis).toBeGreaterThan(8_000)
+  })
+
+  test('a short cut closes nothing', () => {
+    const { node, client, advance } = scene()
+    const one = client(10_000)
+    for (let count = 0; count < 5; count += 1) {
+      node.cutOff = true
+      pinging(one, advance, 4_000)
+      node.cutOff = false
+      pinging(one, advance, 1_500)
+    }
+    expect(one.socket.isClosed).toBe(false)
+  })
+
+  test('nothing is read any more once that time is over, whatever had waited', () => {
+    const { host, node, settle, client } = scene()
+    const one = client(4_000)
+    node.cutOff = true
+    const nowMillis = host.clock.monotonicMillis() + 60_000
+    vi.spyOn(host.clock, 'monotonicMillis').mockReturnValue(nowMillis)
+    one.request(operation.exists, watchRecord('/'))
+    settle()
+    expect(one.takeFrames()).toEqual([])
+    expect(one.socket.isClosed).toBe(true)
+  })
+
+  test('who comes is refused after an election’s time, and so is who waits for a session', () => {
+    const { network, node, settle, advance } = scene()
+    node.held = true
+    node.cutOff = true
+    const waiting = network.client()
+    waiting.connect()
+    settle()
+    for (let elapsed = 0; elapsed < 2_900; elapsed += 100) advance(100)
+    expect(waiting.socket.isClosed).toBe(false)
+    advance(300)
+    expect(waiting.socket.isClosed).toBe(true)
+    const late = network.client()
+    late.connect()
+    settle()
+    expect(late.socket.isClosed).toBe(true)
+    node.held = false
+    node.cutOff = false
+    node.confirm()
+    const welcome = network.client()
+    welcome.connect()
+    settle()
+    expect(welcome.takeResponse().timeoutMillis).toBe(10_000)
   })
 })
 
