@@ -23,8 +23,11 @@ export const journalJobModule = new URL(import.meta.url)
 
 export function run(job: JournalJob, disk: Disk): JournalJobResult {
   try {
-    if (job.kind === 'prepare') prepareSegment(disk, job.path, job.sizeBytes, job.fsync)
-    else removeAll(disk, job.paths)
+    if (job.kind === 'prepare') {
+      // Tried again and again while a disk is full: what cannot fit is not written to find that out.
+      if (disk.freeBytes(directoryOf(job.path)) < job.sizeBytes) return { kind: 'full' }
+      prepareSegment(disk, job.path, job.sizeBytes, job.fsync)
+    } else removeAll(disk, job.paths)
     return { kind: 'done' }
   } catch (error) {
     if (isDiskFull(error)) return { kind: 'full' }

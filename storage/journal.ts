@@ -62,6 +62,8 @@ export interface JournalStatus {
   readonly segments: number
   readonly sizeBytes: number
   readonly isFull: boolean
+  /** There is none after this segment, for lack of space: time to stop what can be stopped. */
+  readonly isScarce: boolean
   readonly syncs: number
   readonly lastSyncMillis: number
   readonly inline: boolean
@@ -179,6 +181,14 @@ export class Journal {
     return this.#isFull || this.#supply.isRefused
   }
 
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  get isScarce(): boolean {
+    return this.#supply.isRefused && !this.#supply.hasNext
+  }
+
   retry(): void {
     this.prepare()
     this.#advance()
@@ -189,6 +199,7 @@ export class Journal {
       segments: this.#supply.count + 1,
       sizeBytes: this.#supply.sizeBytes + this.#current.sizeBytes,
       isFull: this.#isFull,
+      isScarce: this.isScarce,
       syncs: this.#policy.syncs,
       lastSyncMillis: this.#policy.lastMillis,
       inline: this.#policy.isInline,
@@ -235,8 +246,8 @@ export class Journal {
     const size = this.#batch.sizeBytes
     if (size > room) return this.#isOversized(size)
     // Without a segment ahead the last room is kept for votes, which are small.
-    const isScarce = this.#supply.isRefused && !this.#supply.hasNext && this.#hasEntries
-    return !isScarce || size <= room - this.#reserveBytes
+    const isKept = this.isScarce && this.#hasEntries
+    return !isKept || size <= room - this.#reserveBytes
   }
 
   /** A batch larger than any segment grows one that has only its opening. */

@@ -31,6 +31,8 @@ export type ConsensusRequest =
       readonly time: number
       readonly membership: Uint8Array
     }
+  /** From the state machine, as it changes: there is no space for a checkpoint. */
+  | { readonly kind: 'checkpointSpace'; readonly lacking: boolean }
   | { readonly kind: 'tick' }
   /** To itself: proposals that waited for earlier ones have waited long enough. */
   | { readonly kind: 'proposeNow' }
@@ -60,6 +62,8 @@ export type ConsensusForward =
       readonly entries: Uint8Array
       readonly count: number
     }
+  /** How much room the disk of node `from` has: as it changes, and now and then while there is little. */
+  | { readonly kind: 'spaceTold'; readonly from: number; readonly level: number }
   /** Every attempt has an id of its own. */
   | { readonly kind: 'readIndex'; readonly from: number; readonly id: number }
   /** `position` -1: the leader could not say. */
@@ -69,6 +73,15 @@ export type ConsensusForward =
       readonly id: number
       readonly position: number
     }
+
+/**
+ * For the doors: the least `spaceLevel` (shell/disk-space.ts) that a quorum of the nodes has. 1: what
+ * grows is to be refused, 2: all that writes.
+ */
+export interface SpaceNotice {
+  readonly kind: 'space'
+  readonly level: number
+}
 
 /** What consensus tells the actors of its node (state, sessions, gateways). */
 export type ConsensusNotice =

@@ -21,6 +21,8 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
     persisted: { id: 'long' },
     diskFull: { id: 'long' },
     spaceReturned: {},
+    ownSpace: { level: 'int' },
+    checkpointSpace: { lacking: 'boolean' },
     recoveredEntries: batch,
     recovered: { last: 'long', hardState: 'bytes', damage: 'string' },
 
@@ -28,6 +30,7 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
     linkDown: { node: 'int', closed: 'boolean' },
     checkpointSent: { node: 'int', sent: 'boolean' },
 
+    spaceTold: { from: 'int', level: 'int' },
     forward: { from: 'int', entries: 'bytes', count: 'int' },
     readIndex: { from: 'int', id: 'long' },
     readIndexReply: { from: 'int', id: 'long', position: 'long' },
@@ -88,6 +91,9 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
       'persisted',
       'diskFull',
       'spaceReturned',
+      'ownSpace',
+      'checkpointSpace',
+      'spaceTold',
       'recoveredEntries',
       'recovered',
       'linkUp',

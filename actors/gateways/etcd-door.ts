@@ -20,6 +20,8 @@ export class EtcdDoor {
   /** Since when none is known, where none is. */
   leaderLostMillis: number
   epoch = 0
+  /** Of the nodes' disks, as consensus says (consensus/shell/disk-space.ts). */
+  spaceLevel = 0
 
   constructor(setup: EtcdSetup, server: EtcdServer, nowMillis: number) {
     this.setup = setup

@@ -25,6 +25,7 @@ import {
   checkRange,
   checkTxn,
   isReadOnly,
+  mayGrow,
   isSerializable,
   leaseTtlSecondsMax,
 } from '../state/etcd-checks.ts'
@@ -153,7 +154,9 @@ export class Unary {
     switch (which) {
       case method.put:
         return (
-          checkPut(decodePut(reader)) ?? this.#propose(etcdOperation.put, connection, call, message)
+          checkPut(decodePut(reader)) ??
+          this.#roomToGrow() ??
+          this.#propose(etcdOperation.put, connection, call, message)
         )
       case method.range:
         return this.#range(connection, call, message)
@@ -183,6 +186,11 @@ export class Unary {
     }
   }
 
+  /** As etcd refuses with its alarm: deletes, compaction and the ends of leases go on. */
+  #roomToGrow(): Failure | undefined {
+    return this.#door.spaceLevel > 0 ? failure.noSpace : undefined
+  }
+
   #propose(
     operation: number,
     connection: number,
@@ -190,6 +198,7 @@ export class Unary {
     message: Uint8Array,
   ): Failure | undefined {
     const { proposals } = this.#parts
+    if (this.#door.spaceLevel > 1) return failure.noSpace
     if (message.length > this.#door.setup.requestBytesMax) return failure.requestTooLarge
     if (proposals.full) return failure.tooManyRequests
     const bodyBytes = callBytes + message.length
@@ -217,12 +226,18 @@ export class Unary {
     const txn = decodeTxn(this.#door.reader)
     const failed = checkTxn(txn)
     if (failed !== undefined) return failed
+    if (mayGrow(txn)) {
+      const full = this.#roomToGrow()
+      if (full !== undefined) return full
+    }
     if (!isReadOnly(txn)) return this.#propose(etcdOperation.txn, connection, call, message)
     if (isSerializable(txn)) return this.#read(etcdRead.txn, connection, call, message)
     return this.#readLinear(etcdRead.txn, connection, call, message)
   }
 
   #leaseGrant(connection: number, call: number): Failure | undefined {
+    const full = this.#roomToGrow()
+    if (full !== undefined) return full
     const grant = decodeLeaseGrant(this.#door.reader)
     if (grant.ttlSeconds > leaseTtlSecondsMax) return failure.leaseTtlTooLarge
     grant.ttlSeconds = Math.max(grant.ttlSeconds, this.#door.setup.leaseTtlSecondsMin)

@@ -149,6 +149,9 @@ class Gateway {
         return this.#leases.answered(message)
       case 'leader':
         return this.#leaderChanged(message.leader, message.epoch)
+      case 'space':
+        this.#door.spaceLevel = message.level
+        return
       case 'unanswered':
         return message.stream === this.#stream ? this.#unary.unanswered(message.through) : undefined
       case 'logTime':

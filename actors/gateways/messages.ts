@@ -1,10 +1,11 @@
-import type { ConsensusNotice } from '../consensus/messages.ts'
+import type { ConsensusNotice, SpaceNotice } from '../consensus/messages.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
 
 /** What both gateways accept. Socket input reaches their handler as messages of their own, in their files. */
 export type GatewayMessage =
   | ReplyMessage
   | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
+  | SpaceNotice
   /** Bytes for one connection that answer nothing: a watch event. `tag` as the watch was registered with. */
   | {
       readonly kind: 'event'

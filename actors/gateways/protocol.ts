@@ -9,6 +9,7 @@ const gateway = {
   leader: { epoch: 'long', leader: 'int', self: 'boolean' },
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
+  space: { level: 'int' },
   event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
   needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
   unanswered: { stream: 'int', through: 'long' },
@@ -29,6 +30,7 @@ const reserved = [
   'leader',
   'readReady',
   'readFailed',
+  'space',
 ] as const
 
 /** Status answers are for four-letter words. */

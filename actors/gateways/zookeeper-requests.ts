@@ -11,7 +11,12 @@ import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
 import { operation, specialXid } from '../../transport/zookeeper/operations.ts'
-import { checkRequest, decodeAuth, isListAllowed } from '../../transport/zookeeper/requests.ts'
+import {
+  checkRequest,
+  decodeAuth,
+  isListAllowed,
+  mayGrow,
+} from '../../transport/zookeeper/requests.ts'
 import { entryKind } from '../consensus/entry.ts'
 import { roomUnlimited, type StateMessage } from '../state/messages.ts'
 import type { Proposals } from '../state/proposals.ts'
@@ -37,6 +42,8 @@ export class Requests {
   readonly #superDigest: string
   readonly #reader = new JuteReader()
   readonly #writer = new JuteWriter()
+  /** Of the nodes' disks, as consensus says (consensus/shell/disk-space.ts). */
+  spaceLevel = 0
 
   constructor(setup: RequestsSetup) {
     this.#proposals = setup.proposals
@@ -75,6 +82,9 @@ export class Requests {
     // Apply says the same of it; here it costs no entry of the log.
     if (!isListAllowed(this.#reader.reset(bytes, at, end), type))
       return this.#answer(connection, xid, errorCode.invalidAcl, false, nowMillis)
+    const { spaceLevel } = this
+    if (spaceLevel > 1 || (spaceLevel === 1 && mayGrow(this.#reader.reset(bytes, at, end), type)))
+      return this.#answer(connection, xid, errorCode.quotaExceeded, false, nowMillis)
     this.#propose(connection, type, xid, bytes, at, end, nowMillis)
   }
 

@@ -214,6 +214,9 @@ class Gateway {
         this.#proposals.leaderChanged(message.leader, this.#clock())
         this.#syncs.leaderChanged(this.#now)
         return
+      case 'space':
+        this.#requests.spaceLevel = message.level
+        return
       case 'readReady':
         this.#syncs.ready(message.id, message.position)
         return

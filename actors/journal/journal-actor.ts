@@ -68,6 +68,7 @@ class JournalActor {
   #lastOrder = 0
   #isRetrying = false
   #isFull = false
+  #spaceLevel = 0
 
   constructor(context: Context<OwnMessage>, setup: JournalSetup) {
     this.#context = context
@@ -117,9 +118,20 @@ class JournalActor {
     const journal = this.#journal
     if (journal === undefined) return
     journal.flush()
+    this.#tellSpace(journal)
     if (!journal.wantsRetry || this.#isRetrying) return
     this.#isRetrying = true
     this.#context.after(retryMillis, { kind: 'retry' })
+  }
+
+  #tellSpace({ isFull, isScarce }: Journal): void {
+    const level = isFull ? 2 : Number(isScarce)
+    if (level === this.#spaceLevel) return
+    this.#spaceLevel = level
+    const path = this.#setup.directory
+    if (level === 1)
+      this.#context.log.warn('No space for the next segment of the journal', { path })
+    this.#consensus.tell({ kind: 'ownSpace', level })
   }
 
   stop(): void {

@@ -41,6 +41,8 @@ export type JournalNotice =
    */
   | { readonly kind: 'diskFull'; readonly id: number }
   | { readonly kind: 'spaceReturned' }
+  /** How much room there is from now on: a `spaceLevel` (consensus/shell/disk-space.ts). */
+  | { readonly kind: 'ownSpace'; readonly level: number }
   /** Entries `first` … `first + count - 1` as they were persisted, truncations already done. */
   | {
       readonly kind: 'recoveredEntries'

@@ -48,7 +48,12 @@ export class WriteMetrics {
       [
         'quorate_journal_disk_full',
         '1 while there is no space for the journal.',
-        () => fullOf(status()),
+        () => bit(status()?.isFull),
+      ],
+      [
+        'quorate_journal_disk_low',
+        '1 while there is no space for the next segment of the journal.',
+        () => bit(status()?.isScarce),
       ],
     ])
   }
@@ -64,7 +69,7 @@ export class WriteMetrics {
   }
 }
 
-function fullOf(status: JournalStatus | undefined): number | undefined {
-  if (status === undefined) return undefined
-  return status.isFull ? 1 : 0
+function bit(value: boolean | undefined): number | undefined {
+  if (value === undefined) return undefined
+  return value ? 1 : 0
 }

@@ -79,10 +79,7 @@ class Routes {
     switch (`${request.method} ${request.path}`) {
       case 'GET /ready':
       case 'GET /health':
-        return this.#control.ready(error => {
-          if (error === undefined) json(answer, 200, { health: true })
-          else json(answer, 503, { health: false, error })
-        })
+        return this.#control.ready(error => this.#answerReady(answer, error))
       case 'GET /status':
         return this.#control.status(
           ['consensus', 'journal', 'peers', 'state', 'watches', 'zookeeper', 'etcd'],
@@ -105,6 +102,16 @@ class Routes {
   #status(values: Record<string, unknown>): Record<string, unknown> {
     const differences = memberDifferences(this.#config, membersOf(values['consensus']))
     return { node: this.#config.node, pid: process.pid, differences, ...values }
+  }
+
+  /** A node without space is not ready, although it serves reads: what it lacks is said first. */
+  #answerReady(answer: Answer, unconfirmed: string | undefined): void {
+    this.#control.status(['consensus'], ({ consensus }) => {
+      const { space } = (consensus ?? {}) as { space?: { readonly reason: string } }
+      const reasons = [space?.reason ?? '', unconfirmed ?? ''].filter(reason => reason !== '')
+      if (reasons.length === 0) json(answer, 200, { health: true })
+      else json(answer, 503, { health: false, error: reasons.join('; ') })
+    })
   }
 
   #members(answer: Answer): void {

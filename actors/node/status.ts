@@ -9,6 +9,8 @@ export interface NodeStatus {
     readonly epoch: number
     readonly leader: number
     readonly commit: number
+    /** `reason`: '' or a sentence, where disks have no space. */
+    readonly space?: { readonly reason: string }
   }
   readonly peers: {
     readonly links: readonly {

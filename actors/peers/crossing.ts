@@ -17,6 +17,7 @@ export function crossingKinds(): KindCodec[] {
       'forward',
       'readIndex',
       'readIndexReply',
+      'spaceTold',
     ]),
     ...kindsOf(directory.sessions.protocol, [
       'touchedRemotely',

@@ -46,6 +46,7 @@ export class CheckpointDriver {
   #bytesSince = 0
   #running: Running | undefined
   #notBeforeMillis = 0
+  #isLacking = false
   /** What the pool's last job came to, until the message about it is handled. */
   #outcome: StorageError | undefined
 
@@ -138,12 +139,21 @@ export class CheckpointDriver {
       this.#took(this.#context.host.clock.monotonicMillis() - running.beganMillis)
       this.#context.log.info('A checkpoint is durable', { checkpoint: kind, position })
       this.#context.find(directory.consensus).tell({ kind: 'checkpointed', position, epoch })
+      this.#spaceIs(false)
       return
     }
     if (error.code !== 'noSpace') throw error
+    this.#spaceIs(true)
     this.#context.log.warn('No space for a checkpoint: it is tried again', { position })
     this.#bytesSince = Math.max(this.#bytesSince, this.#setup.everyBytes)
     this.#notBeforeMillis = this.#context.host.clock.monotonicMillis() + retryMillis
+  }
+
+  /** The log that no checkpoint covers grows: consensus has to know. */
+  #spaceIs(lacking: boolean): void {
+    if (lacking === this.#isLacking) return
+    this.#isLacking = lacking
+    this.#context.find(directory.consensus).tell({ kind: 'checkpointSpace', lacking })
   }
 
   #beginIfDue(): void {

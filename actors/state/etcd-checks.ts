@@ -47,6 +47,13 @@ export function isReadOnly(txn: TxnRequest): boolean {
   return txn.success.every(isRange) && txn.failure.every(isRange)
 }
 
+/** It has a put, in whatever branch. */
+export function mayGrow(txn: TxnRequest): boolean {
+  const isGrowing = (operation: RequestOp): boolean =>
+    operation.kind === 'put' || (operation.kind === 'txn' && mayGrow(operation.txn))
+  return txn.success.some(isGrowing) || txn.failure.some(isGrowing)
+}
+
 /** All its ranges ask for it; so does a transaction without any. */
 export function isSerializable(txn: TxnRequest): boolean {
   return txn.success.every(isSerializableRange) && txn.failure.every(isSerializableRange)

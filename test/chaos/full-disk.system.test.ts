@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { requestAdmin } from '../../actors/node/admin-client.ts'
 import { EtcdClient } from '../support/etcd-client.ts'
-import { LocalCluster, sleep } from '../support/local-cluster.ts'
+import { LocalCluster } from '../support/local-cluster.ts'
 
 const config = {
   timings: { requestTimeoutMillis: 1000 },
@@ -35,7 +35,7 @@ afterEach(async () => {
   mounts = []
 })
 
-test('nothing is taken or acknowledged while the disks are full; with space all goes on', async context => {
+test('with full disks what grows is refused at once, the rest goes on, and with space all does', async context => {
   const on = new LocalCluster({ portBase: 20_400, config })
   cluster = on
   for (const node of on.nodes) {
@@ -45,44 +45,48 @@ test('nothing is taken or acknowledged while the disks are full; with space all 
   await on.startAll()
   const client = new EtcdClient([on.etcd(1), on.etcd(2), on.etcd(3)], 0)
   let acknowledged = 0
-  let key = 0
-  let putting = true
-  const puts = (async () => {
-    while (putting) {
-      await client.put(`full/${String(key++).padStart(4, '0')}`, value)
-      acknowledged += 1
-    }
-  })()
-  // "etcdserver: request timed out", at each of the nodes.
-  while (client.failures < 4) await sleep(100)
-  const whenFull = acknowledged
-  expect(whenFull).toBeGreaterThan(50)
-  const statuses = await Promise.all(on.nodes.map(node => on.status(node)))
-  expect(statuses.some(({ consensus }) => (consensus as { diskFull?: boolean }).diskFull)).toBe(
-    true,
-  )
-  expect(
-    on.nodes.some(node => /The disk is full: nothing is acknowledged/.test(on.output(node))),
-  ).toBe(true)
-  await sleep(1500)
-  expect(acknowledged).toBe(whenFull)
+  let refusal = ''
+  while (refusal === '') {
+    await client.put(keyOf(acknowledged), value).then(
+      () => (acknowledged += 1),
+      (error: Error) => (refusal = error.message),
+    )
+  }
+  expect(acknowledged).toBeGreaterThan(50)
+  expect(refusal).toBe('8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded')
+  // Refused, not waited for: none of them had to end by its time.
+  expect(client.failures).toBe(0)
+  for (const node of on.nodes) {
+    const own = new EtcdClient([on.etcd(node)], 0)
+    await expect(own.put('more', value)).rejects.toThrow('database space exceeded')
+    expect((await own.list('full/', false)).length).toBe(acknowledged)
+    own.close()
+    const { status, text } = await requestAdmin(on.admin(node), 'GET', '/ready')
+    expect(status).toBe(503)
+    expect(text).toMatch(/writes are refused: no space on the disks of nodes/)
+    const metrics = await requestAdmin(on.admin(node), 'GET', '/metrics')
+    expect(metrics.text).toMatch(/quorate_writes_refused_for_space(\{[^}]*\})? 1/)
+  }
+  // What makes room, or might, is taken: there is a segment left for it.
+  for (let at = 0; at < 10; at += 1) await client.delete(keyOf(at))
+  expect((await client.list('full/', false)).length).toBe(acknowledged - 10)
 
   for (const mount of mounts) rmSync(join(mount, 'ballast'))
-  while (acknowledged < whenFull + 20) await sleep(50)
-  putting = false
-  await puts
+  for (const node of on.nodes) await on.untilReady(node)
+  for (let at = 0; at < 20; at += 1) await client.put(keyOf(acknowledged + at), value)
   client.close()
   for (const node of on.nodes) {
-    await on.untilReady(node)
     const own = new EtcdClient([on.etcd(node)], 0)
     const found = new Set((await own.list('full/', false)).map(one => one.key))
     own.close()
-    for (let at = 0; at < acknowledged; at += 1) {
-      expect(found.has(`full/${String(at).padStart(4, '0')}`)).toBe(true)
-    }
+    for (let at = 10; at < acknowledged + 20; at += 1) expect(found.has(keyOf(at))).toBe(true)
   }
   expect(new Set(await on.settledHashes()).size).toBe(1)
 }, 90_000)
+
+function keyOf(at: number): string {
+  return `full/${String(at).padStart(4, '0')}`
+}
 
 test('a leader alone without space hands over to a node that has some, and counts again with space', async context => {
   const on = new LocalCluster({ portBase: 20_400, config })
@@ -101,7 +105,7 @@ test('a leader alone without space hands over to a node that has some, and count
     await client.put(`one/${acknowledged}`, value)
     acknowledged += 1
   }
-  expect(on.output(1)).toMatch(/The disk is full: nothing is acknowledged/)
+  expect(on.output(1)).toMatch(/No space on the disk: leadership is handed over/)
   const leader = await on.leader()
   const before = (await on.status(leader)).consensus.epoch
   for (; acknowledged < 300; acknowledged += 1) await client.put(`one/${acknowledged}`, value)

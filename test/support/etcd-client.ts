@@ -73,6 +73,10 @@ export class EtcdClient {
     )
   }
 
+  async delete(key: string): Promise<void> {
+    await this.call('/etcdserverpb.KV/DeleteRange', message([[1, key]]))
+  }
+
   /** All keys with this prefix; serializable answers come from this very node. */
   async list(prefix: string, serializable: boolean): Promise<KeyValue[]> {
     const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)

@@ -70,6 +70,17 @@ export function isListAllowed(reader: JuteReader, type: number): boolean {
   return isAclSizeAllowed(reader)
 }
 
+/** Of a body that decodes: whether it may leave more behind than there was. */
+export function mayGrow(reader: JuteReader, type: number): boolean {
+  if (type !== operation.multi) return type !== operation.delete
+  for (;;) {
+    const part = decodeMultiHeader(reader)
+    if (part === undefined) return false
+    if (isCreate(part) || part === operation.setData) return true
+    checkMultiOperation(reader, part)
+  }
+}
+
 function checksItself(type: number): boolean {
   return isCreate(type) || type === operation.multi || type === operation.setWatches
 }

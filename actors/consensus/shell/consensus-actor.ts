@@ -9,13 +9,14 @@ import type { ControlMessage } from '../../control.ts'
 import { directory } from '../../directory.ts'
 import type { PeersMessage } from '../../peers/messages.ts'
 import { CommittedFeed } from './committed-feed.ts'
+import { DiskSpace } from './disk-space.ts'
 import type { InitialMember } from '../formation.ts'
 import type { Batch, CheckpointMark, Effect, Event, Role, StepMachine } from '../interface.ts'
 import { JournalLink } from './journal-link.ts'
 import { type ConsensusLimits, consensusLimits } from '../limits.ts'
 import { LinearReads } from './linear-reads.ts'
 import { MemberLinks } from './member-links.ts'
-import type { ConsensusMessage, ConsensusNotice } from '../messages.ts'
+import type { ConsensusMessage, ConsensusNotice, SpaceNotice } from '../messages.ts'
 import { decodeMembership } from '../membership.ts'
 import { OwnMembership } from '../own-membership.ts'
 import { OperatorRequests } from './operator-requests.ts'
@@ -46,6 +47,8 @@ export const tickMillis = 10
 
 /** Processes of a node begin to count their reads in different places; all stay below 2^53. */
 const readIdsApart = 2 ** 20
+/** How often nodes with little space say so again, and a leader tries to hand over. */
+const spaceTicks = 50
 /** A cluster that starts waits for a moment: only what lasts longer is worth a warning. */
 const waitingMillis = 3000
 
@@ -89,6 +92,11 @@ class Shell {
   #epoch = 0
   #leaderChanges = 0
   #diskFull = false
+  readonly #space: DiskSpace
+  /** As the doors were told. */
+  #spaceLevel = 0
+  #spaceTicks = 0
+  readonly #doors: readonly Ref<SpaceNotice>[]
   readonly #event = { tick: { kind: 'tick' }, roundEnded: { kind: 'roundEnded' } } as const
 
   constructor(context: Context<ConsensusMessage>, setup: ConsensusSetup) {
@@ -100,6 +108,8 @@ class Shell {
     this.#noticed = [directory.state, directory.sessions, directory.zookeeper, directory.etcd].map(
       actor => context.find<LeaderNotice>(actor),
     )
+    this.#space = new DiskSpace(setup.node)
+    this.#doors = [directory.zookeeper, directory.etcd].map(door => context.find<SpaceNotice>(door))
     this.#proposals = new ProposalInbox(
       setup.node,
       ref => context.hasRoom(ref),
@@ -121,6 +131,8 @@ class Shell {
       status: () => this.#machine?.status(),
       leader: () => this.#leader,
       leaderChanges: () => this.#leaderChanges,
+      spaceLevel: () => this.#space.own,
+      refusesWrites: () => this.#spaceLevel > 0,
       refused: () => this.#proposals.refused,
     })
     this.#traces = tracing.enabled ? new LogTraces(tracing) : undefined
@@ -166,9 +178,11 @@ class Shell {
         return this.#step({ kind: 'snapshotSent', node: message.node, sent: message.sent })
       case 'linkUp':
         this.#linked.add(message.node)
+        if (this.#space.own > 0) this.#tellSpace(message.node)
         return this.#step({ kind: 'linkUp', node: message.node })
       case 'linkDown':
         this.#linked.delete(message.node)
+        this.#space.lost(message.node)
         return this.#step(message)
       case 'recoveredEntries':
         this.#recovered.push({ first: message.first, count: message.count, bytes: message.entries })
@@ -179,6 +193,15 @@ class Shell {
         return this.#diskIsFull(true)
       case 'spaceReturned':
         return this.#diskIsFull(false)
+      case 'ownSpace':
+        this.#space.journal(message.level)
+        return this.#spaceChanged()
+      case 'checkpointSpace':
+        this.#space.checkpoints(message.lacking)
+        return this.#spaceChanged()
+      case 'spaceTold':
+        this.#space.heard(message.from, message.level)
+        return this.#judgeSpace()
       case 'transfer':
         return this.#requests.transfer(message, message.target)
       case 'changeMembership':
@@ -240,6 +263,7 @@ class Shell {
         return this.#proposals.refuse(effect.count)
       case 'membershipChanged':
         this.#own.changed(effect.membership, effect.position)
+        this.#space.membershipChanged(effect.membership)
         return this.#members.changed(effect.membership, effect.position)
       case 'membershipDone':
         return this.#requests.changeEnded('')
@@ -317,6 +341,7 @@ class Shell {
 
   #tick(): void {
     this.#step(this.#event.tick)
+    if (++this.#spaceTicks % spaceTicks === 0) this.#spaceTick()
     this.#reads.tick()
     this.#members.tick()
     this.#waiting.tick(this.#role)
@@ -389,6 +414,36 @@ class Shell {
     else this.#context.log.info('The journal has space again')
   }
 
+  #spaceChanged(): void {
+    for (const node of this.#linked) this.#tellSpace(node)
+    this.#judgeSpace()
+  }
+
+  /** Links and members come and go, a message may be lost with its link, and a handing over may fail. */
+  #spaceTick(): void {
+    if (this.#space.own > 0) for (const node of this.#linked) this.#tellSpace(node)
+    this.#judgeSpace()
+    if (this.#role !== 'leader') return
+    const target = this.#space.successor(this.#linked, this.#machine?.status().peers ?? [])
+    if (target === 0) return
+    this.#context.log.warn('No space on the disk: leadership is handed over', { to: target })
+    this.#step({ kind: 'transferRequested', target })
+  }
+
+  #tellSpace(node: number): void {
+    this.#peer(node).tell({ kind: 'spaceTold', from: this.#setup.node, level: this.#space.own })
+  }
+
+  #judgeSpace(): void {
+    const level = this.#space.verdict(this.#linked)
+    if (level === this.#spaceLevel) return
+    this.#spaceLevel = level
+    const nodes = this.#space.lacking()
+    if (level > 0) this.#context.log.error('Writes are refused: no space on the disks', { nodes })
+    else this.#context.log.info('There is space again: writes are taken', {})
+    for (const door of this.#doors) door.tell({ kind: 'space', level })
+  }
+
   #removed(): void {
     this.#context.find<ControlMessage>(directory.control).tell({ kind: 'removed' })
   }
@@ -405,6 +460,10 @@ class Shell {
     this.#context
       .find<LeaderNotice>({ name: replyTo })
       .tell({ kind: 'leader', epoch, leader, self })
+    if (this.#spaceLevel > 0)
+      this.#context
+        .find<SpaceNotice>({ name: replyTo })
+        .tell({ kind: 'space', level: this.#spaceLevel })
   }
 
   #answerStatus(replyTo: string, id: number): void {
@@ -426,6 +485,12 @@ class Shell {
       readAttempts: this.#reads.attemptCount,
       refusedProposals: this.#proposals.refused,
       diskFull: this.#diskFull,
+      space: {
+        own: this.#space.own,
+        cluster: this.#spaceLevel,
+        lacking: this.#space.lacking(),
+        reason: this.#space.sentence(this.#spaceLevel),
+      },
       damage: this.#journal.damage,
     })
     const answer = { kind: 'statusAnswer', from: 'consensus', id, json } as const

@@ -8,10 +8,12 @@ export interface LogNumbers {
   readonly leader: () => number
   readonly leaderChanges: () => number
   readonly refused: () => number
+  readonly spaceLevel: () => number
+  readonly refusesWrites: () => boolean
 }
 
 export function observeLog(metrics: Metrics, numbers: LogNumbers): void {
-  const { status, leader, leaderChanges, refused } = numbers
+  const { status, leader, leaderChanges, refused, spaceLevel, refusesWrites } = numbers
   observeGauges(metrics, [
     [
       'etcd_server_has_leader',
@@ -27,6 +29,16 @@ export function observeLog(metrics: Metrics, numbers: LogNumbers): void {
       'etcd_server_is_learner',
       'Whether this member is a learner. 1 if it is, 0 otherwise.',
       () => bit(status()?.role === 'learner'),
+    ],
+    [
+      'quorate_disk_space_lacking',
+      '0: this node has space; 1: none for the next segment or a checkpoint; 2: none for the log.',
+      spaceLevel,
+    ],
+    [
+      'quorate_writes_refused_for_space',
+      '1 while too few nodes have space on their disks, and writes are refused.',
+      () => bit(refusesWrites()),
     ],
     // A gauge, as in etcd.
     [

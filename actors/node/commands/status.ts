@@ -12,6 +12,10 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
     console.log(table([header, ...answers.map(one => row(one, commit))]))
     const sentences = answers.flatMap(one => ('error' in one ? [] : one.differences))
     for (const sentence of new Set(sentences)) console.log(`warning: ${sentence}`)
+    for (const answer of answers) {
+      const reason = 'error' in answer ? '' : (answer.consensus.space?.reason ?? '')
+      if (reason !== '' && 'node' in answer) console.log(`warning: ${answer.node}: ${reason}`)
+    }
   }
   if (answers.every(answer => 'error' in answer)) process.exitCode = 1
 }

@@ -163,6 +163,7 @@ test('a full disk: nothing is acknowledged, everything is kept, and it is tried 
     { kind: 'spaceReturned' },
     { kind: 'persisted', id },
     { kind: 'persisted', id: id + 1 },
+    { kind: 'ownSpace', level: 0 },
   ])
   on.disk.crash()
   const again = scene(on, false)
