@@ -33,5 +33,31 @@ export function traceAt(entries: Uint8Array, at: number): TraceContext {
   }
 }
 
+const spanBytes = 16
+
+/** Position (u64) and span id (8 bytes) of each: what stands in a `persist`. */
+export function encodeSpans(spans: readonly TracedEntry[]): Uint8Array {
+  if (spans.length === 0) return noBytes
+  const bytes = new Uint8Array(spans.length * spanBytes)
+  const view = new DataView(bytes.buffer)
+  spans.forEach(({ position, context }, index) => {
+    view.setBigUint64(index * spanBytes, BigInt(position))
+    bytes.set(context.spanId, index * spanBytes + 8)
+  })
+  return bytes
+}
+
+/** Span ids by position. */
+export function decodeSpans(bytes: Uint8Array): ReadonlyMap<number, Uint8Array> {
+  const spans = new Map<number, Uint8Array>()
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at < bytes.length; at += spanBytes) {
+    const spanId = Uint8Array.from(bytes.subarray(at + 8, at + spanBytes))
+    spans.set(Number(view.getBigUint64(at)), spanId)
+  }
+  return spans
+}
+
+const noBytes = new Uint8Array(0)
 const sampled = 1
 const none: TracedEntry[] = []

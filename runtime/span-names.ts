@@ -1,7 +1,8 @@
-/** Every span that Quorate makes (issue: one client request is one trace through all nodes). */
+/**
+ * Every span that Quorate makes below the one of a client's request, which has the name of what was
+ * asked (`etcdserverpb.KV/Put`, `zookeeper setData`) and is the root, or a child of the client's.
+ */
 export const spanNames = {
-  /** Gateway: from the request's last byte to the reply's write. The root, or a child of the client's. */
-  request: 'quorate.request',
   /** Proposed here until it is applied here. */
   proposal: 'quorate.proposal',
   /** Leader: appended to the log, until a quorum has it. */
@@ -10,7 +11,7 @@ export const spanNames = {
   journalBatch: 'quorate.journal.batch',
   /** A request's own share of a batch, linked to it. */
   journalWrite: 'quorate.journal.write',
-  /** Follower: from the leader's message to the acknowledgement. */
+  /** Follower: from the leader's message to the acknowledgement; its journal write is a child. */
   followerAppend: 'quorate.follower.append',
   apply: 'quorate.apply',
   reply: 'quorate.reply',

@@ -12,12 +12,14 @@ import {
   type Span as ApiSpan,
   type SpanContext,
   SpanKind,
+  type SpanOptions,
   TraceFlags,
   trace,
 } from '@opentelemetry/api'
 import { systemClock } from './clock.ts'
 import { limits } from './limits.ts'
-import { type SpanName, spanNames } from './span-names.ts'
+import type { SpanName } from './span-names.ts'
+import { type TraceClock, traceClock } from './tracing-clock.ts'
 
 /** Who a span belongs to: what an entry's header and W3C's `traceparent` carry. */
 export interface TraceContext {
@@ -27,6 +29,9 @@ export interface TraceContext {
   readonly spanId: Uint8Array
   readonly sampled: boolean
 }
+
+/** By OpenTelemetry's semantic conventions where they have a name. */
+export type SpanAttributes = Readonly<Record<string, string | number | boolean>>
 
 export interface Span {
   /** For children, here or elsewhere. */
@@ -41,15 +46,12 @@ export interface Tracing {
   /** False: skip everything else. */
   readonly enabled: boolean
   /**
-   * A child follows its parent's sampling, a root the ratio, unless it is linked to what is sampled. `startWallMillis` for a span that began
-   * earlier. A span that is not sampled costs next to nothing and still has a context to hand on.
+   * A child follows its parent's sampling, a root the ratio, unless it is linked to what is sampled.
+   * A span that is not sampled costs next to nothing and still has a context to hand on.
    */
-  startSpan(
-    name: SpanName,
-    parent?: TraceContext,
-    links?: readonly TraceContext[],
-    startWallMillis?: number,
-  ): Span
+  startSpan(name: SpanName, parent?: TraceContext, links?: readonly TraceContext[]): Span
+  /** What a client asked; `parent` is the client's own span. */
+  startRequest(name: string, attributes: SpanAttributes, parent?: TraceContext): Span
   /** Sends what is left, if that can be done soon. */
   stop(): Promise<void>
 }
@@ -61,8 +63,10 @@ export interface TracingOptions {
   /** Share of the roots that are sampled, 0 to 1. */
   readonly ratio: number
   readonly serviceName: string
-  /** On every span: node, thread. */
+  /** Of whoever makes them: instance, version, node, thread. */
   readonly attributes: Readonly<Record<string, string | number>>
+  /** Default: this thread's own. */
+  readonly clock?: TraceClock
   /** Spans could not be sent, or something else of the SDK's went wrong; told once in a while. */
   readonly failed?: (reason: string) => void
 }
@@ -78,6 +82,7 @@ const noSpan: Span = { context: noContext, set() {}, fail() {}, end() {} }
 export const tracingOff: Tracing = {
   enabled: false,
   startSpan: () => noSpan,
+  startRequest: () => noSpan,
   stop: async () => {},
 }
 
@@ -95,21 +100,20 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
     spanProcessors: [await createProcessor(sdk, options)],
   })
   const tracer = provider.getTracer('quorate')
+  const clock = options.clock ?? traceClock(undefined)
+  const start = (name: string, how: SpanOptions, parent: TraceContext | undefined): Span => {
+    const context =
+      parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote(parent))
+    const startTime = timeOf(clock)
+    return new SdkSpan(tracer.startSpan(name, { ...how, startTime }, context), clock)
+  }
   return {
     enabled: true,
-    startSpan(name, parent, links, startWallMillis) {
-      const context =
-        parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote(parent))
-      const span = tracer.startSpan(
-        name,
-        {
-          kind: name === spanNames.request ? SpanKind.SERVER : SpanKind.INTERNAL,
-          ...(links === undefined ? {} : { links: links.map(linkTo) }),
-          ...(startWallMillis === undefined ? {} : { startTime: startWallMillis }),
-        },
-        context,
-      )
-      return new SdkSpan(span)
+    startSpan(name, parent, links = []) {
+      return start(name, { kind: SpanKind.INTERNAL, links: links.map(linkTo) }, parent)
+    },
+    startRequest(name, attributes, parent) {
+      return start(name, { kind: SpanKind.SERVER, attributes: { ...attributes } }, parent)
     },
     async stop() {
       await provider.shutdown().catch((error: Error) => options.failed?.(error.message))
@@ -164,8 +168,10 @@ async function createProcessor(
 class SdkSpan implements Span {
   readonly context: TraceContext
   readonly #span: ApiSpan
+  readonly #clock: TraceClock
 
-  constructor(span: ApiSpan) {
+  constructor(span: ApiSpan, clock: TraceClock) {
+    this.#clock = clock
     const { traceId, spanId, traceFlags } = span.spanContext()
     this.#span = span
     this.context = {
@@ -184,8 +190,15 @@ class SdkSpan implements Span {
   }
 
   end(): void {
-    this.#span.end()
+    this.#span.end(timeOf(this.#clock))
   }
+}
+
+/** Seconds and nanoseconds: a number alone would be taken for one or the other of the SDK's clocks. */
+function timeOf(clock: TraceClock): [number, number] {
+  const millis = clock.nowMillis()
+  const seconds = Math.floor(millis / 1000)
+  return [seconds, Math.min(999_999_999, Math.round((millis - seconds * 1000) * 1e6))]
 }
 
 /** SpanStatusCode.ERROR. */

@@ -2,9 +2,10 @@
  * Follows unary calls of the etcd port, whatever way their answer takes: it stands between the
  * gateway and the port. A `traceparent` of the client is continued.
  */
-import { parseTraceparent, type Tracing } from '../../runtime/tracing.ts'
+import { parseTraceparent, type SpanAttributes, type Tracing } from '../../runtime/tracing.ts'
 import type {
   CallHead,
+  Client,
   EtcdServer,
   EtcdServerStatus,
   HandledCalls,
@@ -20,16 +21,27 @@ export class EtcdTraces {
   }
 
   /** `take` handles the call; it may answer it at once. */
-  around(connection: number, call: number, head: CallHead, take: () => void): void {
-    const trace = this.requests.begin(head.method.path.slice(1), parseTraceparent(head.traceparent))
+  around(
+    connection: number,
+    call: number,
+    { method, traceparent }: CallHead,
+    client: Client | undefined,
+    take: () => void,
+  ): void {
+    const name = method.path.slice(1)
+    const parent = parseTraceparent(traceparent)
+    const trace = this.requests.begin(name, attributesOf(name, client), parent)
     if (trace !== undefined) this.#callsOf(connection).set(call, trace)
     take()
     this.requests.taken(this.#pending.get(connection)?.has(call) ?? false)
   }
 
-  answered(connection: number, call: number, failure: string): void {
+  /** With gRPC's code, and the message of one that is not 0. */
+  answered(connection: number, call: number, code: number, message: string): void {
     const trace = this.#remove(connection, call)
-    if (trace !== undefined) this.requests.answered(trace, failure)
+    if (trace === undefined) return
+    const fault = serverFaults.has(code) ? message : ''
+    this.requests.answered(trace, outcomeOf(code), fault)
   }
 
   cancelled(connection: number, call: number): void {
@@ -59,6 +71,34 @@ export class EtcdTraces {
   }
 }
 
+function attributesOf(name: string, client: Client | undefined): SpanAttributes {
+  const slash = name.lastIndexOf('/')
+  const called = {
+    'rpc.system': 'grpc',
+    'rpc.service': name.slice(0, slash),
+    'rpc.method': name.slice(slash + 1),
+  }
+  if (client === undefined) return called
+  const { address, port } = client
+  return {
+    ...called,
+    'client.address': address,
+    'network.peer.address': address,
+    'network.peer.port': port,
+  }
+}
+
+function outcomeOf(code: number): SpanAttributes {
+  const outcome = { 'rpc.grpc.status_code': code }
+  return code === 0 ? outcome : { ...outcome, 'error.type': String(code) }
+}
+
+/**
+ * What OpenTelemetry calls an error of a gRPC server: unknown, deadline exceeded, unimplemented,
+ * internal, unavailable, data loss.
+ */
+const serverFaults: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
+
 /** The port, with an eye on the answers that go out through it. */
 export class TracedServer implements EtcdServer {
   readonly #server: EtcdServer
@@ -75,12 +115,12 @@ export class TracedServer implements EtcdServer {
 
   reply(connection: number, stream: number, body: Uint8Array): void {
     this.#server.reply(connection, stream, body)
-    this.#traces.answered(connection, stream, '')
+    this.#traces.answered(connection, stream, 0, '')
   }
 
   fail(connection: number, stream: number, status: number, message: string): void {
     this.#server.fail(connection, stream, status, message)
-    this.#traces.answered(connection, stream, message)
+    this.#traces.answered(connection, stream, status, message)
   }
 
   open(connection: number, stream: number): void {
@@ -93,7 +133,7 @@ export class TracedServer implements EtcdServer {
 
   finish(connection: number, stream: number): void {
     this.#server.finish(connection, stream)
-    this.#traces.answered(connection, stream, '')
+    this.#traces.answered(connection, stream, 0, '')
   }
 
   bufferedBytes(connection: number, stream: number): number {
@@ -103,6 +143,10 @@ export class TracedServer implements EtcdServer {
   flush(): void {
     this.#server.flush()
     this.#traces.requests.flushed()
+  }
+
+  remoteOf(connection: number): Client | undefined {
+    return this.#server.remoteOf(connection)
   }
 
   handled(): HandledCalls[] {

@@ -317,7 +317,10 @@ class Gateway {
   #call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
     const unary = this.#unary
     if (this.#traces === undefined) return unary.call(connection, call, head, message)
-    this.#traces.around(connection, call, head, () => unary.call(connection, call, head, message))
+    const client = this.#door.server.remoteOf(connection)
+    this.#traces.around(connection, call, head, client, () =>
+      unary.call(connection, call, head, message),
+    )
   }
 
   /** The keys are this node's to tell, once it has all that the leader's answer stands on. */

@@ -3,7 +3,7 @@
  * is what entries carry through the log, and the reply. Only there where tracing is on.
  */
 import { spanNames } from '../../runtime/span-names.ts'
-import type { Span, TraceContext, Tracing } from '../../runtime/tracing.ts'
+import type { Span, SpanAttributes, TraceContext, Tracing } from '../../runtime/tracing.ts'
 
 /** A request that is sampled and not answered yet. */
 export interface RequestTrace {
@@ -23,10 +23,9 @@ export class RequestTraces {
   }
 
   /** What the gateway does from here to `taken` belongs to this request. Nothing if it is not sampled. */
-  begin(operation: string, parent?: TraceContext): RequestTrace | undefined {
-    const request = this.#tracing.startSpan(spanNames.request, parent)
+  begin(name: string, attributes: SpanAttributes, parent?: TraceContext): RequestTrace | undefined {
+    const request = this.#tracing.startRequest(name, attributes, parent)
     if (!request.context.sampled) return undefined
-    request.set('operation', operation)
     this.#current = { request, work: undefined }
     return this.#current
   }
@@ -47,11 +46,12 @@ export class RequestTraces {
     current.work = this.#tracing.startSpan(spanNames.read, current.request.context)
   }
 
-  /** `failure` '' for none. */
-  answered(trace: RequestTrace, failure: string): void {
+  /** `fault`: what went wrong in here, as opposed to what the client may not do; '' for nothing. */
+  answered(trace: RequestTrace, outcome: SpanAttributes, fault: string): void {
     const { request, work } = trace
     work?.end()
-    if (failure !== '') request.fail(failure)
+    for (const name in outcome) request.set(name, outcome[name]!)
+    if (fault !== '') request.fail(fault)
     const reply = this.#tracing.startSpan(spanNames.reply, request.context)
     this.#answered.push({ request, reply })
   }
@@ -59,7 +59,7 @@ export class RequestTraces {
   /** Nobody is there any more to answer. */
   dropped(trace: RequestTrace): void {
     trace.work?.end()
-    trace.request.fail('the client is gone')
+    trace.request.set('error.type', 'cancelled')
     trace.request.end()
   }
 

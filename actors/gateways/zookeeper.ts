@@ -429,11 +429,12 @@ class Gateway {
     }
   }
 
-  #deliver(connection: Connection, { status, body }: ReplyMessage): void {
+  #deliver(connection: Connection, message: ReplyMessage): void {
+    const { status, body } = message
     const arrivedMillis = connection.outstanding.shift()
     this.#tally.answered(this.#now - arrivedMillis)
     this.#outstanding -= 1
-    this.#traces?.answered(connection)
+    this.#traces?.answered(connection, message)
     if (!connection.isOpen) return
     if (status === replyStatus.close) {
       this.#drop(connection)

@@ -84,7 +84,7 @@ class JournalActor {
       case 'persist':
         this.#follows(message.order)
         this.#open().persist(message.id, message.truncateFrom, message.entries, message.hardState)
-        this.#traces?.gathered(message.id, message.entries)
+        this.#traces?.gathered(message.id, message.entries, message.spans)
         this.#context.recycle(message.entries)
         return
       case 'completed':

@@ -21,6 +21,8 @@ export type JournalMessage =
       readonly count: number
       /** The protocol's own durable state; empty: unchanged. */
       readonly hardState: Uint8Array
+      /** Whose children the spans of these writes are (log-traces.ts); empty: those of the entries. */
+      readonly spans: Uint8Array
     }
   /** Segments that lie wholly at or below this position may go. */
   | { readonly kind: 'compact'; readonly position: number }

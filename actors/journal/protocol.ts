@@ -14,6 +14,7 @@ export const journalProtocol = defineProtocol<JournalMessage>(
       first: 'long',
       count: 'int',
       hardState: 'bytes',
+      spans: 'bytes',
     },
     compact: { position: 'long' },
     reset: { order: 'long', position: 'long', epoch: 'long' },

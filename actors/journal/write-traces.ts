@@ -4,7 +4,7 @@
  */
 import { spanNames } from '../../runtime/span-names.ts'
 import type { Span, Tracing } from '../../runtime/tracing.ts'
-import { type TracedEntry, tracedEntries } from '../entry-traces.ts'
+import { decodeSpans, type TracedEntry, tracedEntries } from '../entry-traces.ts'
 
 export class WriteTraces {
   readonly #tracing: Tracing
@@ -16,8 +16,15 @@ export class WriteTraces {
     this.#tracing = tracing
   }
 
-  gathered(id: number, entries: Uint8Array): void {
-    for (const entry of tracedEntries(entries)) this.#gathered.push({ id, entry })
+  /** `spans` of the same entries: where a follower's write belongs. */
+  gathered(id: number, entries: Uint8Array, spans: Uint8Array): void {
+    const traced = tracedEntries(entries)
+    if (traced.length === 0) return
+    const parents = decodeSpans(spans)
+    for (const { position, context } of traced) {
+      const spanId = parents.get(position) ?? context.spanId
+      this.#gathered.push({ id, entry: { position, context: { ...context, spanId } } })
+    }
   }
 
   /** What was gathered is written now. */

@@ -4,6 +4,7 @@ import { type AccessOptions, useAccess } from './admin-client.ts'
 import { ConfigError } from './config.ts'
 import { localNodesMax } from './config-template.ts'
 import { CommandError, isSystemError } from './errors.ts'
+import { quorateVersion } from './version.ts'
 
 const endpoints = [
   '--endpoints <list>',
@@ -28,7 +29,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 function program(): Command {
   const quorate = new Command('quorate')
     .description('A coordination service for ZooKeeper and etcd v3 clients')
-    .version('0.1.0')
+    .version(quorateVersion)
     .showHelpAfterError('(see --help)')
     .hook('preAction', (_, command) => useAccess(command.opts<AccessOptions>()))
   quorate

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Host, ListenOptions } from '../../runtime/host.ts'
 import type { NodeGate } from '../../runtime/router.ts'
+import type { SharedTraceClock } from '../../runtime/tracing-clock.ts'
 import { splitAddress } from '../../transport/peers/address.ts'
 import { CheckpointTransferFiles } from '../../storage/checkpoint-transfer.ts'
 import { bytesOfHex, type DataDirectory } from '../../storage/data-directory.ts'
@@ -32,6 +33,8 @@ export interface NodeSetup {
   readonly dataDirectory: string
   readonly journalDirectory: string
   readonly checkpointDirectory: string
+  /** Of the spans of all threads; nothing where nothing is traced. */
+  readonly traceClock?: SharedTraceClock
   /** How often this thread of the process was started before. */
   readonly generation: number
 }

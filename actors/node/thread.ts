@@ -27,7 +27,7 @@ export { protocols } from './protocols.ts'
 /** What the threads of a process import. */
 export function startThread(system: System, setup: unknown): ThreadStart | Promise<ThreadStart> {
   const node = setup as NodeSetup
-  const telemetry = createTelemetry(system, node.config)
+  const telemetry = createTelemetry(system, node)
   if (!(telemetry instanceof Promise)) return startActors(system, node, telemetry)
   return telemetry.then(made => startActors(system, node, made))
 }

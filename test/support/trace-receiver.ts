@@ -8,6 +8,10 @@ export interface ReceivedSpan {
   readonly spanId: string
   /** '' for a root. */
   readonly parentSpanId: string
+  /** OTLP's SpanKind. */
+  readonly kind: number
+  readonly startTimeUnixNano: string
+  readonly endTimeUnixNano: string
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[]
   readonly attributes: Readonly<Record<string, string | number>>
   /** Of the node and thread that made it. */

@@ -113,6 +113,8 @@ export interface EtcdServer {
   bufferedBytes(connection: number, stream: number): number
   /** One socket write for each connection that has output. Call it at the end of a round. */
   flush(): void
+  /** Who stands at the other end; nothing where it is gone. */
+  remoteOf(connection: number): Client | undefined
   status(): EtcdServerStatus
   /** Calls that have ended so far, by method and status; those that never did are left out. */
   handled(): HandledCalls[]
@@ -121,6 +123,11 @@ export interface EtcdServer {
    * then closes the rest; `done` comes once.
    */
   close(graceMillis: number, done: () => void): void
+}
+
+export interface Client {
+  readonly address: string
+  readonly port: number
 }
 
 export interface HandledCalls {

@@ -1,6 +1,12 @@
 /** The etcd port: HTTP/2 with gRPC, and plain HTTP, on one listener. api.ts has its contract. */
 import type { Listener, Socket, Timer } from '../../runtime/host.ts'
-import type { EtcdServer, EtcdServerOptions, EtcdServerStatus, HandledCalls } from './api.ts'
+import type {
+  Client,
+  EtcdServer,
+  EtcdServerOptions,
+  EtcdServerStatus,
+  HandledCalls,
+} from './api.ts'
 import { Calls, failCall, methodOf } from './calls.ts'
 import { statusNames } from './grpc.ts'
 import { Http1 } from './http1.ts'
@@ -138,6 +144,12 @@ class Port implements EtcdServer {
         return { method, status, count }
       }).filter(({ count }) => count > 0),
     )
+  }
+
+  remoteOf(connection: number): Client | undefined {
+    const socket = this.#connections.get(connection)?.socket
+    if (socket === undefined) return undefined
+    return { address: plain(socket.remoteAddress), port: socket.remotePort }
   }
 
   status(): EtcdServerStatus {
@@ -303,4 +315,9 @@ class Port implements EtcdServer {
     this.#http1.close()
     done()
   }
+}
+
+/** IPv4 as IPv4, also where the port listens on IPv6. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }

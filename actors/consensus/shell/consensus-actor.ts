@@ -238,8 +238,10 @@ class Shell {
         return this.#peer(effect.to).tell(effect.message)
       case 'persist':
         this.#noteAppended(effect.entries)
-        this.#traces?.persisting(effect.id, effect.entries, this.#role === 'leader')
-        return this.#journal.persist(effect)
+        return this.#journal.persist(
+          effect,
+          this.#traces?.persisting(effect.id, effect.entries, this.#role === 'leader'),
+        )
       case 'committedTo':
         this.#pacing.committed(effect.position, this.#proposals, this.#nowMillis())
         this.#traces?.committedTo(effect.position)

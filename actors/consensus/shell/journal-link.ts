@@ -27,7 +27,11 @@ export class JournalLink<M extends PeerMessage> {
     this.#journal.tell({ kind: 'reset', order: ++this.#order, position, epoch })
   }
 
-  persist({ id, truncateFrom, entries, hardState, thenSend }: PersistEffect<M>): void {
+  /** `spans`: of the entries, where they are traced (log-traces.ts). */
+  persist(
+    { id, truncateFrom, entries, hardState, thenSend }: PersistEffect<M>,
+    spans: Uint8Array = noBytes,
+  ): void {
     if (this.damage !== '') return
     this.#waiting.push({ id, thenSend })
     const first = entries[0]?.first ?? 0
@@ -43,6 +47,7 @@ export class JournalLink<M extends PeerMessage> {
       first,
       count,
       hardState,
+      spans,
     })
   }
 

@@ -4,7 +4,7 @@
  */
 import { spanNames } from '../../../runtime/span-names.ts'
 import type { Span, Tracing } from '../../../runtime/tracing.ts'
-import { tracedEntries } from '../../entry-traces.ts'
+import { encodeSpans, type TracedEntry, tracedEntries } from '../../entry-traces.ts'
 import type { Batch } from '../interface.ts'
 
 export class LogTraces {
@@ -28,12 +28,15 @@ export class LogTraces {
     }
   }
 
-  persisting(id: number, batches: readonly Batch[], leads: boolean): void {
+  /** Returns the spans of a follower that its journal's belong to. */
+  persisting(id: number, batches: readonly Batch[], leads: boolean): Uint8Array {
+    const appending: TracedEntry[] = []
     for (const { bytes } of batches) {
       if (leads) this.#replicate(bytes)
-      else this.#append(id, bytes)
+      else appending.push(...this.#append(id, bytes))
     }
     this.#received.clear()
+    return encodeSpans(appending)
   }
 
   /** Acknowledged. */
@@ -69,11 +72,17 @@ export class LogTraces {
     }
   }
 
-  #append(id: number, entries: Uint8Array): void {
-    if (this.#received.size === 0) return
-    const spans = tracedEntries(entries)
-      .map(({ position }) => this.#received.get(position))
-      .filter(span => span !== undefined)
-    if (spans.length > 0) this.#appending.set(id, [...(this.#appending.get(id) ?? []), ...spans])
+  #append(id: number, entries: Uint8Array): TracedEntry[] {
+    const appending: TracedEntry[] = []
+    if (this.#received.size === 0) return appending
+    const spans = this.#appending.get(id) ?? []
+    for (const { position } of tracedEntries(entries)) {
+      const span = this.#received.get(position)
+      if (span === undefined) continue
+      spans.push(span)
+      appending.push({ position, context: span.context })
+    }
+    if (spans.length > 0) this.#appending.set(id, spans)
+    return appending
   }
 }

@@ -11,6 +11,7 @@ import { reloadCertificates } from '../../../runtime/network-node-tls.ts'
 import { Router } from '../../../runtime/router.ts'
 import { System } from '../../../runtime/system.ts'
 import { createJobPool, mainHost, startThreads, warmThreads } from '../../../runtime/threads.ts'
+import { shareTraceClock } from '../../../runtime/tracing-clock.ts'
 import { type DataDirectory, openDataDirectory } from '../../../storage/data-directory.ts'
 import { type DirectoryLock, lockDirectory } from '../../../storage/directory-lock.ts'
 import { ensureDirectory } from '../../../storage/files.ts'
@@ -22,7 +23,7 @@ import { type Control, type ControlSetup, controlActor } from '../control-actor.
 import { CommandError, isSystemError } from '../errors.ts'
 import { memberDifferences, membersOf } from '../member-differences.ts'
 import { NodeMetrics } from '../node-metrics.ts'
-import { nodeSetup } from '../node-setup.ts'
+import { type NodeSetup, nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
 import { checkPeerTrust, trustWarnings } from '../peer-trust.ts'
 import { placementOf, withCollectors } from '../placement.ts'
@@ -64,7 +65,10 @@ export async function startNode(config: Config, module = threadModule): Promise<
     log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
   }
   log.info('Starting', { threads: Object.keys(actors).join(', ') })
-  const setup = nodeSetup(config, directory.data)
+  const setup: NodeSetup = {
+    ...nodeSetup(config, directory.data),
+    ...(config.tracing.exporter === 'none' ? {} : { traceClock: shareTraceClock() }),
+  }
   const common = {
     placement,
     node: setup.nodeId,

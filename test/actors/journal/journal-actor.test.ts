@@ -65,6 +65,7 @@ function persist(id: number, position: number, body = 'x'): JournalMessage {
     first: position,
     count: 1,
     hardState: nothing,
+    spans: new Uint8Array(0),
   }
 }
 
@@ -98,6 +99,7 @@ test('a new life gets everything back', () => {
     first: 1,
     count: 3,
     hardState,
+    spans: new Uint8Array(0),
   })
   on.disk.crash()
   const again = scene(on, false)

@@ -5,6 +5,7 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { spanNames } from '../../../runtime/span-names.ts'
+import { quorateVersion } from '../../../actors/node/version.ts'
 import { LocalCluster } from '../../support/local-cluster.ts'
 import { type ReceivedSpan, TraceReceiver } from '../../support/trace-receiver.ts'
 import { ZookeeperSession } from '../../support/zookeeper-session.ts'
@@ -41,7 +42,7 @@ describe('an etcd put with a traceparent, sent to a follower', () => {
 
   test('is one trace with each span where it belongs', () => {
     const nodes = (name: string): unknown[] => nodesOf(spans, name)
-    expect(nodes(spanNames.request)).toEqual([`node${follower}`])
+    expect(nodes(putName)).toEqual([`node${follower}`])
     expect(nodes(spanNames.proposal)).toEqual([`node${follower}`])
     expect(nodes(spanNames.replicate)).toEqual([`node${leader}`])
     expect(nodes(spanNames.followerAppend)).toEqual(sorted([follower, other]))
@@ -52,14 +53,37 @@ describe('an etcd put with a traceparent, sent to a follower', () => {
   })
 
   test('has the right parents', () => {
-    const request = only(spans, spanNames.request)
+    const request = only(spans, putName)
     const proposal = only(spans, spanNames.proposal)
     expect(request.parentSpanId).toBe(clientSpan)
     expect(proposal.parentSpanId).toBe(request.spanId)
     expect(only(spans, spanNames.reply).parentSpanId).toBe(request.spanId)
-    for (const name of inTheLog) {
-      for (const span of named(spans, name)) expect(span.parentSpanId).toBe(proposal.spanId)
-    }
+    expectLogUnder(spans, proposal)
+  })
+
+  test('its root says by the common names what was asked, by whom, and how it ended', () => {
+    const request = only(spans, putName)
+    expect(request.kind).toBe(server)
+    expect(request.attributes).toMatchObject({
+      'rpc.system': 'grpc',
+      'rpc.service': 'etcdserverpb.KV',
+      'rpc.method': 'Put',
+      'rpc.grpc.status_code': 0,
+      'client.address': '127.0.0.1',
+      'network.peer.address': '127.0.0.1',
+    })
+    expect(request.attributes['network.peer.port']).toBeGreaterThan(1023)
+    expect(request.resource).toMatchObject({
+      'service.name': 'quorate',
+      'service.namespace': 'test-19000',
+      'service.instance.id': `node${follower}`,
+      'service.version': quorateVersion,
+    })
+  })
+
+  test('no span of a node begins before its parent there, and reads go into fractions', () => {
+    expectWithinParents(spans)
+    expect(spans.some(span => BigInt(span.startTimeUnixNano) % 1_000_000n !== 0n)).toBe(true)
   })
 
   test('each journal write is linked to the batch of its node, and the batch to it', () => {
@@ -92,8 +116,16 @@ describe('a ZooKeeper set with a watch pending on another node', () => {
   })
 
   test('is one trace through all nodes', () => {
-    expect(nodesOf(spans, spanNames.request)).toEqual([`node${leader}`])
-    expect(only(spans, spanNames.request).parentSpanId).toBe('')
+    expect(nodesOf(spans, setDataName)).toEqual([`node${leader}`])
+    expect(only(spans, setDataName).parentSpanId).toBe('')
+    expect(only(spans, setDataName).attributes).toMatchObject({
+      'rpc.system': 'zookeeper',
+      'rpc.method': 'setData',
+      'rpc.response.status_code': '0',
+      'client.address': '127.0.0.1',
+    })
+    expectLogUnder(spans, only(spans, spanNames.proposal))
+    expectWithinParents(spans)
     expect(nodesOf(spans, spanNames.journalWrite)).toEqual(sorted(cluster.nodes))
     expect(nodesOf(spans, spanNames.apply)).toEqual(sorted(cluster.nodes))
     expect(spans).toHaveLength(13)
@@ -112,30 +144,24 @@ describe('a ZooKeeper set with a watch pending on another node', () => {
   })
 
   test('a read is a trace of one node', () => {
-    const read = receiver.spans.find(
-      span =>
-        span.name === spanNames.request && span.attributes['operation'] === 'zookeeper.getData',
-    )
+    const read = receiver.spans.find(span => span.name === 'zookeeper getData')
     const trace = receiver.spans.filter(span => span.traceId === read?.traceId)
     expect(trace.map(span => span.name).sort()).toEqual(
-      [spanNames.read, spanNames.reply, spanNames.request].sort(),
+      [spanNames.read, spanNames.reply, 'zookeeper getData'].sort(),
     )
     expect(new Set(trace.map(span => span.resource['node']))).toEqual(new Set([`node${other}`]))
     expectNoParentIsMissing(trace)
   })
 })
 
-const inTheLog = [
-  spanNames.replicate,
-  spanNames.followerAppend,
-  spanNames.journalWrite,
-  spanNames.apply,
-]
+const putName = 'etcdserverpb.KV/Put'
+const setDataName = 'zookeeper setData'
+/** SPAN_KIND_SERVER. */
+const server = 2
 
 /** All that a write leaves, on all nodes; the slowest follower is not waited for by the client. */
 function isWhole(spans: readonly ReceivedSpan[]): boolean {
   const counts = [
-    [spanNames.request, 1],
     [spanNames.reply, 1],
     [spanNames.replicate, 1],
     [spanNames.followerAppend, 2],
@@ -146,7 +172,31 @@ function isWhole(spans: readonly ReceivedSpan[]): boolean {
 }
 
 function isSetData(span: ReceivedSpan): boolean {
-  return span.name === spanNames.request && span.attributes['operation'] === 'zookeeper.setData'
+  return span.name === setDataName
+}
+
+/** What the log did is under the proposal; the write of a follower under its append. */
+function expectLogUnder(spans: readonly ReceivedSpan[], proposal: ReceivedSpan): void {
+  for (const name of [spanNames.replicate, spanNames.followerAppend, spanNames.apply]) {
+    for (const span of named(spans, name)) expect(span.parentSpanId).toBe(proposal.spanId)
+  }
+  for (const write of named(spans, spanNames.journalWrite)) {
+    const append = named(spans, spanNames.followerAppend).find(
+      span => span.resource['node'] === write.resource['node'],
+    )
+    expect(write.parentSpanId).toBe((append ?? proposal).spanId)
+  }
+}
+
+/** On one node, whose threads share a clock. What ends later than its parent has not kept the client waiting. */
+function expectWithinParents(spans: readonly ReceivedSpan[]): void {
+  const byId = new Map(spans.map(span => [span.spanId, span]))
+  for (const span of spans) {
+    const parent = byId.get(span.parentSpanId)
+    if (parent === undefined || parent.resource['node'] !== span.resource['node']) continue
+    const from = BigInt(parent.startTimeUnixNano)
+    expect([span.name, BigInt(span.startTimeUnixNano) >= from]).toEqual([span.name, true])
+  }
 }
 
 function expectNoParentIsMissing(spans: readonly ReceivedSpan[]): void {
@@ -164,6 +214,7 @@ function expectLinkedBatches(spans: readonly ReceivedSpan[]): void {
     expect(batch?.name).toBe(spanNames.journalBatch)
     expect(batch?.traceId).not.toBe(write.traceId)
     expect(batch?.resource).toEqual(write.resource)
+    expect(batch?.links.map(link => link.traceId)).toContain(write.traceId)
     expect(batch?.links.map(link => link.spanId)).toContain(write.parentSpanId)
   }
 }
