@@ -185,6 +185,8 @@ export interface MachineStatus {
   readonly last: number
   readonly durable: number
   readonly commit: number
+  /** Time stamp of the last entry. */
+  readonly lastTime: number
   readonly logBytes: number
   readonly membership: Membership
   /** Why it neither votes nor counts; empty: it does. */

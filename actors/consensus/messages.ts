@@ -64,6 +64,8 @@ export type ConsensusForward =
     }
   /** How much room the disk of node `from` has: as it changes, and now and then while there is little. */
   | { readonly kind: 'spaceTold'; readonly from: number; readonly level: number }
+  /** Some of what was forwarded could not be taken: its streams are to hand in again. */
+  | { readonly kind: 'forwardRefused'; readonly from: number }
   /** Every attempt has an id of its own. */
   | { readonly kind: 'readIndex'; readonly from: number; readonly id: number }
   /** `position` -1: the leader could not say. */
@@ -99,6 +101,8 @@ export type ConsensusNotice =
       readonly leader: number
       readonly self: boolean
     }
+  /** Proposals were dropped on their way: streams hand in again soon, lest what follows them waits. */
+  | { readonly kind: 'handInAgain' }
   /** What a linearizable read with this id has to wait for. */
   | { readonly kind: 'readReady'; readonly id: number; readonly position: number }
   | { readonly kind: 'readFailed'; readonly id: number }

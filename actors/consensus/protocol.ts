@@ -32,6 +32,7 @@ export const consensusProtocol = defineProtocol<ConsensusMessage>(
 
     spaceTold: { from: 'int', level: 'int' },
     forward: { from: 'int', entries: 'bytes', count: 'int' },
+    forwardRefused: { from: 'int' },
     readIndex: { from: 'int', id: 'long' },
     readIndexReply: { from: 'int', id: 'long', position: 'long' },
 

@@ -154,6 +154,8 @@ class Gateway {
         return
       case 'unanswered':
         return message.stream === this.#stream ? this.#unary.unanswered(message.through) : undefined
+      case 'handInAgain':
+        return this.#proposals.refused(this.#clock())
       case 'logTime':
         return this.#proposals.logTime(message.time, this.#clock())
       case 'tick':

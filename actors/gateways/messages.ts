@@ -4,7 +4,7 @@ import type { ReplyMessage } from '../watches/messages.ts'
 /** What both gateways accept. Socket input reaches their handler as messages of their own, in their files. */
 export type GatewayMessage =
   | ReplyMessage
-  | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
+  | Extract<ConsensusNotice, { kind: 'leader' | 'handInAgain' | 'readReady' | 'readFailed' }>
   | SpaceNotice
   /** Bytes for one connection that answer nothing: a watch event. `tag` as the watch was registered with. */
   | {

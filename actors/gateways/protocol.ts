@@ -13,6 +13,7 @@ const gateway = {
   event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
   needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
   unanswered: { stream: 'int', through: 'long' },
+  handInAgain: {},
   logTime: { time: 'double' },
   closeConnection: { connection: 'long' },
   drain: { id: 'long' },

@@ -226,6 +226,8 @@ class Gateway {
       case 'unanswered':
         if (message.stream === this.#stream) this.#unanswered(message.through)
         return
+      case 'handInAgain':
+        return this.#proposals.refused(this.#clock())
       case 'logTime':
         this.#proposals.logTime(message.time, this.#clock())
         return

@@ -15,6 +15,7 @@ export function crossingKinds(): KindCodec[] {
       'timeoutNow',
       'formation',
       'forward',
+      'forwardRefused',
       'readIndex',
       'readIndexReply',
       'spaceTold',

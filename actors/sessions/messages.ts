@@ -8,7 +8,7 @@ export const lifetime = { session: 1, lease: 2 } as const
  * concatenated. It keeps the deadlines while this node leads; otherwise it passes touches on.
  */
 export type SessionsMessage =
-  | Extract<ConsensusNotice, { kind: 'leader' | 'readReady' | 'readFailed' }>
+  | Extract<ConsensusNotice, { kind: 'leader' | 'handInAgain' | 'readReady' | 'readFailed' }>
   /** From the state machine, in apply order, and for all that a checkpoint holds. */
   | {
       readonly kind: 'opened'

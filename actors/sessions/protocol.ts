@@ -9,6 +9,7 @@ export const sessionsProtocol = defineProtocol<SessionsMessage>(
     leader: { epoch: 'long', leader: 'int', self: 'boolean' },
     readReady: { id: 'long', position: 'long' },
     readFailed: { id: 'long' },
+    handInAgain: {},
     opened: {
       lifetime: 'int',
       id,

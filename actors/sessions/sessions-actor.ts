@@ -131,6 +131,8 @@ class Sessions {
         return this.#proposals.applied(message.sequence, this.#context.host.clock.monotonicMillis())
       case 'leader':
         return this.#leaderChanged(message.leader, message.epoch)
+      case 'handInAgain':
+        return this.#proposals.refused(this.#context.host.clock.monotonicMillis())
       case 'leaseQuestions':
         return this.#ask(this.#setup.node, message)
       case 'leaseQuestionsRemote':

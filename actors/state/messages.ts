@@ -31,7 +31,7 @@ export const roomUnlimited = 2 ** 52
  * ZooKeeper: actors/state/zookeeper-commands.ts; etcd: actors/state/etcd-commands.ts.
  */
 export type StateMessage =
-  | ConsensusNotice
+  | Exclude<ConsensusNotice, { kind: 'handInAgain' }>
   /**
    * A read for `connection` of the gateway with this stream; answered in order by way of the watch actor.
    *

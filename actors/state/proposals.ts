@@ -1,7 +1,7 @@
 /**
  * One ordered stream of commands of this node (DESIGN.md D6): numbers them, holds each until it has
  * been seen applied here, hands them to consensus once a round, and hands all of them in again, in
- * order, when the leader changed or nothing moved for too long. Bounded by entries and bytes: while
+ * order, when the leader changed, when some were dropped on their way, or nothing moved for too long. Bounded by entries and bytes: while
  * `full`, its owner takes no more from its clients.
  *
  * A command for which somebody waits only so long carries a deadline in the log's own time, written
@@ -51,6 +51,8 @@ interface Chunk {
 }
 
 const chunkBytes = 256 * 1024
+/** Before the first attempt after a refusal; each in a row doubles it, up to `resendMillis`. */
+const refusalMillisMin = 50
 /** In the log's time: long ago for every leader, and not none. */
 const longAgo = 1
 const endless: CommandLife = { untilMillis: Number.POSITIVE_INFINITY, headBytes: 0 }
@@ -67,6 +69,10 @@ export class Proposals {
   #progressMillis = 0
   /** The log's time less the monotonic clock's; NaN: not known yet. */
   #logTimeAhead = Number.NaN
+  /** After a refusal, when all are handed in again. */
+  #againAtMillis = Number.POSITIVE_INFINITY
+  /** In a row, without anything applied. */
+  #refusals = 0
 
   constructor(setup: ProposalsSetup) {
     this.#setup = setup
@@ -158,6 +164,7 @@ export class Proposals {
     invariant(sequence <= this.#lastSequence, 'only what was proposed can apply')
     this.#appliedSequence = sequence
     this.#progressMillis = nowMillis
+    this.#refusals = 0
     while (this.#chunks.length > 0) {
       const chunk = this.#chunks[0]
       invariant(chunk !== undefined, 'there is a first chunk')
@@ -182,7 +189,16 @@ export class Proposals {
     if (isFirst) this.#sendAgain(nowMillis)
   }
 
+  /** Some were dropped on their way: what was handed in after them does not apply before they do. */
+  refused(nowMillis: number): void {
+    if (this.waitingCount === 0 || Number.isFinite(this.#againAtMillis)) return
+    const doubled = refusalMillisMin * 2 ** Math.min(this.#refusals, 10)
+    this.#refusals += 1
+    this.#againAtMillis = nowMillis + Math.min(doubled, this.#setup.resendMillis)
+  }
+
   tick(nowMillis: number): void {
+    if (nowMillis >= this.#againAtMillis) this.#sendAgain(nowMillis)
     if (this.waitingCount === 0) this.#progressMillis = nowMillis
     else if (nowMillis - this.#progressMillis >= this.#setup.resendMillis)
       this.#sendAgain(nowMillis)
@@ -190,6 +206,7 @@ export class Proposals {
 
   #sendAgain(nowMillis: number): void {
     this.#progressMillis = nowMillis
+    this.#againAtMillis = Number.POSITIVE_INFINITY
     this.#chunks = this.#chunks.map(chunk => this.#withoutOverdue(chunk, nowMillis))
     for (const chunk of this.#chunks) {
       chunk.sentBytes = 0

@@ -74,6 +74,7 @@ export class Raft implements StepMachine<RaftMessage> {
       last: log.last,
       durable: persistence.durable,
       commit,
+      lastTime: log.lastTime,
       logBytes: log.bytes,
       membership,
       waiting: waitingReason(this.#state),

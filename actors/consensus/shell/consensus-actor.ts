@@ -4,6 +4,7 @@
  */
 import type { Context, Definition, Ref } from '../../../runtime/actor.ts'
 import { unreachable } from '../../../runtime/invariant.ts'
+import type { Logger } from '../../../runtime/log.ts'
 import { type Telemetry, telemetryOff } from '../../../runtime/telemetry.ts'
 import type { ControlMessage } from '../../control.ts'
 import { directory } from '../../directory.ts'
@@ -24,6 +25,7 @@ import { Pacing, pacing } from './pacing.ts'
 import { ProposalInbox } from './proposal-inbox.ts'
 import type { RaftMessage } from '../raft/messages.ts'
 import { Raft } from '../raft/raft.ts'
+import { type ClockState, LogTime } from './log-time.ts'
 import { observeLog } from './log-metrics.ts'
 import { LogTraces } from './log-traces.ts'
 import { WaitingNotice } from './waiting-notice.ts'
@@ -63,19 +65,24 @@ export const consensusActor: Definition<ConsensusMessage, ConsensusSetup> = {
 }
 
 type LeaderNotice = Extract<ConsensusNotice, { kind: 'leader' }>
+type StateNotice = Exclude<ConsensusNotice, HandInNotice>
+type HandInNotice = Extract<ConsensusNotice, { kind: 'handInAgain' }>
 
 class Shell {
   readonly #context: Context<ConsensusMessage>
   readonly #setup: ConsensusSetup
   readonly #journal: JournalLink<RaftMessage>
   readonly #peersActor: Ref<PeersMessage>
-  readonly #state: Ref<ConsensusNotice>
+  readonly #state: Ref<StateNotice>
   readonly #noticed: readonly Ref<LeaderNotice>[]
+  /** The actors that propose. */
+  readonly #streams: readonly Ref<HandInNotice>[]
   readonly #peers = new Map<number, Ref<ConsensusMessage>>()
   readonly #linked = new Set<number>()
   readonly #proposals: ProposalInbox
   readonly #pacing = new Pacing()
   #isWaking = false
+  readonly #time: LogTime
   readonly #reads: LinearReads
   readonly #members: MemberLinks
   readonly #requests: OperatorRequests
@@ -104,18 +111,22 @@ class Shell {
     this.#setup = setup
     this.#journal = new JournalLink(context.find(directory.journal))
     this.#peersActor = context.find<PeersMessage>(directory.peers)
-    this.#state = context.find<ConsensusNotice>(directory.state)
+    this.#state = context.find<StateNotice>(directory.state)
     this.#noticed = [directory.state, directory.sessions, directory.zookeeper, directory.etcd].map(
       actor => context.find<LeaderNotice>(actor),
     )
     this.#space = new DiskSpace(setup.node)
     this.#doors = [directory.zookeeper, directory.etcd].map(door => context.find<SpaceNotice>(door))
+    this.#streams = [directory.sessions, directory.zookeeper, directory.etcd].map(actor =>
+      context.find<HandInNotice>(actor),
+    )
     this.#proposals = new ProposalInbox(
       setup.node,
       ref => context.hasRoom(ref),
       bytes => context.recycle(bytes),
     )
     this.#own = new OwnMembership(setup.node)
+    this.#time = new LogTime((state, apartMillis) => logClock(context.log, state, apartMillis))
     this.#members = new MemberLinks(this.#peersActor, ticksOf(2 * setup.electionMillis))
     this.#waiting = new WaitingNotice(context.log, setup.storeId, ticksOf(waitingMillis))
     this.#reads = this.#newReads()
@@ -123,7 +134,7 @@ class Shell {
       step: event => this.#step(event),
       done: ({ replyTo, id }, error) =>
         context.find<ControlMessage>({ name: replyTo }).tell({ kind: 'done', id, error }),
-      wallMillis: () => context.host.clock.wallMillis(),
+      logTime: () => this.#logTime(),
       elsewhere: () => this.#elsewhere(),
     })
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
@@ -141,11 +152,12 @@ class Shell {
   handle(message: ConsensusMessage): void {
     switch (message.kind) {
       case 'propose':
-        return this.#proposals.add(message)
+        return this.#proposals.add(message, this.#setup.node)
       case 'forward':
         return this.#addForwarded(message)
       case 'append':
         this.#traces?.received(message.entries)
+        if (message.count > 0) this.#time.witnessed(this.#nowMillis())
         this.#step({ kind: 'received', message })
         // The log has copied them.
         return this.#context.recycle(message.entries)
@@ -164,6 +176,8 @@ class Shell {
         return this.#feed.release(message.position)
       case 'tick':
         return this.#tick()
+      case 'forwardRefused':
+        return this.#tellStreams()
       case 'readRequest':
         return this.#reads.add(message.replyTo, message.id)
       case 'readIndex':
@@ -179,6 +193,8 @@ class Shell {
       case 'linkUp':
         this.#linked.add(message.node)
         if (this.#space.own > 0) this.#tellSpace(message.node)
+        // What was on its way to the leader when the link broke is lost.
+        if (message.node === this.#leader) this.#tellStreams()
         return this.#step({ kind: 'linkUp', node: message.node })
       case 'linkDown':
         this.#linked.delete(message.node)
@@ -326,8 +342,7 @@ class Shell {
 
   /** Of a node that is no member any more nothing is taken: it would go on serving clients. */
   #addForwarded(message: Extract<ConsensusMessage, { kind: 'forward' }>): void {
-    if (this.#members.has(message.from)) return this.#proposals.add(message)
-    this.#proposals.refuse(message.count)
+    if (this.#members.has(message.from)) return this.#proposals.add(message, message.from)
     this.#context.recycle(message.entries)
   }
 
@@ -356,10 +371,24 @@ class Shell {
     else if (this.#role !== 'leader') this.#proposals.forward(this.#peer(this.#leader))
     else if (this.#mustWait()) return this.#wakeLater()
     else {
-      const now = this.#context.host.clock.wallMillis()
-      this.#step({ kind: 'proposed', batches: this.#proposals.takeSound(), now })
+      const batches = this.#proposals.takeSound()
+      this.#step({ kind: 'proposed', batches, now: this.#logTime() })
     }
     this.#proposals.release()
+    this.#tellDropped()
+  }
+
+  /** Where nobody leads nothing is told: the next leader is, and that is when streams hand in again. */
+  #tellDropped(): void {
+    for (const node of this.#proposals.takeDropped()) {
+      if (this.#leader === 0) continue
+      if (node === this.#setup.node) this.#tellStreams()
+      else this.#peer(node).tell({ kind: 'forwardRefused', from: this.#setup.node })
+    }
+  }
+
+  #tellStreams(): void {
+    for (const actor of this.#streams) actor.tell({ kind: 'handInAgain' })
   }
 
   #mustWait(): boolean {
@@ -371,6 +400,11 @@ class Shell {
     if (this.#isWaking) return
     this.#isWaking = true
     this.#context.after(pacing.waitMillisMax, { kind: 'proposeNow' })
+  }
+
+  /** What entries of this leader are stamped with now. */
+  #logTime(): number {
+    return this.#time.now(this.#context.host.clock.wallMillis(), this.#nowMillis())
   }
 
   #nowMillis(): number {
@@ -392,10 +426,16 @@ class Shell {
     this.#epoch = epoch
     this.#leader = leader
     this.#context.log.info('Role in the consensus', { role, epoch, leader })
+    if (role === 'leader') this.#beginTime()
     if (!moved) return
     this.#reads.leaderChanged()
     const self = leader === this.#setup.node
     for (const actor of this.#noticed) actor.tell({ kind: 'leader', epoch, leader, self })
+  }
+
+  #beginTime(): void {
+    const { wallMillis } = this.#context.host.clock
+    this.#time.begin(this.#machine!.status().lastTime, wallMillis(), this.#nowMillis())
   }
 
   #feedState(machine: StepMachine<RaftMessage>): void {
@@ -520,6 +560,13 @@ class Shell {
     }
     return ref
   }
+}
+
+function logClock(log: Logger, state: ClockState, apartMillis: number): void {
+  if (state === 'together') log.info('The time of the log is that of the clock again')
+  else if (state === 'logAhead')
+    log.warn('The time of the log is ahead of the clock: it goes half as fast', { apartMillis })
+  else log.warn('The clock is ahead of the time of the log: it goes twice as fast', { apartMillis })
 }
 
 function limitsOf(setup: ConsensusSetup): ConsensusLimits {

@@ -15,7 +15,8 @@ interface Asker {
 export interface RequestSurroundings {
   readonly step: (event: Event<RaftMessage>) => void
   readonly done: (asker: Asker, error: string) => void
-  readonly wallMillis: () => number
+  /** What entries are stamped with now. */
+  readonly logTime: () => number
   /** '' on the leader; elsewhere a sentence that says who it is. */
   readonly elsewhere: () => string
 }
@@ -45,13 +46,13 @@ export class OperatorRequests {
   }
 
   change(asker: Asker, bytes: Uint8Array): void {
-    const { elsewhere, done, step, wallMillis } = this.#around
+    const { elsewhere, done, step, logTime } = this.#around
     const change = decodeChange(bytes)
     if (typeof change === 'string') return done(asker, change)
     const refusal = elsewhere() || (this.#changeAsked === undefined ? '' : 'refused: changePending')
     if (refusal !== '') return done(asker, refusal)
     this.#changeAsked = asker
-    step({ kind: 'membershipProposed', change, now: wallMillis() })
+    step({ kind: 'membershipProposed', change, now: logTime() })
   }
 
   changeEnded(error: string): void {

@@ -1,7 +1,7 @@
 /**
  * The proposals of one round, of this node and of followers: to the log on the leader, otherwise on
- * to it as they are. Whatever cannot go anywhere is dropped and counted: its stream keeps it, and
- * proposes it again.
+ * to it as they are. Whatever cannot go anywhere is dropped and counted: its stream keeps it, is told,
+ * and proposes it again.
  */
 import type { Ref } from '../../../runtime/actor.ts'
 import { isProposable } from './entry-check.ts'
@@ -14,12 +14,20 @@ import type { ConsensusMessage } from '../messages.ts'
  */
 const forwardBytesMax = 24 * 1024 * 1024
 
+interface Waiting extends ProposedBatch {
+  readonly from: number
+}
+
+const none: readonly number[] = []
+
 export class ProposalInbox {
   readonly #node: number
   readonly #hasRoom: (ref: Ref<ConsensusMessage>) => boolean
   readonly #recycle: (bytes: Uint8Array) => void
-  #taken: readonly ProposedBatch[] = []
-  #waiting: ProposedBatch[] = []
+  /** Nodes whose proposals were dropped in this round, though there is a leader: they are to know. */
+  readonly #dropped = new Set<number>()
+  #taken: readonly Waiting[] = []
+  #waiting: Waiting[] = []
   #bytes = 0
   #count = 0
   #refused = 0
@@ -52,14 +60,26 @@ export class ProposalInbox {
     return this.#count
   }
 
-  add(batch: ProposedBatch): void {
+  /** `from`: the node of the streams. */
+  add({ entries, count }: ProposedBatch, from: number): void {
+    const batch = { entries, count, from }
     this.#waiting.push(batch)
     this.#bytes += batch.entries.length
     this.#count += batch.count
   }
 
+  /** The log refuses what was taken: all of a round, or nothing. */
   refuse(count: number): void {
     this.#refused += count
+    for (const { from } of this.#taken) this.#dropped.add(from)
+  }
+
+  /** Once each: nodes to be told that something of theirs was dropped. */
+  takeDropped(): readonly number[] {
+    if (this.#dropped.size === 0) return none
+    const nodes = [...this.#dropped]
+    this.#dropped.clear()
+    return nodes
   }
 
   /** For the leader's log: what came from elsewhere may be anything. */
@@ -67,23 +87,29 @@ export class ProposalInbox {
     const sound: ProposedBatch[] = []
     for (const batch of this.#take()) {
       if (isProposable(batch.entries, batch.count)) sound.push(batch)
-      else this.#refused += batch.count
+      else this.#drop(batch)
     }
     return sound
   }
 
   forward(leader: Ref<ConsensusMessage>): void {
     let bytes = 0
-    for (const { entries, count } of this.#take()) {
+    for (const batch of this.#take()) {
+      const { entries, count } = batch
       const isTooMuch = bytes > 0 && bytes + entries.length > forwardBytesMax
       bytes += entries.length
-      if (isTooMuch || !this.#hasRoom(leader)) this.#refused += count
+      if (isTooMuch || !this.#hasRoom(leader)) this.#drop(batch)
       else leader.tell({ kind: 'forward', from: this.#node, entries, count })
     }
   }
 
   drop(): void {
-    for (const { count } of this.#take()) this.#refused += count
+    for (const batch of this.#take()) this.#drop(batch)
+  }
+
+  #drop({ count, from }: Waiting): void {
+    this.#refused += count
+    this.#dropped.add(from)
   }
 
   /** What was taken has been copied, into the log or a frame, or dropped: its memory is free again. */
@@ -92,7 +118,7 @@ export class ProposalInbox {
     this.#taken = []
   }
 
-  #take(): ProposedBatch[] {
+  #take(): Waiting[] {
     const taken = this.#waiting
     this.#taken = taken
     this.#waiting = []

@@ -97,6 +97,25 @@ test('a batch that is not whole entries is refused, and the leader goes on', () 
   expect(shells.status(leader)['refusedProposals']).toBe(2)
 })
 
+test('streams hear at once that the leader has refused what they proposed, on whatever node they are', () => {
+  const shells = elected()
+  const { leader } = shells
+  const [follower = 0, target = 0] = [1, 2, 3].filter(node => node !== leader)
+  const told = (node: number) => shells.noticesOf(node, 'zookeeper', 'handInAgain').length
+  const before = [told(leader), told(follower)]
+  shells.cut.add(`${leader}-${target}`)
+  propose(shells, leader, 'the target lacks this')
+  // While leadership is handed over, and that takes long, nothing is taken.
+  shells.tell(leader, { kind: 'transfer', replyTo: 'asker', id: 1, target })
+  propose(shells, follower, 'refused')
+  shells.advance(10)
+  expect([told(leader), told(follower)]).toEqual([before[0], before[1]! + 1])
+  propose(shells, leader, 'refused too')
+  shells.advance(10)
+  expect(told(leader)).toBe(before[0]! + 1)
+  expect(shells.bodies(leader)).not.toContain('refused')
+})
+
 test('all that waits at a door of a follower is forwarded in one round', () => {
   const shells = elected()
   const follower = shells.leader === 1 ? 2 : 1
