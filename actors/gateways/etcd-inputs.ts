@@ -8,6 +8,7 @@ export type Input =
   | InputOf<'halfClosed'>
   | InputOf<'cancelled'>
   | InputOf<'drained'>
+  | InputOf<'eased'>
   | InputOf<'connectionClosed'>
   | InputOf<
       'http',
@@ -58,6 +59,10 @@ export class EtcdInputs implements EtcdHandler {
 
   drained(connection: number, call: number): void {
     this.#add({ kind: 'drained', connection, call })
+  }
+
+  eased(): void {
+    this.#add({ kind: 'eased', connection: 0, call: 0 })
   }
 
   connectionClosed(connection: number): void {

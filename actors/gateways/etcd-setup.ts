@@ -23,6 +23,8 @@ export interface EtcdSetup {
   readonly requestTimeoutMillis: number
   /** etcd's max-request-bytes. */
   readonly requestBytesMax: number
+  /** Answers in memory that clients have not taken, or that are being made for them. */
+  readonly answerBytesMax: number
   /** A lease lives at least this long. */
   readonly leaseTtlSecondsMin: number
   readonly serverLimits?: Partial<EtcdServerLimits>

@@ -33,9 +33,28 @@ export class StateReads {
     return this.#hasRoom()
   }
 
-  tell(connection: number, tag: number, position: number, request: Uint8Array): void {
+  /** `roomBytes`: for what a client may leave lying; without it there is no answer, or it is ours. */
+  tell(
+    connection: number,
+    tag: number,
+    position: number,
+    request: Uint8Array,
+    roomBytes = roomUnlimited,
+  ): void {
     const about = { stream: this.#stream, connection, tag, after: 0, position }
-    this.#state.tell({ kind: 'read', ...about, roomBytes: roomUnlimited, request })
+    this.#state.tell({ kind: 'read', ...about, roomBytes, request })
+  }
+
+  grant(connection: number, tag: number, bytes: number): void {
+    this.#state.tell({ kind: 'room', stream: this.#stream, connection, tag, bytes })
+  }
+
+  cancel(connection: number, tag: number): void {
+    this.#state.tell({ kind: 'readCancelled', stream: this.#stream, connection, tag })
+  }
+
+  connectionGone(connection: number): void {
+    this.#state.tell({ kind: 'connectionGone', stream: this.#stream, connection })
   }
 
   /** `which` (etcdRead) and, behind it, a copy of the client's message. */

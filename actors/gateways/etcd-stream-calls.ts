@@ -71,17 +71,16 @@ export class StreamCalls {
     if (opened !== undefined) this.#forget(opened)
   }
 
-  connectionClosed(connection: number): void {
-    if (!this.#streams.deleteConnection(connection)) return
-    const { reads } = this.#parts
-    reads.tell(connection, 0, 0, reads.request(etcdRead.connectionClosed))
+  /** True: something of it was watching. */
+  connectionClosed(connection: number): boolean {
+    return this.#streams.deleteConnection(connection)
   }
 
   /** From the watch actor. Where the client does not keep up, it is told to stop. */
-  event(connection: number, call: number, body: Uint8Array, continues: boolean): void {
+  event(connection: number, call: number, body: Uint8Array): void {
     const opened = this.#streams.get(connection, call)
     if (opened === undefined) return
-    const waitingBytes = this.#door.server.send(connection, call, body, continues)
+    const waitingBytes = this.#door.server.send(connection, call, body)
     if (opened.held || waitingBytes <= this.#bufferedBytesLow) return
     opened.held = true
     this.#parts.watches.tell({ kind: 'keyStream', connection, tag: call, change: 'held' })

@@ -127,8 +127,8 @@ export class TracedServer implements EtcdServer {
     this.#server.open(connection, stream)
   }
 
-  send(connection: number, stream: number, body: Uint8Array, continues = false): number {
-    return this.#server.send(connection, stream, body, continues)
+  send(connection: number, stream: number, body: Uint8Array): number {
+    return this.#server.send(connection, stream, body)
   }
 
   finish(connection: number, stream: number): void {
@@ -138,6 +138,34 @@ export class TracedServer implements EtcdServer {
 
   bufferedBytes(connection: number, stream: number): number {
     return this.#server.bufferedBytes(connection, stream)
+  }
+
+  heldBytes(connection: number): number {
+    return this.#server.heldBytes(connection)
+  }
+
+  get heldBytesOfAll(): number {
+    return this.#server.heldBytesOfAll
+  }
+
+  get easedWanted(): boolean {
+    return this.#server.easedWanted
+  }
+
+  set easedWanted(wanted: boolean) {
+    this.#server.easedWanted = wanted
+  }
+
+  get pressed(): boolean {
+    return this.#server.pressed
+  }
+
+  set pressed(pressed: boolean) {
+    this.#server.pressed = pressed
+  }
+
+  hold(connection: number, held: 'no' | 'window' | 'socket'): void {
+    this.#server.hold(connection, held)
   }
 
   flush(): void {

@@ -33,6 +33,7 @@ import { callBytes, etcdOperation, etcdRead, writeCall } from '../state/etcd-com
 import type { Proposals } from '../state/proposals.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
 import type { About } from './etcd-about.ts'
+import { type AnswerRoom, readRoomBytes } from './etcd-answer-room.ts'
 import { Deadlines } from './etcd-deadlines.ts'
 import type { EtcdDoor } from './etcd-door.ts'
 import type { Leases } from './etcd-leases.ts'
@@ -40,6 +41,7 @@ import { limits } from './etcd-limits.ts'
 import type { LinearRead, LinearReads } from './etcd-linear-reads.ts'
 import { method } from './etcd-methods.ts'
 import { ownConnection, type StateReads } from './etcd-state-reads.ts'
+import type { Served, WaitingCall, WaitingCalls } from './etcd-waiting-calls.ts'
 
 export interface UnaryParts {
   readonly random: Random
@@ -48,7 +50,24 @@ export interface UnaryParts {
   readonly linear: LinearReads
   readonly leases: Leases
   readonly about: About
+  readonly room: AnswerRoom
+  readonly waiting: WaitingCalls
 }
+
+/** Why a call is refused, or that there is no room for it now; undefined: it is answered now or later. */
+type Outcome = Failure | 'connectionFull' | 'full' | undefined
+
+/** What keeps others alive or makes room: no load of theirs keeps these waiting. */
+const urgentMethods: ReadonlySet<number> = new Set([
+  method.deleteRange,
+  method.compact,
+  method.leaseRevoke,
+  method.leaseTimeToLive,
+  method.memberList,
+  method.alarm,
+  method.status,
+  method.healthCheck,
+])
 
 const nothing = new Uint8Array(0)
 
@@ -59,8 +78,10 @@ export class Unary {
   readonly #readDeadlines: Deadlines
   readonly #localDeadlines: Deadlines
   #appliedSequence = 0
-  /** How long the client of the call that is served now waits at most. */
+  /** Of the call that is served now: how long its client waits at most, since when, and its class. */
   #timeoutMillis = 0
+  #startMillis = 0
+  #isUrgent = false
   #readsGiven = 0
   #readsAnswered = 0
   #localsGiven = 0
@@ -77,18 +98,70 @@ export class Unary {
   call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
     const door = this.#door
     if (head.hasLeader && door.lacksLeader) return door.fail(connection, call, failure.noLeader)
+    const one = { connection, call, head, message, startMillis: door.nowMillis }
+    const { waiting } = this.#parts
+    const isBehind = waiting.has(connection) && !urgentMethods.has(head.method.id)
+    if (!isBehind && this.#serveOne(one) === 'served') return
+    if (!waiting.add(one)) door.fail(connection, call, failure.tooManyRequests)
+  }
+
+  /** At the end of a round: those that waited. */
+  serveWaiting(): void {
+    this.#parts.waiting.serve(one => this.#serveOne(one))
+  }
+
+  /** Its client has given it up. */
+  cancelled(connection: number, call: number): void {
+    const { waiting, room, reads } = this.#parts
+    let isOver = waiting.cancelled(connection, call)
+    for (const tag of [tagOf(call, false), tagOf(call, true)]) {
+      if (!room.cancelled(connection, tag)) continue
+      reads.cancel(connection, tag)
+      isOver = true
+    }
+    // The port counts calls that are given up and still worked on.
+    if (isOver) this.#door.fail(connection, call, failure.timedOut)
+  }
+
+  connectionClosed(connection: number): boolean {
+    this.#parts.waiting.connectionClosed(connection)
+    return this.#parts.room.connectionGone(connection)
+  }
+
+  /** The answer to a read is longer than what was set aside for it. */
+  needsRoom(connection: number, tag: number, bytes: number): void {
+    const { room } = this.#parts
+    if (room.needed(connection, tag, bytes, this.#door.nowMillis)) return
+    // It is answered out of its turn: its own time runs from here on.
+    if (isLinear(tag)) this.#readsAnswered += 1
+    else this.#localsAnswered += 1
+  }
+
+  /** A read that waited for room until its time was over. */
+  roomLate(connection: number, tag: number): void {
+    this.#parts.reads.cancel(connection, tag)
+    this.#door.fail(connection, callOf(tag), failure.timedOut)
+  }
+
+  #serveOne({ connection, call, head, message, startMillis }: WaitingCall): Served {
+    const door = this.#door
     try {
       this.#timeoutMillis = timeoutOf(head, door.setup.requestTimeoutMillis)
-      const failed = this.#serve(connection, call, head.method.id, message)
-      if (failed !== undefined) door.fail(connection, call, failed)
+      this.#startMillis = startMillis
+      this.#isUrgent = urgentMethods.has(head.method.id)
+      const outcome = this.#serve(connection, call, head.method.id, message)
+      if (outcome === 'full' || outcome === 'connectionFull') return outcome
+      if (outcome !== undefined) door.fail(connection, call, outcome)
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error
       if (error instanceof NestedTooDeep) {
-        return door.fail(connection, call, failure.tooManyOperations)
+        door.fail(connection, call, failure.tooManyOperations)
+      } else {
+        const text = `grpc: error unmarshalling request: ${error.message}`
+        door.server.fail(connection, call, failure.malformed.code, text)
       }
-      const text = `grpc: error unmarshalling request: ${error.message}`
-      door.server.fail(connection, call, failure.malformed.code, text)
     }
+    return 'served'
   }
 
   replied({ connection, tag, sequence, status, body }: ReplyMessage): void {
@@ -97,8 +170,7 @@ export class Unary {
       this.#parts.reads.answered(tag, body, status === 0 ? undefined : failureOf(status))
       return
     }
-    if (isLinear(tag)) this.#readsAnswered += 1
-    else if (sequence === 0) this.#localsAnswered += 1
+    if (sequence === 0) this.#readAnswered(connection, tag)
     if (status === 0) this.#door.server.reply(connection, callOf(tag), body)
     else this.#door.fail(connection, callOf(tag), failureOf(status))
   }
@@ -107,13 +179,18 @@ export class Unary {
   giveLinear({ connection, call, startMillis, request }: LinearRead, position: number): void {
     this.#readsGiven += 1
     this.#readDeadlines.add(this.#readsGiven, connection, call, startMillis)
-    this.#parts.reads.tell(connection, tagOf(call, true), position, request ?? nothing)
+    const tag = tagOf(call, true)
+    this.#parts.reads.tell(connection, tag, position, request ?? nothing, readRoomBytes)
   }
 
   /** A linearizable read for which no position came in time. */
   late({ connection, call }: LinearRead): void {
-    if (connection !== ownConnection) this.#door.fail(connection, call, failure.timedOut)
-    else this.#parts.reads.answered(call, nothing, failure.timedOut)
+    if (connection === ownConnection) {
+      this.#parts.reads.answered(call, nothing, failure.timedOut)
+      return
+    }
+    this.#parts.room.answered(connection, tagOf(call, true))
+    this.#door.fail(connection, call, failure.timedOut)
   }
 
   /** These writes have applied, but how they ended nobody here can tell. */
@@ -130,26 +207,27 @@ export class Unary {
     const { nowMillis } = door
     // etcd blames the last leader for what began shortly before a new one was found.
     const lostMillis = leaderFoundMillis - 2 * door.setup.electionMillis
-    this.#writeDeadlines.expire(this.#appliedSequence, nowMillis, (connection, call, start) => {
+    const writeTimedOut = (connection: number, call: number, start: number): void => {
       const isLeaders = start > lostMillis && start < leaderFoundMillis
       // As in etcd, whose proposals wait where they are made while nobody leads.
       const neverLed = door.leader === 0 && door.leaderLostMillis <= start
       const waited = neverLed ? failure.deadlineExceeded : failure.timedOut
       door.fail(connection, call, isLeaders ? failure.timedOutLeaderFailed : waited)
+    }
+    this.#writeDeadlines.expire(this.#appliedSequence, nowMillis, writeTimedOut)
+    this.#parts.waiting.expire(({ connection, call, startMillis }) => {
+      if (nowMillis - startMillis < door.setup.requestTimeoutMillis) return false
+      writeTimedOut(connection, call, startMillis)
+      return true
     })
+    this.#parts.room.tick(nowMillis)
     const timedOut = (connection: number, call: number): void =>
       door.fail(connection, call, failure.timedOut)
     this.#readDeadlines.expire(this.#readsAnswered, nowMillis, timedOut)
     this.#localDeadlines.expire(this.#localsAnswered, nowMillis, timedOut)
   }
 
-  /** Returns why it is refused at once; otherwise the answer comes now or later. */
-  #serve(
-    connection: number,
-    call: number,
-    which: number,
-    message: Uint8Array,
-  ): Failure | undefined {
+  #serve(connection: number, call: number, which: number, message: Uint8Array): Outcome {
     const reader = this.#door.reader.open(message)
     switch (which) {
       case method.put:
@@ -191,30 +269,27 @@ export class Unary {
     return this.#door.spaceLevel > 0 ? failure.noSpace : undefined
   }
 
-  #propose(
-    operation: number,
-    connection: number,
-    call: number,
-    message: Uint8Array,
-  ): Failure | undefined {
-    const { proposals } = this.#parts
+  #propose(operation: number, connection: number, call: number, message: Uint8Array): Outcome {
+    const { proposals, room } = this.#parts
     if (this.#door.spaceLevel > 1) return failure.noSpace
     if (message.length > this.#door.setup.requestBytesMax) return failure.requestTooLarge
-    if (proposals.full) return failure.tooManyRequests
+    if (this.#isUrgent ? proposals.fullForUrgent : proposals.full) return 'full'
+    // Its answer would lie with those that its client does not take.
+    if (room.isFull(connection)) return 'connectionFull'
     const bodyBytes = callBytes + message.length
     const { target, view, start } = proposals.reserve(bodyBytes)
     writeCall(view, start, operation, connection, tagOf(call, false))
     target.set(message, start + callBytes)
-    const untilMillis = this.#door.nowMillis + this.#timeoutMillis
+    const untilMillis = this.#startMillis + this.#timeoutMillis
     const sequence = proposals.commit(entryKind.etcd, bodyBytes, {
       untilMillis,
       headBytes: callBytes,
     })
-    this.#writeDeadlines.add(sequence, connection, call, this.#door.nowMillis)
+    this.#writeDeadlines.add(sequence, connection, call, this.#startMillis)
     return undefined
   }
 
-  #range(connection: number, call: number, message: Uint8Array): Failure | undefined {
+  #range(connection: number, call: number, message: Uint8Array): Outcome {
     const range = decodeRange(this.#door.reader)
     const failed = checkRange(range)
     if (failed !== undefined) return failed
@@ -222,7 +297,7 @@ export class Unary {
     return this.#readLinear(etcdRead.range, connection, call, message)
   }
 
-  #txn(connection: number, call: number, message: Uint8Array): Failure | undefined {
+  #txn(connection: number, call: number, message: Uint8Array): Outcome {
     const txn = decodeTxn(this.#door.reader)
     const failed = checkTxn(txn)
     if (failed !== undefined) return failed
@@ -235,7 +310,7 @@ export class Unary {
     return this.#readLinear(etcdRead.txn, connection, call, message)
   }
 
-  #leaseGrant(connection: number, call: number): Failure | undefined {
+  #leaseGrant(connection: number, call: number): Outcome {
     const full = this.#roomToGrow()
     if (full !== undefined) return full
     const grant = decodeLeaseGrant(this.#door.reader)
@@ -248,7 +323,7 @@ export class Unary {
   }
 
   /** The only alarm is that of the quota: the state machine raises it, and nobody else. */
-  #alarm(connection: number, call: number, message: Uint8Array): Failure | undefined {
+  #alarm(connection: number, call: number, message: Uint8Array): Outcome {
     const { action, alarm } = decodeAlarm(this.#door.reader)
     if (action === alarmAction.deactivate)
       return this.#propose(etcdOperation.alarm, connection, call, message)
@@ -263,7 +338,7 @@ export class Unary {
     return (BigInt(random.uint32() >>> 1) << 32n) | BigInt(random.uint32())
   }
 
-  #timeToLive(connection: number, call: number, message: Uint8Array): Failure | undefined {
+  #timeToLive(connection: number, call: number, message: Uint8Array): Outcome {
     const { leases } = this.#parts
     const { id } = decodeLease(this.#door.reader)
     if (leases.count >= limits.leaseQuestionsMax) return failure.tooManyRequests
@@ -271,26 +346,32 @@ export class Unary {
     return undefined
   }
 
-  #read(which: number, connection: number, call: number, message: Uint8Array): Failure | undefined {
-    const { reads } = this.#parts
-    if (!reads.hasRoom) return failure.tooManyRequests
+  #read(which: number, connection: number, call: number, message: Uint8Array): Outcome {
+    const { reads, room } = this.#parts
+    if (!reads.hasRoom) return 'full'
+    const taken = room.take(connection)
+    if (taken !== 'taken') return taken
     this.#localsGiven += 1
-    this.#localDeadlines.add(this.#localsGiven, connection, call, this.#door.nowMillis)
-    reads.tell(connection, tagOf(call, false), 0, reads.request(which, message))
+    this.#localDeadlines.add(this.#localsGiven, connection, call, this.#startMillis)
+    reads.tell(connection, tagOf(call, false), 0, reads.request(which, message), readRoomBytes)
     return undefined
   }
 
-  #readLinear(
-    which: number,
-    connection: number,
-    call: number,
-    message: Uint8Array,
-  ): Failure | undefined {
-    const { linear, reads } = this.#parts
-    if (linear.count >= limits.readsWaitingMax) return failure.tooManyRequests
+  #readLinear(which: number, connection: number, call: number, message: Uint8Array): Outcome {
+    const { linear, reads, room } = this.#parts
+    if (linear.count >= limits.readsWaitingMax) return 'full'
+    const taken = room.take(connection)
+    if (taken !== 'taken') return taken
     const request = reads.request(which, message)
-    linear.add({ connection, call, startMillis: this.#door.nowMillis, request, ready: undefined })
+    linear.add({ connection, call, startMillis: this.#startMillis, request, ready: undefined })
     return undefined
+  }
+
+  /** What waited for room was counted when it began to wait. */
+  #readAnswered(connection: number, tag: number): void {
+    if (this.#parts.room.answered(connection, tag)) return
+    if (isLinear(tag)) this.#readsAnswered += 1
+    else this.#localsAnswered += 1
   }
 
   #applied(sequence: number): void {

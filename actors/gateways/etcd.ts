@@ -18,7 +18,9 @@ import { stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { observeDoor } from './door-metrics.ts'
 import { About } from './etcd-about.ts'
+import { AnswerRoom } from './etcd-answer-room.ts'
 import { EtcdDoor } from './etcd-door.ts'
+import { EventAcks } from './etcd-event-acks.ts'
 import { answerHttp, HealthTally, type HttpSetup } from './etcd-http.ts'
 import { EtcdInputs, type Input } from './etcd-inputs.ts'
 import { Leases, type LeaseTimes, type TimeToLive } from './etcd-leases.ts'
@@ -31,6 +33,7 @@ import { EtcdTraces, TracedServer } from './etcd-traces.ts'
 import { ownConnection, StateReads } from './etcd-state-reads.ts'
 import { StreamCalls } from './etcd-stream-calls.ts'
 import { Unary } from './etcd-unary.ts'
+import { WaitingCalls } from './etcd-waiting-calls.ts'
 import type { GatewayMessage, MetricsText } from './messages.ts'
 
 export type { EtcdMember, EtcdSetup } from './etcd-setup.ts'
@@ -67,6 +70,11 @@ class Gateway {
   readonly #linear: LinearReads
   readonly #leases: Leases
   readonly #unary: Unary
+  readonly #room: AnswerRoom
+  readonly #waiting: WaitingCalls
+  readonly #acks = new EventAcks()
+  /** The watch actor has events for which there is no room. */
+  #eventsWait = false
   readonly #streams: StreamCalls
   readonly #http: HttpSetup
   readonly #metricsAsked = new Map<number, (text: string) => void>()
@@ -91,6 +99,12 @@ class Gateway {
     if (this.#stream !== stream.etcd) this.#takeOver()
     this.#linear = this.#openLinearReads(setup)
     this.#leases = this.#openLeases()
+    this.#room = this.#openRoom(setup)
+    this.#waiting = new WaitingCalls({
+      bytesMax: limits.callsWaitingBytesMax,
+      connectionBytesMax: limits.connectionCallsWaitingBytesMax,
+      hold: (connection, held) => this.#door.server.hold(connection, held),
+    })
     this.#unary = new Unary(this.#door, {
       random: context.host.random,
       proposals: this.#proposals,
@@ -98,6 +112,8 @@ class Gateway {
       linear: this.#linear,
       leases: this.#leases,
       about: new About(this.#door, this.#reads, this.#linear),
+      room: this.#room,
+      waiting: this.#waiting,
     })
     this.#streams = new StreamCalls(this.#door, {
       watches: context.find(directory.watches),
@@ -138,7 +154,11 @@ class Gateway {
         // What an earlier generation asked has nobody left to answer to.
         return message.stream === this.#stream ? this.#unary.replied(message) : undefined
       case 'event':
-        return this.#streams.event(message.connection, message.tag, message.body, message.continues)
+        this.#acks.arrived(message.connection, message.body.length)
+        return this.#streams.event(message.connection, message.tag, message.body)
+      case 'eventsWait':
+        this.#eventsWait = message.waiting
+        return
       case 'input':
         return this.#takeInputs()
       case 'readReady':
@@ -174,8 +194,8 @@ class Gateway {
         // Sessions of ZooKeeper end with their connections; leases do not.
         return
       case 'needsRoom':
-        // No read of this door comes with bounded room yet.
-        return
+        if (message.stream !== this.#stream) return
+        return this.#unary.needsRoom(message.connection, message.tag, message.bytes)
       default:
         return unreachable(message)
     }
@@ -239,6 +259,20 @@ class Gateway {
     })
   }
 
+  #openRoom(setup: EtcdSetup): AnswerRoom {
+    const { answerBytesMax } = setup
+    const { server } = this.#door
+    return new AnswerRoom({
+      bytesMax: answerBytesMax,
+      connectionBytesMax: answerBytesMax / 2,
+      timeoutMillis: setup.requestTimeoutMillis,
+      heldBytes: connection => server.heldBytes(connection),
+      heldBytesOfAll: () => server.heldBytesOfAll,
+      granted: (connection, tag, bytes) => this.#reads.grant(connection, tag, bytes),
+      late: (connection, tag) => this.#unary.roomLate(connection, tag),
+    })
+  }
+
   #openLeases(): Leases {
     const sessions = this.#context.find(directory.sessions)
     return new Leases({
@@ -267,14 +301,34 @@ class Gateway {
   }
 
   #endRound(): void {
+    this.#room.grant()
+    this.#unary.serveWaiting()
     this.#linear.flush(this.#door.nowMillis)
     this.#leases.flush()
     this.#proposals.flush()
     this.#door.server.flush()
+    if (this.#acks.isWorth) this.#acknowledge()
+    this.#door.server.easedWanted =
+      this.#waiting.count > 0 || this.#room.waitingCount > 0 || this.#acks.isWaiting
     if (this.#draining !== undefined && this.#proposals.waitingCount === 0) {
       const control = this.#context.find(directory.control)
       control.tell({ kind: 'done', id: this.#draining, error: '' })
     }
+  }
+
+  /** Tells the watch actor what clients have taken. */
+  #acknowledge(): void {
+    const { server } = this.#door
+    const taken = this.#acks.take(connection => server.heldBytes(connection))
+    if (taken === undefined) return
+    this.#context.find(directory.watches).tell({ kind: 'eventsTaken', ...taken })
+  }
+
+  #connectionClosed(connection: number): void {
+    this.#traces?.connectionClosed(connection)
+    const hasReads = this.#unary.connectionClosed(connection)
+    const hadWatches = this.#streams.connectionClosed(connection)
+    if (hasReads || hadWatches) this.#reads.connectionGone(connection)
   }
 
   /** Clients are told to go elsewhere; what they have called is answered. */
@@ -303,12 +357,14 @@ class Gateway {
         return this.#streams.halfClosed(connection, call)
       case 'cancelled':
         this.#traces?.cancelled(connection, call)
+        this.#unary.cancelled(connection, call)
         return this.#streams.cancelled(connection, call)
       case 'drained':
         return this.#streams.drained(connection, call)
+      case 'eased':
+        return this.#acknowledge()
       case 'connectionClosed':
-        this.#traces?.connectionClosed(connection)
-        return this.#streams.connectionClosed(connection)
+        return this.#connectionClosed(connection)
       case 'http':
         return answerHttp(this.#http, input.request, input.answer)
       default:
@@ -335,6 +391,7 @@ class Gateway {
     view.setFloat64(9, times.ttlMillis, true)
     bytes.set(message, start + 1 + timesBytes)
     const request = rooms.take(1 + timesBytes + message.length)
+    this.#room.takeAnyway(connection)
     this.#linear.add({ connection, call, startMillis: nowMillis, request, ready: undefined })
   }
 
@@ -376,6 +433,8 @@ class Gateway {
     this.#proposals.tick(nowMillis)
     this.#linear.tick(nowMillis)
     this.#unary.tick(this.#leaderFoundMillis)
+    this.#acknowledge()
+    this.#door.server.pressed = this.#room.isPressed || this.#eventsWait
     if (this.#door.lacksLeader) this.#streams.endThoseRequiringLeader()
   }
 
@@ -388,6 +447,10 @@ class Gateway {
       proposalsWaiting: this.#proposals.waitingCount,
       readsWaiting: this.#linear.count,
       leaseQuestions: this.#leases.count,
+      callsWaiting: this.#waiting.count,
+      callsWaitingBytes: this.#waiting.bytes,
+      answersWaiting: this.#room.waitingCount,
+      answersReservedBytes: this.#room.reservedBytes,
     })
     this.#context.find(directory.control).tell({ kind: 'statusAnswer', from: 'etcd', id, json })
   }

@@ -12,8 +12,6 @@ export type GatewayMessage =
       readonly connection: number
       readonly tag: number
       readonly body: Uint8Array
-      /** It goes on with the one before: a client that takes that one takes this too. */
-      readonly continues: boolean
     }
   /**
    * Own commands of this stream up to this sequence have applied, but as part of a checkpoint that a peer sent:
@@ -33,6 +31,8 @@ export type GatewayMessage =
     }
   /** What time it is in the log, about; the first one says that this process is known to the cluster. */
   | { readonly kind: 'logTime'; readonly time: number }
+  /** There are events, or none any more, for which clients leave no room; for etcd's gateway. */
+  | { readonly kind: 'eventsWait'; readonly waiting: boolean }
   /** The session of this connection is gone or moved: close it. */
   | { readonly kind: 'closeConnection'; readonly connection: number }
   /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */

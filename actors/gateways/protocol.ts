@@ -10,8 +10,9 @@ const gateway = {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   space: { level: 'int' },
-  event: { connection: 'long', tag: 'long', body: 'bytes', continues: 'boolean' },
+  event: { connection: 'long', tag: 'long', body: 'bytes' },
   needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
+  eventsWait: { waiting: 'boolean' },
   unanswered: { stream: 'int', through: 'long' },
   handInAgain: {},
   logTime: { time: 'double' },
@@ -25,6 +26,7 @@ const gateway = {
 const reserved = [
   'reply',
   'event',
+  'eventsWait',
   'needsRoom',
   'unanswered',
   'closeConnection',

@@ -231,6 +231,7 @@ class Gateway {
       case 'logTime':
         this.#proposals.logTime(message.time, this.#clock())
         return
+      case 'eventsWait':
       case 'needsRoom':
         return
       case 'sessionsConfirmed':

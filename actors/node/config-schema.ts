@@ -172,6 +172,11 @@ export const configSchema = z
           .default(2 * 1024 * mebibyte),
         connectionsMax: z.int().min(10).max(1_000_000).default(10_000),
         etcdConnectionsPerAddressMax: z.int().min(0).max(1_000_000).default(2000),
+        answerBytesMax: z
+          .int()
+          .min(16 * mebibyte)
+          .max(4096 * mebibyte)
+          .default(128 * mebibyte),
         proposalsInFlightMax: z.int().min(100).max(1_000_000).default(20_000),
         proposalBytesInFlightMax: z
           .int()

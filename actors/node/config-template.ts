@@ -107,8 +107,13 @@ limits:
   # Of them, connections to the etcd port from one address (of IPv6: one network of 64 bits). 0: no
   # such limit.
   etcdConnectionsPerAddressMax: 2000
+  # Answers to etcd's clients in memory, being made or not yet taken; watch events have a quarter of it
+  # more. Beyond it reads wait unmade, and clients that take nothing for 10 s lose their connections
+  # (for 120 s: always).
+  answerBytesMax: 134217728
   # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
-  # and etcd requests are refused with "etcdserver: too many requests".
+  # and etcd requests wait, at most requestTimeoutMillis; deletions, revocations and compactions have a
+  # quarter of room more.
   proposalsInFlightMax: 20000
   proposalBytesInFlightMax: 16777216
 

@@ -107,6 +107,7 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
     electionMillis: timings.electionMillis,
     requestTimeoutMillis: timings.requestTimeoutMillis,
     requestBytesMax: limits.etcdRequestBytesMax,
+    answerBytesMax: limits.answerBytesMax,
     // What gRPC may add to a request.
     serverLimits: {
       connectionsMax: limits.connectionsMax,
@@ -119,7 +120,9 @@ export function etcdSetup(node: NodeSetup): EtcdSetup {
 }
 
 export function watchesSetup(node: NodeSetup): WatchesSetup {
-  return { ...etcdIds(node), progressMillis: node.config.timings.watchProgressMillis }
+  const { timings, limits } = node.config
+  const eventBytesMax = limits.answerBytesMax / 4
+  return { ...etcdIds(node), progressMillis: timings.watchProgressMillis, eventBytesMax }
 }
 
 export function sessionsSetup({ config, nodeId, incarnation }: NodeSetup): SessionsSetup {

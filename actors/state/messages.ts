@@ -61,6 +61,13 @@ export type StateMessage =
       readonly tag: number
       readonly bytes: number
     }
+  /** Nobody waits any more for the answer that waits for room: it is dropped. */
+  | {
+      readonly kind: 'readCancelled'
+      readonly stream: number
+      readonly connection: number
+      readonly tag: number
+    }
   /**
    * Nobody listens any more: reads of this connection that have not run are dropped without an answer.
    * It is the last message about this connection, and ends its watches behind what may yet register one.

@@ -79,10 +79,18 @@ export class Proposals {
   }
 
   get full(): boolean {
-    return (
-      this.#lastSequence - this.#appliedSequence >= this.#setup.entriesMax ||
-      this.#bytes >= this.#setup.bytesMax
-    )
+    return this.#isBeyond(1)
+  }
+
+  /** For what has to pass whatever load others make: it has a quarter of room more. */
+  get fullForUrgent(): boolean {
+    return this.#isBeyond(1.25)
+  }
+
+  #isBeyond(share: number): boolean {
+    const { entriesMax, bytesMax } = this.#setup
+    const isFull = this.#lastSequence - this.#appliedSequence >= entriesMax * share
+    return isFull || this.#bytes >= bytesMax * share
   }
 
   get waitingCount(): number {

@@ -72,6 +72,11 @@ export class ReadSchedule {
     }
   }
 
+  /** Nobody waits any more for the answer to a read of etcd's that waits for room. */
+  cancelled(ofStream: number, connection: number, tag: number): void {
+    this.#parked.take(ofStream, connection, tag)
+  }
+
   /** Nobody waits for its answers any more. */
   connectionGone(ofStream: number, connection: number): void {
     const key = connectionKey(ofStream, connection)

@@ -163,6 +163,8 @@ class StateMachine {
         const { stream: ofStream, connection, tag, bytes } = message
         return this.#reads.granted(ofStream, connection, tag, bytes)
       }
+      case 'readCancelled':
+        return this.#reads.cancelled(message.stream, message.connection, message.tag)
       case 'connectionGone':
         return this.#connectionGone(message.stream, message.connection)
       case 'propose':

@@ -60,6 +60,8 @@ export class WatchStream {
   sentBytes = 0
   sentTick = 0
   paused = false
+  /** Its connection, or all together, have too much lying: it pauses until some is taken. */
+  starved = false
   notifiedMillis: number
   #nextId = 0
 

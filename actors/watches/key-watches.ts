@@ -7,6 +7,7 @@
 import { keyText } from '../../transport/etcd/messages/key-text.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeWatch, type WatchCreate, type WatchId } from '../../transport/etcd/messages/watch.ts'
+import { EventRoom, type EventRoomLimits } from './event-room.ts'
 import { EventEncoder } from './key-events.ts'
 import { KeyIndex } from './key-index.ts'
 import { isEmptyRange, KeyWatchOf, WatchStream } from './key-watch.ts'
@@ -18,6 +19,8 @@ export interface KeyWatchesSetup extends WatchResponsesSetup {
   readonly progressMillis: number
   /** What all watches together may gather before it is sent; beyond it one that is not alone waits. */
   readonly gatheredBytesMax?: number
+  /** What may lie untaken at clients. */
+  readonly room?: EventRoomLimits
   /** To be answered, in order with the changes, by `keyHistory` with this id. */
   readonly askHistory: (id: number, firstRevision: number, revisionsMax: number) => void
 }
@@ -25,6 +28,7 @@ export interface KeyWatchesSetup extends WatchResponsesSetup {
 const historyRevisionsMax = 1000
 /** One watch does not gather more than this before it is sent. */
 const pendingBytesMax = 1024 * 1024
+const roomDefault = { bytesMax: 32 * 1024 * 1024, connectionBytesMax: 8 * 1024 * 1024 }
 const gatheredBytesMaxDefault = 256 * 1024 * 1024
 /** One stream does not get more than about this in one tick, whatever its client takes. */
 const streamTickBytesMax = 8 * 1024 * 1024
@@ -44,6 +48,8 @@ export class KeyWatches {
   readonly #behind = new Set<KeyWatchOf>()
   readonly #notified = new Set<WatchStream>()
   readonly #paused = new Set<WatchStream>()
+  readonly #starved = new Set<WatchStream>()
+  readonly #room: EventRoom
   /** Those for which there was no room: they go on with the next tick. */
   readonly #deferred = new Set<KeyWatchOf>()
   readonly #matched: KeyWatchOf[] = []
@@ -66,7 +72,14 @@ export class KeyWatches {
 
   constructor(setup: KeyWatchesSetup) {
     this.#setup = setup
-    this.#responses = new WatchResponses(setup)
+    this.#room = new EventRoom(setup.room ?? roomDefault)
+    this.#responses = new WatchResponses({
+      ...setup,
+      send: (connection, tag, body) => {
+        this.#room.sent(connection, body.length)
+        setup.send(connection, tag, body)
+      },
+    })
     this.#gatheredBytesMax = setup.gatheredBytesMax ?? gatheredBytesMaxDefault
   }
 
@@ -134,6 +147,24 @@ export class KeyWatches {
     else this.#resume(stream)
   }
 
+  /** Clients have taken so much of what was sent. */
+  taken(connections: readonly number[], bytes: readonly number[]): void {
+    for (const [at, connection] of connections.entries()) {
+      this.#room.taken(connection, bytes[at] ?? 0)
+    }
+    for (const stream of [...this.#starved]) {
+      if (!this.#room.isEased(stream.connection)) continue
+      this.#starved.delete(stream)
+      stream.starved = false
+      this.#resume(stream)
+    }
+  }
+
+  /** Events wait because others leave theirs lying. */
+  get isStarved(): boolean {
+    return this.#starved.size > 0 && this.#room.isShort
+  }
+
   streamClosed(connection: number, tag: number): void {
     const ofConnection = this.#streams.get(connection)
     const stream = ofConnection?.get(tag)
@@ -146,10 +177,12 @@ export class KeyWatches {
   connectionClosed(connection: number): void {
     for (const stream of this.#streams.get(connection)?.values() ?? []) this.#forget(stream)
     this.#streams.delete(connection)
+    this.#room.closed(connection)
   }
 
   closeAll(): void {
     for (const connection of [...this.#streams.keys()]) this.connectionClosed(connection)
+    this.#room.clear()
   }
 
   /** Sends what gathered; to be called before anything that must not overtake events. */
@@ -282,7 +315,7 @@ export class KeyWatches {
 
   /** Puts a watch where it belongs by its stream and its `next`. */
   #enter(watch: KeyWatchOf): void {
-    if (watch.stream.held || watch.stream.paused) {
+    if (watch.stream.held || watch.stream.paused || watch.stream.starved) {
       watch.state = 'held'
     } else if (watch.next > this.#revision) {
       watch.state = 'live'
@@ -318,6 +351,14 @@ export class KeyWatches {
     for (const watch of stream.watches.values()) this.#remove(watch)
     this.#notified.delete(stream)
     this.#paused.delete(stream)
+    this.#starved.delete(stream)
+  }
+
+  /** What it would get stays in history. */
+  #starve(stream: WatchStream): void {
+    stream.starved = true
+    this.#starved.add(stream)
+    this.#stop(stream)
   }
 
   #stop(stream: WatchStream): void {
@@ -349,7 +390,7 @@ export class KeyWatches {
   }
 
   #resume(stream: WatchStream): void {
-    if (stream.held || stream.paused) return
+    if (stream.held || stream.paused || stream.starved) return
     if (this.#partial) {
       stream.paused = true
       this.#paused.add(stream)
@@ -407,6 +448,7 @@ export class KeyWatches {
   #sendPending(watch: KeyWatchOf): void {
     const { pending, stream } = watch
     if (pending.length === 0) return
+    if (!this.#room.allows(stream.connection, watch.pendingBytes)) return this.#starve(stream)
     this.#responses.events(watch)
     this.#clearPending(watch)
     watch.next = Math.max(watch.next, watch.pendingRevision + 1)

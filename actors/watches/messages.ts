@@ -13,6 +13,12 @@ export type WatchesMessage =
   | KeyHistory
   | KeyStream
   | Cause
+  /** What etcd's clients have taken of what was sent to them, by connection. */
+  | {
+      readonly kind: 'eventsTaken'
+      readonly connections: readonly number[]
+      readonly bytes: readonly number[]
+    }
   | { readonly kind: 'connectionClosed'; readonly stream: number; readonly connection: number }
   /** The gateway of this stream is new: nobody listens any more to what its predecessor registered. */
   | { readonly kind: 'gatewayStarted'; readonly stream: number }

@@ -35,6 +35,7 @@ const reserved = [
   'keyStream',
   'cause',
   'gatewayStarted',
+  'eventsTaken',
   'connectionClosed',
 ] as const
 
@@ -71,6 +72,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>(
     keyStream: { connection: 'long', tag: 'long', change: 'string' },
     cause: { trace: 'bytes' },
     gatewayStarted: { stream: 'int' },
+    eventsTaken: { connections: { array: 'long' }, bytes: { array: 'long' } },
     connectionClosed: { stream: 'int', connection: 'long' },
     status: { replyTo: 'string', id: 'long' },
     tick: {},

@@ -8,8 +8,8 @@ export interface WatchResponsesSetup {
   /** 8 bytes each, big-endian. */
   readonly clusterId: Uint8Array
   readonly memberId: Uint8Array
-  /** A WatchResponse for one stream of a connection; `continues`: a further fragment. */
-  readonly send: (connection: number, tag: number, body: Uint8Array, continues: boolean) => void
+  /** A WatchResponse for one stream of a connection. */
+  readonly send: (connection: number, tag: number, body: Uint8Array) => void
 }
 
 /** A response this long is sent in fragments where the client allows it. */
@@ -103,7 +103,7 @@ export class WatchResponses {
     const writer = this.#begin(watch.pendingRevision, watch.id, bytes)
     writer.flag(watchResponseTag.fragment, watch.fragment && to < pending.length)
     for (let at = from; at < to; at += 1) writer.raw(pending[at] as Uint8Array)
-    this.#finish(stream, from > 0)
+    this.#finish(stream)
   }
 
   #begin(revision: number, id: WatchId, moreBytes = 128): Writer {
@@ -113,11 +113,11 @@ export class WatchResponses {
     return writer
   }
 
-  #finish(stream: WatchStream, continues = false): void {
+  #finish(stream: WatchStream): void {
     const body = this.#writer.finish()
     stream.sentBytes = this.sentBytes(stream) + body.length
     stream.sentTick = this.#tick
-    this.#send(stream.connection, stream.tag, body, continues)
+    this.#send(stream.connection, stream.tag, body)
   }
 }
 

@@ -30,6 +30,8 @@ export interface WatchesSetup {
   readonly memberId: Uint8Array
   /** A key watch that asked for progress and had no events hears of it this often. */
   readonly progressMillis: number
+  /** Events that etcd's clients have not taken: of all together; one connection may have a quarter of it. */
+  readonly eventBytesMax?: number
   readonly telemetry?: Telemetry
 }
 
@@ -60,6 +62,7 @@ class Watches {
   /** Whether the state machine has been told that nobody watches. */
   #znodesIdle = true
   #keysIdle = true
+  #eventsWait = false
 
   constructor(context: Context<WatchesMessage>, setup: WatchesSetup) {
     this.#context = context
@@ -68,7 +71,7 @@ class Watches {
     this.#znodes = new ZnodeWatches({
       event: (connection, body) => {
         this.#znodeEvents += 1
-        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body, continues: false })
+        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
       },
     })
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
@@ -76,8 +79,15 @@ class Watches {
     const state = context.find(directory.state)
     this.#keys = new KeyWatches({
       ...setup,
-      send: (connection, tag, body, continues) =>
-        this.#etcd.tell({ kind: 'event', connection, tag, body, continues }),
+      ...(setup.eventBytesMax === undefined
+        ? {}
+        : {
+            room: {
+              bytesMax: setup.eventBytesMax,
+              connectionBytesMax: setup.eventBytesMax / 4,
+            },
+          }),
+      send: (connection, tag, body) => this.#etcd.tell({ kind: 'event', connection, tag, body }),
       askHistory: (id, firstRevision, revisionsMax) => {
         const request = encodeHistoryRequest(firstRevision, revisionsMax)
         const about = { stream: stream.etcd, connection: 0, tag: id, after: 0, position: 0 }
@@ -155,8 +165,10 @@ class Watches {
         return
       case 'status':
         return this.#answerStatus(message.replyTo, message.id)
+      case 'eventsTaken':
+        return this.#keys.taken(message.connections, message.bytes)
       case 'tick':
-        return this.#keys.tick(this.#context.host.clock.monotonicMillis())
+        return this.#tick()
       default:
         return unreachable(message)
     }
@@ -167,6 +179,14 @@ class Watches {
     this.#traces?.flushed()
     if (!this.#znodesIdle && this.#znodes.count === 0) this.#znodesIdle = this.#tellIdle(false)
     if (!this.#keysIdle && this.#keys.count === 0) this.#keysIdle = this.#tellIdle(true)
+  }
+
+  #tick(): void {
+    this.#keys.tick(this.#context.host.clock.monotonicMillis())
+    const waiting = this.#keys.isStarved
+    if (waiting === this.#eventsWait) return
+    this.#eventsWait = waiting
+    this.#etcd.tell({ kind: 'eventsWait', waiting })
   }
 
   #znodeChanged(change: ZnodeChanged): void {

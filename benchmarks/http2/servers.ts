@@ -31,6 +31,7 @@ function startOurs(): void {
       halfClosed() {},
       cancelled() {},
       drained() {},
+      eased() {},
       connectionClosed() {},
       http: (_, reply) => reply({ status: 404, contentType: 'text/plain', body: '' }),
     },

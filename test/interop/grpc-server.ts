@@ -96,6 +96,7 @@ const handler: EtcdHandler = {
   },
   cancelled: (connection, stream) => void open.delete(`${connection}/${stream}`),
   drained() {},
+  eased() {},
   connectionClosed() {},
   http: (_, answer) => answer({ status: 404, contentType: 'text/plain', body: '' }),
 }

@@ -41,6 +41,8 @@ export interface EtcdHandler {
   halfClosed(connection: number, stream: number): void
   /** The client gave up, or broke a limit: whatever is sent on the stream now goes nowhere. */
   cancelled(connection: number, stream: number): void
+  /** Held output was taken by its client; comes once for each time that `easedWanted` was set. */
+  eased(): void
   /** A stream on which `send` returned more than `streamBufferedBytesLow` is below that mark again. */
   drained(connection: number, stream: number): void
   /** Stands for `cancelled` of each of its calls, too. Comes only for connections that made a call. */
@@ -102,15 +104,26 @@ export interface EtcdServer {
   open(connection: number, stream: number): void
   /**
    * One message on a stream. Returns how many bytes of the stream wait for the client; above
-   * `streamBufferedBytesLow` stop and await `drained`; above `streamBufferedBytesMax` the stream is
-   * reset (`cancelled` comes). A single message of any size always passes, and so do those that
-   * continue it: the client takes them as one.
+   * `streamBufferedBytesLow` stop and await `drained`. Nothing is refused here: what may be held in
+   * all is the gateway's to decide before it makes an answer (`heldBytes`).
    */
-  send(connection: number, stream: number, body: Uint8Array, continues?: boolean): number
+  send(connection: number, stream: number, body: Uint8Array): number
   /** Ends a stream with status 0 after all that was sent. */
   finish(connection: number, stream: number): void
   /** Bytes sent on this stream that the client's flow control or socket holds back. */
   bufferedBytes(connection: number, stream: number): number
+  /** Output of one connection, and of all, that is held in memory for clients who have not taken it. */
+  heldBytes(connection: number): number
+  readonly heldBytesOfAll: number
+  /** Set it to be told (`EtcdHandler.eased`) when some of that is taken. */
+  easedWanted: boolean
+  /** While true, clients that take next to nothing lose their connections within seconds. */
+  pressed: boolean
+  /**
+   * `window`: the client can send only what its window still allows (connectionWindowBytes);
+   * `socket`: nothing of it is read.
+   */
+  hold(connection: number, held: 'no' | 'window' | 'socket'): void
   /** One socket write for each connection that has output. Call it at the end of a round. */
   flush(): void
   /** Who stands at the other end; nothing where it is gone. */
@@ -139,6 +152,8 @@ export interface HandledCalls {
 export interface EtcdServerStatus {
   readonly connections: number
   readonly streams: number
+  /** Output in memory that clients have not taken. */
+  readonly heldBytes: number
   readonly receivedBytes: number
   readonly sentBytes: number
   /** Connections closed for breaking a limit, by the limit's name. */

@@ -38,17 +38,20 @@ export class Calls implements StreamOwner {
   readonly #handler: EtcdHandler
   readonly #limits: EtcdServerLimits
   readonly #closed: (connection: Connection, limit: string) => void
+  readonly #eased: () => void
 
   constructor(
     methods: ReadonlyMap<string, Method>,
     handler: EtcdHandler,
     limits: EtcdServerLimits,
     closed: (connection: Connection, limit: string) => void,
+    eased: () => void,
   ) {
     this.#methods = methods
     this.#handler = handler
     this.#limits = limits
     this.#closed = closed
+    this.#eased = eased
   }
 
   request(connection: Connection, stream: Stream): void {
@@ -90,7 +93,7 @@ export class Calls implements StreamOwner {
     if (stream.localClosed) return
     hold(connection, call, assembly.heldBytes)
     if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
-      connection.reset(stream, errorCode.enhanceYourCalm)
+      connection.reset(stream, errorCode.refusedStream)
   }
 
   ended(connection: Connection, stream: Stream): void {
@@ -130,6 +133,10 @@ export class Calls implements StreamOwner {
 
   drained(connection: Connection, stream: Stream): void {
     this.#handler.drained(connection.number, stream.id)
+  }
+
+  eased(): void {
+    this.#eased()
   }
 
   closed(connection: Connection, limit: string): void {
@@ -198,7 +205,7 @@ export class Calls implements StreamOwner {
     if (call.heldBytes > this.#limits.messageBytesMax)
       connection.respond(stream, [':status', '413'], new Uint8Array(0))
     else if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
-      connection.reset(stream, errorCode.enhanceYourCalm)
+      connection.reset(stream, errorCode.refusedStream)
   }
 
   #serveHttp(connection: Connection, stream: Stream, call: Call): void {
@@ -215,6 +222,11 @@ export class Calls implements StreamOwner {
       query: mark < 0 ? '' : path.slice(mark + 1),
       headers,
       body,
+    }
+    // Whoever takes no answers gets no more of those that nobody asks the gateway's budget for.
+    if (connection.heldBytes > this.#limits.socketBufferedBytesHigh) {
+      connection.respond(stream, [':status', '503'], new Uint8Array(0))
+      return
     }
     this.#handler.http(request, response => {
       if (stream.localClosed) return

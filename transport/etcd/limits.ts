@@ -34,13 +34,12 @@ export interface EtcdServerLimits {
   /** A connection that says nothing useful: until its preface, and until a begun header block ends. */
   readonly prefaceMillisMax: number
   readonly headerBlockMillisMax: number
-  /** Output that waits for the client without any progress. */
+  /** Output that waits for a client which takes nothing: it loses its connection. */
   readonly stallMillisMax: number
-  /** Bytes that a stream may hold back for its client before it is reset; and when it is drained. */
-  readonly streamBufferedBytesMax: number
+  /** The same while others wait for the memory (`EtcdServer.pressed`), for one that takes next to nothing. */
+  readonly stallPressedMillisMax: number
+  /** Bytes that a stream holds back for its client when the gateway is told that it is drained. */
   readonly streamBufferedBytesLow: number
-  /** The same for all streams of a connection together. */
-  readonly connectionBufferedBytesMax: number
   /** Bytes in the socket beyond which streams hold back, reading pauses, and the connection breaks. */
   readonly socketBufferedBytesHigh: number
   readonly socketBufferedBytesMax: number
@@ -80,10 +79,9 @@ export const defaultLimits: EtcdServerLimits = {
   pingStrikesMax: 20,
   prefaceMillisMax: 10_000,
   headerBlockMillisMax: 10_000,
-  stallMillisMax: 300_000,
-  streamBufferedBytesMax: 16 * 1024 * 1024,
+  stallMillisMax: 120_000,
+  stallPressedMillisMax: 10_000,
   streamBufferedBytesLow: 256 * 1024,
-  connectionBufferedBytesMax: 64 * 1024 * 1024,
   socketBufferedBytesHigh: 1024 * 1024,
   socketBufferedBytesMax: 8 * 1024 * 1024,
   streamWindowBytes: 1024 * 1024,

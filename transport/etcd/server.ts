@@ -46,7 +46,8 @@ class Port implements EtcdServer {
   readonly #newcomers = new Set<Newcomer>()
   readonly #connections = new Map<number, Connection>()
   readonly #refusals: Record<string, number> = {}
-  readonly #load: PortLoad = { streams: 0 }
+  readonly #load: PortLoad = { streams: 0, heldBytes: 0, pressed: false }
+  easedWanted = false
   readonly #addresses = new Addresses()
   /** By method and status. */
   readonly #handled: Float64Array
@@ -67,7 +68,13 @@ class Port implements EtcdServer {
     const ids = options.methods.map(method => method.id)
     this.#handled = new Float64Array((Math.max(0, ...ids) + 1) * statusCount)
     const methods = new Map(options.methods.map(method => [method.path, method]))
-    this.#calls = new Calls(methods, handler, limits, (_, limit) => this.#count(limit))
+    this.#calls = new Calls(
+      methods,
+      handler,
+      limits,
+      (_, limit) => this.#count(limit),
+      () => this.#eased(),
+    )
     this.#http1 = new Http1(handler, host.clock, limits)
     const tls = listen.tls && { protocols: ['h2', 'http/1.1'], ...listen.tls }
     this.#listener = host.network.listen(
@@ -106,11 +113,11 @@ class Port implements EtcdServer {
     if (at !== undefined) at.sendHeaders(at.streams.get(stream)!)
   }
 
-  send(connection: number, stream: number, body: Uint8Array, continues = false): number {
+  send(connection: number, stream: number, body: Uint8Array): number {
     const at = this.#find(connection, stream)
     if (at === undefined) return 0
     const to = at.streams.get(stream)!
-    at.sendMessage(to, body, continues)
+    at.sendMessage(to, body)
     if (to.queuedBytes > this.#limits.streamBufferedBytesLow) to.wantsDrained = true
     return to.queuedBytes
   }
@@ -125,6 +132,29 @@ class Port implements EtcdServer {
 
   bufferedBytes(connection: number, stream: number): number {
     return this.#connections.get(connection)?.streams.get(stream)?.queuedBytes ?? 0
+  }
+
+  heldBytes(connection: number): number {
+    return this.#connections.get(connection)?.heldBytes ?? 0
+  }
+
+  get heldBytesOfAll(): number {
+    return this.#load.heldBytes
+  }
+
+  get pressed(): boolean {
+    return this.#load.pressed
+  }
+
+  set pressed(pressed: boolean) {
+    this.#load.pressed = pressed
+  }
+
+  hold(connection: number, held: 'no' | 'window' | 'socket'): void {
+    const at = this.#connections.get(connection)
+    if (at === undefined) return
+    at.hold(held)
+    this.#markDirty(at)
   }
 
   flush(): void {
@@ -156,6 +186,7 @@ class Port implements EtcdServer {
     return {
       connections: this.#connections.size + this.#newcomers.size + this.#http1.connections,
       streams: this.#load.streams,
+      heldBytes: this.#load.heldBytes,
       receivedBytes: this.#receivedBytes,
       sentBytes: this.#sentBytes,
       refusals: { ...this.#refusals },
@@ -180,11 +211,20 @@ class Port implements EtcdServer {
     if (connection === undefined) return undefined
     if (at === undefined) connection.abandoned.delete(stream)
     if (at === undefined || at.localClosed) return undefined
-    if (!connection.dirty) {
-      connection.dirty = true
-      this.#dirty.push(connection)
-    }
+    this.#markDirty(connection)
     return connection
+  }
+
+  #markDirty(connection: Connection): void {
+    if (connection.dirty) return
+    connection.dirty = true
+    this.#dirty.push(connection)
+  }
+
+  #eased(): void {
+    if (!this.easedWanted) return
+    this.easedWanted = false
+    this.#options.handler.eased()
   }
 
   #countHandled(stream: Stream, status: number): void {

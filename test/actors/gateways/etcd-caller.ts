@@ -1,5 +1,6 @@
 /** A real gRPC client (grpc-js) that speaks the etcd messages of test/transport/etcd/messages. */
 import {
+  type CallOptions,
   Client,
   type ClientDuplexStream,
   credentials,
@@ -31,6 +32,8 @@ export class EtcdCaller {
     this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
+      // Callers of one port have a connection each.
+      'grpc.use_local_subchannel_pool': 1,
     })
   }
 
@@ -47,6 +50,7 @@ export class EtcdCaller {
     path: string,
     message: Uint8Array,
     metadata = new Metadata(),
+    options: CallOptions = {},
   ): Promise<Buffer | [number, string]> {
     return new Promise(resolve => {
       this.#client.makeUnaryRequest(
@@ -55,6 +59,7 @@ export class EtcdCaller {
         asIs,
         Buffer.from(message),
         metadata,
+        options,
         (error, value) =>
           resolve(error === null ? (value ?? Buffer.alloc(0)) : [error.code, error.details]),
       )

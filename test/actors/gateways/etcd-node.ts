@@ -86,6 +86,7 @@ export class EtcdNode {
       electionMillis,
       requestTimeoutMillis: 1000,
       requestBytesMax: 1_572_864,
+      answerBytesMax: 128 << 20,
       leaseTtlSecondsMin: 1,
       ...changed,
     })
@@ -150,6 +151,10 @@ export class EtcdNode {
   replaceByCheckpoint(through: number): void {
     this.#proposed.length = 0
     this.system.find(directory.etcd).tell({ kind: 'unanswered', stream: 2, through })
+  }
+
+  get parkedReads(): number {
+    return this.#reads?.parkedCount ?? 0
   }
 
   get askedCount(): number {
@@ -245,6 +250,8 @@ export class EtcdNode {
       else if (message.kind === 'read') reads.arrived(message)
       else if (message.kind === 'room') {
         reads.granted(message.stream, message.connection, message.tag, message.bytes)
+      } else if (message.kind === 'readCancelled') {
+        reads.cancelled(message.stream, message.connection, message.tag)
       } else if (message.kind === 'connectionGone') {
         const { stream: ofStream, connection } = message
         reads.connectionGone(ofStream, connection)

@@ -1,8 +1,18 @@
+import net from 'node:net'
 import { Metadata } from '@grpc/grpc-js'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { EtcdSetup } from '../../../actors/gateways/etcd.ts'
 import { nodeHost } from '../../../runtime/host-node.ts'
 import type { Jobs } from '../../../runtime/host.ts'
+import { HpackEncoder } from '../../../transport/etcd/http2/hpack-encoder.ts'
+import { flag, frameType, preface } from '../../../transport/etcd/http2/protocol.ts'
+import {
+  fieldsFor,
+  frame,
+  grpcMessage,
+  initialWindow,
+  settingsFrame,
+} from '../../transport/etcd/port-kit.ts'
 import { EtcdCaller, type EtcdStream } from './etcd-caller.ts'
 import { EtcdNode, memberId } from './etcd-node.ts'
 import { type Decoded, decode, encode } from '../../transport/etcd/messages/schema.ts'
@@ -49,6 +59,22 @@ function requireLeader(): Metadata {
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
+}
+
+/** A client that grants its streams no windows asks so many times for everything. */
+function deafReads(count: number): Buffer {
+  const encoder = new HpackEncoder()
+  const range = grpcMessage(encode('RangeRequest', { ...everything, serializable: true }))
+  const asked = Array.from({ length: count }, (_, at) => [
+    frame(
+      frameType.headers,
+      flag.endHeaders,
+      2 * at + 1,
+      encoder.encode(fieldsFor('/etcdserverpb.KV/Range'), true),
+    ),
+    frame(frameType.data, flag.endStream, 2 * at + 1, range),
+  ]).flat()
+  return Buffer.concat([preface, settingsFrame([initialWindow(0)]), ...asked])
 }
 
 const pause = (millis: number) => new Promise(resolve => setTimeout(resolve, millis))
@@ -203,6 +229,51 @@ describe('reads', () => {
   })
 })
 
+describe('clients that do not take their answers', () => {
+  const big = 'v'.repeat(1_000_000)
+
+  test('wait for each other’s answers, of one connection and of others, and get them all', async () => {
+    const { etcd, port } = await start({ answerBytesMax: 16 << 20, requestTimeoutMillis: 60_000 })
+    for (let at = 0; at < 10; at += 1) await put(etcd, `k${at}`, big)
+    const callers = [etcd, new EtcdCaller(port), new EtcdCaller(port)]
+    for (const caller of callers.slice(1)) closing.push(() => caller.close())
+    const asked = callers.flatMap(caller =>
+      [1, 2, 3].map(() => caller.call('Range', { ...everything, serializable: true })),
+    )
+    for (const answer of await Promise.all(asked)) expect(answer.kvs.length).toBe(10)
+  })
+
+  test('one that is cancelled while it waits is dropped, and its time-out ends one that is not', async () => {
+    const { node, etcd, port } = await start({ answerBytesMax: 16 << 20 })
+    for (let at = 0; at < 10; at += 1) await put(etcd, `k${at}`, big)
+    const deaf = net.connect(port, '127.0.0.1')
+    closing.push(() => deaf.destroy())
+    deaf.write(deafReads(8))
+    await until(() => node.parkedReads > 5)
+    const other = await etcd.call('Range', { ...everything, limit: 1, serializable: true })
+    expect(other.kvs.length).toBe(1)
+    deaf.destroy()
+    await until(() => node.parkedReads === 0)
+  })
+
+  test('a hundred and twenty watch streams of one connection all get a value of a megabyte', async () => {
+    const { etcd } = await start()
+    const streams = Array.from({ length: 120 }, () => etcd.stream('Watch'))
+    for (const stream of streams) stream.send({ create_request: { key: bytes('a') } })
+    await Promise.all(streams.map(stream => stream.next()))
+    await put(etcd, 'a', big)
+    await put(etcd, 'a', 'end')
+    const got = await Promise.all(streams.map(stream => collect(stream, 2)))
+    expect(
+      got.every(
+        ([first, second]) =>
+          first.kv.value.length === 1_000_000 && String(second.kv.value) === 'end',
+      ),
+    ).toBe(true)
+    for (const stream of streams) stream.raw.cancel()
+  })
+})
+
 describe('a cluster that does not answer', () => {
   test('writes time out, and the answer that comes after all disturbs nothing', async () => {
     const { node, etcd } = await start()
@@ -253,14 +324,45 @@ describe('a cluster that does not answer', () => {
     patient.raw.cancel()
   })
 
-  test('more than the window holds is refused', async () => {
-    const { node, etcd } = await start({ proposalsMax: 2 })
+  test('more than the window holds waits, connection by connection, and what is given up is not proposed', async () => {
+    const { node, etcd, port } = await start({ proposalsMax: 2 })
+    const other = new EtcdCaller(port)
+    closing.push(() => other.close())
     node.holdWrites = true
     const first = [put(etcd, 'a'), put(etcd, 'b')]
-    expect(await put(etcd, 'c')).toEqual([8, 'etcdserver: too many requests'])
+    await pause(50)
+    const waiting = ['c', 'd', 'e'].map(key => put(etcd, key))
+    const deadline = etcd.callBytes(
+      '/etcdserverpb.KV/Put',
+      encode('PutRequest', { key: bytes('never') }),
+      new Metadata(),
+      { deadline: Date.now() + 100 },
+    )
+    const light = put(other, 'x')
+    expect((await deadline)[0]).toBe(4)
+    await pause(100)
     node.holdWrites = false
     node.commit()
-    for (const one of await Promise.all(first)) expect(one.header.revision).toBeDefined()
+    for (const answer of await Promise.all([...first, ...waiting, light]))
+      expect(answer.header).toBeDefined()
+    const range = await etcd.call('Range', { ...everything, sort_target: 3, sort_order: 1 })
+    expect(range.kvs.map((kv: Decoded) => String(kv.key)).sort()).toEqual([...'abcdex'])
+    const revision = new Map(range.kvs.map((kv: Decoded) => [String(kv.key), kv.mod_revision]))
+    expect(Number(revision.get('x'))).toBeLessThan(Number(revision.get('d')))
+  })
+
+  test('what waits longer than a request may is timed out; deletions wait for less', async () => {
+    const { node, etcd } = await start({ proposalsMax: 4 })
+    node.holdWrites = true
+    const first = ['a', 'b', 'c', 'd'].map(key => put(etcd, key))
+    await pause(50)
+    const late = put(etcd, 'e')
+    const deleted = etcd.call('DeleteRange', { key: bytes('a') })
+    await pause(50)
+    node.commit()
+    expect((await deleted).deleted).toBe('1')
+    await Promise.all(first)
+    expect(await late).toEqual([14, 'etcdserver: request timed out'])
   })
 
   test('writes that a checkpoint contains end without saying how', async () => {

@@ -96,8 +96,7 @@ class Node implements ZookeeperNode {
     this.#host = host
     const gateway = () => system.find(directory.zookeeper)
     this.watches = new ZnodeWatches({
-      event: (connection, body) =>
-        gateway().tell({ kind: 'event', connection, tag: 0, body, continues: false }),
+      event: (connection, body) => gateway().tell({ kind: 'event', connection, tag: 0, body }),
     })
     this.#reads = new ReadSchedule({
       run: read => zookeeperFace.read(this.world, read),

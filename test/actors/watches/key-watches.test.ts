@@ -26,12 +26,16 @@ class Scene {
   /** Changes come one by one then, and this runs in between. */
   between: (() => void) | undefined
 
-  constructor(gatheredBytesMax = 1 << 28) {
+  constructor(
+    gatheredBytesMax = 1 << 28,
+    room = { bytesMax: 1 << 28, connectionBytesMax: 1 << 27 },
+  ) {
     this.world.emitter.keysWatched = true
     this.watches = new KeyWatches({
       ...this.world.identity,
       progressMillis: 1000,
       gatheredBytesMax,
+      room,
       send: (connection, tag, body) => this.sent.push({ connection, tag, body }),
       askHistory: (id, first, most) => this.questions.push({ id, first, most }),
     })
@@ -793,3 +797,51 @@ function checkProgress(responses: readonly Decoded[], id: number): void {
       expect(Number(event.kv.mod_revision)).toBeGreaterThan(promised)
   }
 }
+
+describe('events that clients do not take', () => {
+  test('stay in history until there is room, and come once, in order', () => {
+    const scene = new Scene(1 << 28, { bytesMax: 600, connectionBytesMax: 150 })
+    scene.create({ key: bytes('a') })
+    for (let count = 0; count < 10; count += 1) {
+      scene.put('a')
+      scene.watches.flush()
+    }
+    const before = scene.got()
+    expect(before.length).toBeLessThan(11)
+    expect(scene.questions).toEqual([])
+    // Until the client has taken half of its share nothing is tried.
+    scene.watches.taken([1], [10])
+    expect(scene.questions).toEqual([])
+    let rounds = 0
+    const all = [...before]
+    while (all.length < 11 && rounds++ < 20) {
+      scene.watches.taken([1], [300])
+      scene.answerAll()
+      all.push(...scene.got())
+    }
+    const revisions = all.slice(1).flatMap(line => line.match(/a=\d+/g) ?? [])
+    expect(revisions).toEqual(Array.from({ length: 10 }, (_, at) => `a=${at + 2}`))
+    expect(rounds).toBeGreaterThan(1)
+  })
+
+  test('make others wait only while too much lies in all', () => {
+    const scene = new Scene(1 << 28, { bytesMax: 800, connectionBytesMax: 200 })
+    for (const connection of [1, 2, 3])
+      scene.request({ create_request: { key: bytes('a') } }, 3, connection)
+    for (let count = 0; count < 20; count += 1) {
+      scene.put('a')
+      scene.watches.flush()
+    }
+    expect(scene.watches.isStarved).toBe(true)
+    scene.watches.connectionClosed(1)
+    scene.watches.connectionClosed(2)
+    scene.sent.length = 0
+    for (let count = 0; count < 20; count += 1) {
+      scene.watches.taken([3], [1000])
+      scene.answerAll()
+      scene.watches.flush()
+    }
+    expect(scene.watches.isStarved).toBe(false)
+    expect(scene.watches.slowCount).toBe(0)
+  })
+})

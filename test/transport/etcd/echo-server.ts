@@ -77,6 +77,7 @@ export function echoHandler(
     },
     cancelled: (connection, stream) => onEvent({ kind: 'cancelled', connection, stream }),
     drained: (connection, stream) => onEvent({ kind: 'drained', connection, stream }),
+    eased() {},
     connectionClosed: connection => onEvent({ kind: 'connectionClosed', connection, stream: 0 }),
     http(request, answer) {
       const status = request.path === '/health' || request.path === '/' ? 200 : 404

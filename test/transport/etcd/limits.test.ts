@@ -432,7 +432,7 @@ describe('assemblyBytesMax', () => {
       client.send(client.headers(stream, fieldsFor('/test.Echo/Unary')))
       client.send(frame(frameType.data, 0, stream, half))
     }
-    expect(client.say()).toEqual([`RST_STREAM 3 ${calm}`])
+    expect(client.say()).toEqual(['RST_STREAM 3 7'])
     client.send(frame(frameType.data, flag.endStream, 1, Buffer.alloc(10_005)))
     expect(client.say()).toContain('HEADERS 1 :status=200 content-type=application/grpc')
   })
@@ -468,19 +468,8 @@ describe('assemblyBytesMax, of streams that the gateway ends', () => {
   })
 })
 
-describe('streamBufferedBytesMax and streamBufferedBytesLow', () => {
-  const limits = { streamBufferedBytesMax: 10_000, streamBufferedBytesLow: 2000 }
-
-  it('resets a stream whose client does not grant windows, when a second message does not fit', () => {
-    const port = testPort(limits)
-    const client = port.connect().handshake([initialWindow(0)])
-    client.send(client.headers(1, fieldsFor('/test.Echo/Stream')))
-    client.send(frame(frameType.data, 0, 1, grpcMessage(Buffer.alloc(15_000))))
-    expect(client.say()).toEqual(['HEADERS 1 :status=200 content-type=application/grpc'])
-    client.send(frame(frameType.data, 0, 1, grpcMessage('one more')))
-    expect(client.say()).toEqual([`RST_STREAM 1 ${calm}`])
-    expect(port.events.map(event => event.kind)).toContain('cancelled')
-  })
+describe('streamBufferedBytesLow', () => {
+  const limits = { streamBufferedBytesLow: 2000 }
 
   it('tells how much waits, and when it is little again', () => {
     const port = testPort(limits)
@@ -496,28 +485,107 @@ describe('streamBufferedBytesMax and streamBufferedBytesLow', () => {
   })
 })
 
-describe('connectionBufferedBytesMax', () => {
-  it('bounds what all streams of a connection hold back', () => {
-    const port = testPort({ connectionBufferedBytesMax: 20_000 })
+describe('output that is held', () => {
+  it('is counted as the memory that it pins, in copies where it shares a slab', () => {
+    const port = testPort()
     const client = port.connect().handshake([initialWindow(0)])
-    for (const stream of [1, 3, 5]) client.call(stream, 'x'.repeat(8000))
-    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([`RST_STREAM 5 ${calm}`])
-    client.send(windowUpdate(1, 20_000))
-    client.call(7, 'x'.repeat(8000))
-    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([])
+    for (const stream of [1, 3]) client.call(stream, 'x', '/test.Echo/Silent')
+    const slab = new Uint8Array(128 * 1024)
+    port.server.reply(1, 1, slab.subarray(0, 100))
+    port.server.reply(1, 3, new Uint8Array(100_000))
+    slab.fill(7)
+    port.server.flush()
+    const held = port.server.heldBytes(1)
+    expect(held).toBe(100 + 5 + 256 + 100_000 + 5 + 2 * 256)
+    expect(port.server.heldBytesOfAll).toBe(held)
+    client.frames()
+    client.send(windowUpdate(1, 105))
+    const [data] = client.frames()
+    expect(data?.payload.subarray(5).every(byte => byte === 0)).toBe(true)
+    expect(port.server.heldBytesOfAll).toBe(100_000 + 5 + 2 * 256)
+    client.send(rstStream(3))
+    expect(port.server.heldBytesOfAll).toBe(0)
+  })
+
+  it('is given back with its connection', () => {
+    const port = testPort()
+    const client = port.connect().handshake([initialWindow(0)])
+    client.call(1, 'x'.repeat(9000))
+    expect(port.server.heldBytesOfAll).toBeGreaterThan(9000)
+    client.socket.destroy()
+    expect(port.server.heldBytesOfAll).toBe(0)
+  })
+
+  it('tells once when some of it was taken, to who wants to know', () => {
+    let eased = 0
+    const port = testPort({}, { eased: () => eased++ })
+    const client = port.connect().handshake([initialWindow(0)])
+    client.call(1, 'x'.repeat(9000))
+    client.send(windowUpdate(1, 1000))
+    expect(eased).toBe(0)
+    port.server.easedWanted = true
+    client.send(windowUpdate(1, 1000), windowUpdate(1, 1000))
+    client.send(windowUpdate(1, 1000))
+    expect(eased).toBe(1)
   })
 })
 
-describe('stallMillisMax', () => {
-  it('resets a stream whose window stays shut', () => {
+describe('hold', () => {
+  it('lets the client send what its window allows, and then grants all at once', () => {
+    const port = testPort({ connectionWindowBytes: 100_000 })
+    const client = port.connect().handshake()
+    port.server.hold(1, 'window')
+    for (let stream = 1; stream < 12; stream += 2) client.call(stream, 'x'.repeat(16_000))
+    expect(client.say().filter(line => line.startsWith('WINDOW_UPDATE 0'))).toEqual([])
+    port.server.hold(1, 'no')
+    port.server.flush()
+    expect(client.say()).toContain('WINDOW_UPDATE 0 96030')
+  })
+
+  it('stops reading the socket', () => {
+    const port = testPort()
+    const client = port.connect().handshake()
+    port.server.hold(1, 'socket')
+    expect(client.socket.paused).toBe(true)
+    port.server.hold(1, 'no')
+    expect(client.socket.paused).toBe(false)
+  })
+})
+
+describe('stallMillisMax and stallPressedMillisMax', () => {
+  it('break a connection that takes nothing of what waits for it', () => {
     const port = testPort({ stallMillisMax: 60_000 })
     const client = port.connect().handshake([initialWindow(0)])
     client.call(1, 'hello')
-    client.send(windowUpdate(1, 2))
     port.advance(50_000)
-    expect(client.say().filter(line => line.startsWith('RST'))).toEqual([])
-    port.advance(15_000)
-    expect(client.say()).toEqual([`RST_STREAM 1 ${calm}`])
+    client.send(windowUpdate(1, 2))
+    port.advance(58_000)
+    expect(client.socket.destroyed).toBe(false)
+    port.advance(5000)
+    expect(client.socket.destroyed).toBe(true)
+    expect(port.server.status().refusals).toEqual({ stallMillisMax: 1 })
+  })
+
+  it('do so sooner where others wait for the memory and next to nothing is taken', () => {
+    const port = testPort({ stallPressedMillisMax: 10_000 })
+    const [idle, slow, steady] = [0, 1, 2].map(() => port.connect().handshake([initialWindow(0)]))
+    for (const client of [slow!, steady!]) client.call(1, 'x', '/test.Echo/Silent')
+    for (const connection of [2, 3]) port.server.reply(connection, 1, new Uint8Array(200_000))
+    port.server.flush()
+    port.advance(20_000)
+    steady!.send(windowUpdate(0, 200_000), windowUpdate(1, 17_000))
+    port.advance(1000)
+    port.server.pressed = true
+    for (let second = 0; second < 12; second += 1) {
+      slow!.send(windowUpdate(1, 10))
+      steady!.send(windowUpdate(1, 5000))
+      port.advance(1000)
+    }
+    expect([idle, slow, steady].map(client => client!.socket.destroyed)).toEqual([
+      false,
+      true,
+      false,
+    ])
   })
 
   it('breaks a connection whose socket takes nothing', () => {

@@ -31,6 +31,8 @@ export interface StreamOwner {
   /** Over, one way or the other; before `aborted`. Not called when the whole connection goes. */
   over(connection: Connection, stream: Stream): void
   drained(connection: Connection, stream: Stream): void
+  /** Some client has taken output that was held for it. */
+  eased(): void
   /** Once; all streams are gone with it. `limit`: the name of the limit that was broken, or ''. */
   closed(connection: Connection, limit: string): void
 }
@@ -38,12 +40,18 @@ export interface StreamOwner {
 /** What all connections of a port have open together. */
 export interface PortLoad {
   streams: number
+  /** Output that clients have not taken. */
+  heldBytes: number
+  /** Others wait for the memory of what is held. */
+  pressed: boolean
 }
 
 /** `draining`: GOAWAY is sent, streams may finish. `closing`: waiting for the peer to hang up. */
 type State = 'open' | 'draining' | 'closing' | 'closed'
 
 const lingerMillis = 2000
+/** What a client takes at least, in `stallPressedMillisMax`, to be one that takes its answers. */
+const progressBytesMin = 16 * 1024
 /** Ticks come every second or so: a stream of two has lived one at least. */
 const livedTicks = 2
 const drainPing = Buffer.from('draining')
@@ -78,8 +86,15 @@ export class Connection implements SenderOwner {
   readonly #startMillis: number
   #tick = 0
   #state: State = 'open'
+  /** Not read: its client does not take our answers; we have too much of it already. */
   #paused = false
-  #cloggedSinceMillis = 0
+  #stopped = false
+  #heldBytes = 0
+  /** What the client has taken, when it last took any of it, and when it last took much. */
+  #takenBytes = 0
+  #progressMillis: number
+  #muchBytes = 0
+  #muchMillis: number
   #endedMillis = 0
 
   constructor(
@@ -98,9 +113,11 @@ export class Connection implements SenderOwner {
     this.owner = owner
     this.#load = load
     this.guards = new Guards(clock, limits)
-    this.sender = new Sender(this.output, clock, this, limits)
+    this.sender = new Sender(this.output, this, limits)
     this.#incoming = new Incoming(this)
     this.#startMillis = clock.monotonicMillis()
+    this.#progressMillis = this.#startMillis
+    this.#muchMillis = this.#startMillis
     this.#keepAlive = new KeepAlive(limits, this.#startMillis)
     this.#write = bytes => {
       onSent(bytes.length)
@@ -170,22 +187,15 @@ export class Connection implements SenderOwner {
     this.queueEnded(stream)
   }
 
-  /** One gRPC message of a stream; `continues`: where there was room for the one before, it passes. */
-  sendMessage(stream: Stream, body: Uint8Array, continues = false): void {
+  /** One gRPC message of a stream. */
+  sendMessage(stream: Stream, body: Uint8Array): void {
     this.sendHeaders(stream)
     if (this.sender.admit(stream, body.length + 5)) {
       this.output.grpcMessage(stream.id, body)
       this.guards.answered()
       return
     }
-    if (!continues && !this.sender.mayQueue(stream, body.length + 5)) {
-      this.reset(stream, errorCode.enhanceYourCalm)
-      return
-    }
-    const prefix = new Uint8Array(5)
-    new DataView(prefix.buffer).setUint32(1, body.length)
-    this.sender.enqueue(stream, prefix)
-    this.sender.enqueue(stream, body)
+    this.sender.enqueueMessage(stream, body)
     this.sender.pump()
   }
 
@@ -212,8 +222,6 @@ export class Connection implements SenderOwner {
     this.output.headers(stream.id, this.answers.encode(fields), body.length === 0)
     this.guards.answered()
     if (body.length === 0) this.#finished(stream)
-    else if (!this.sender.mayQueue(stream, body.length))
-      this.reset(stream, errorCode.enhanceYourCalm)
     else {
       this.sender.enqueue(stream, body)
       this.sender.pump()
@@ -288,6 +296,7 @@ export class Connection implements SenderOwner {
       // Output that is full holds streams back, too.
       this.sender.pump()
     }
+    this.#account()
     if (this.#state === 'draining' && this.streams.size === 0 && this.ids.finished) this.#end()
   }
 
@@ -297,10 +306,32 @@ export class Connection implements SenderOwner {
     if (held > this.limits.socketBufferedBytesMax) this.#break('socketBufferedBytesMax')
     if (held < this.limits.socketBufferedBytesHigh || this.sender.clogged) return
     this.sender.clogged = true
-    this.#cloggedSinceMillis = this.clock.monotonicMillis()
     if (!this.isServing) return
     this.#paused = true
     this.socket.pause()
+  }
+
+  /** Output that the client has not taken. */
+  get heldBytes(): number {
+    return this.sender.queuedBytes + this.output.length + this.socket.bufferedBytes
+  }
+
+  /** Nothing more is wanted of it for a while but what its window allows, or nothing at all. */
+  hold(held: 'no' | 'window' | 'socket'): void {
+    if (!this.isServing) return
+    this.#incoming.data.hold(held !== 'no')
+    const isStopped = held === 'socket'
+    if (isStopped === this.#stopped) return
+    this.#stopped = isStopped
+    if (isStopped) this.socket.pause()
+    else if (!this.#paused) this.socket.resume()
+  }
+
+  #account(): void {
+    const heldBytes = this.#state === 'closed' ? 0 : this.heldBytes
+    this.#load.heldBytes += heldBytes - this.#heldBytes
+    if (heldBytes < this.#heldBytes) this.owner.eased()
+    this.#heldBytes = heldBytes
   }
 
   /** The socket has taken all that it held. */
@@ -310,7 +341,7 @@ export class Connection implements SenderOwner {
     this.flush()
     if (!this.#paused || this.sender.clogged) return
     this.#paused = false
-    this.socket.resume()
+    if (!this.#stopped) this.socket.resume()
   }
 
   // The end.
@@ -349,14 +380,25 @@ export class Connection implements SenderOwner {
       this.#tooSlow('header block unfinished', 'headerBlockMillisMax')
     else if (!this.#incoming.settingsSeen && now - this.#startMillis > limits.prefaceMillisMax)
       this.#tooSlow('no SETTINGS', 'prefaceMillisMax')
-    else if (this.sender.clogged && now - this.#cloggedSinceMillis > limits.stallMillisMax)
-      this.#break('stallMillisMax')
+    else if (this.#isStalled(now)) this.#break('stallMillisMax')
     else if (this.#keepAlive.tick(now, this.output) === 'lost')
       this.#break('keepaliveTimeoutMillis')
-    else {
-      this.#resetStalled(now)
-      this.flush()
+    else this.flush()
+  }
+
+  /** Taking nothing for long, or next to nothing while others wait for the memory. */
+  #isStalled(now: number): boolean {
+    const takenBytes = this.sender.sentBytes - this.socket.bufferedBytes
+    const isWaiting = this.sender.queuedBytes > 0 || this.socket.bufferedBytes > 0
+    if (!isWaiting || takenBytes > this.#takenBytes) this.#progressMillis = now
+    this.#takenBytes = takenBytes
+    if (!isWaiting || takenBytes >= this.#muchBytes + progressBytesMin) {
+      this.#muchBytes = takenBytes
+      this.#muchMillis = now
     }
+    const { stallMillisMax, stallPressedMillisMax } = this.limits
+    if (now - this.#progressMillis > stallMillisMax) return true
+    return this.#load.pressed && now - this.#muchMillis > stallPressedMillisMax
   }
 
   #tooSlow(message: string, limit: string): void {
@@ -368,13 +410,7 @@ export class Connection implements SenderOwner {
     this.#close('')
     this.#state = 'closed'
     this.output.discard()
-  }
-
-  #resetStalled(now: number): void {
-    if (this.sender.queuedBytes === 0) return
-    for (const stream of this.streams.values())
-      if (stream.queuedBytes > 0 && now - stream.waitingSinceMillis > this.limits.stallMillisMax)
-        this.reset(stream, errorCode.enhanceYourCalm)
+    this.#account()
   }
 
   #finalGoaway(): void {
@@ -387,7 +423,7 @@ export class Connection implements SenderOwner {
     this.#close('')
     if (this.#state === 'closed') return
     this.#endedMillis = this.clock.monotonicMillis()
-    if (this.#paused) this.socket.resume()
+    if (this.#paused || this.#stopped) this.socket.resume()
     this.socket.end()
   }
 
@@ -396,6 +432,7 @@ export class Connection implements SenderOwner {
     this.#close(limit)
     this.#state = 'closed'
     this.output.discard()
+    this.#account()
     this.socket.destroy()
   }
 

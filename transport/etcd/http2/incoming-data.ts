@@ -15,6 +15,7 @@ export class IncomingData {
   /** Bytes that the client may still send, and those received since the last WINDOW_UPDATE. */
   #window: number
   #receivedBytes = 0
+  #held = false
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -81,12 +82,22 @@ export class IncomingData {
     }
   }
 
+  /** While it is held, the client may send what its window still allows, and no more. */
+  hold(held: boolean): void {
+    this.#held = held
+    if (!held) this.#giveBack()
+  }
+
   /** What we received is given back at once: what is kept of it has limits of its own. */
   #grantConnection(length: number): void {
     this.#window -= length
     if (this.#window < 0)
       throw new ConnectionError(errorCode.flowControlError, 'DATA beyond the connection window')
     this.#receivedBytes += length
+    if (!this.#held) this.#giveBack()
+  }
+
+  #giveBack(): void {
     if (this.#receivedBytes * 2 < this.#connection.limits.connectionWindowBytes) return
     this.#connection.output.windowUpdate(0, this.#receivedBytes)
     this.#window += this.#receivedBytes

@@ -2,7 +2,7 @@
  * Output of a connection's streams under flow control: what fits goes straight into the output,
  * the rest waits at its stream and leaves in turns of one frame, as windows and socket allow.
  */
-import type { Clock } from '../../../runtime/host.ts'
+import { messagePrefixBytes } from '../grpc.ts'
 import type { EtcdServerLimits } from '../limits.ts'
 import type { Output } from './output.ts'
 import {
@@ -25,24 +25,29 @@ export interface SenderOwner {
   queueShort(stream: Stream): void
 }
 
+/** What a piece costs beside its bytes. */
+const pieceBytes = 256
+/** A longer body is worth a piece of its own beside its prefix. */
+const ownMemoryBytesMin = 64 * 1024
+
 export class Sender {
-  /** Bytes held back at all streams. */
+  /** Bytes held back at all streams, counted as the memory that they pin. */
   queuedBytes = 0
+  /** Bytes of streams laid out so far. */
+  sentBytes = 0
   /** The socket holds too much: nothing but control frames is to be written. */
   clogged = false
   /** Starting window of new streams (SETTINGS_INITIAL_WINDOW_SIZE of the client). */
   initialWindow = initialWindowBytes
   window = initialWindowBytes
   readonly #output: Output
-  readonly #clock: Clock
   readonly #owner: SenderOwner
   readonly #limits: EtcdServerLimits
   /** Streams with output, whose own window is open, in the order of their turns. */
   readonly #ready: Stream[] = []
 
-  constructor(output: Output, clock: Clock, owner: SenderOwner, limits: EtcdServerLimits) {
+  constructor(output: Output, owner: SenderOwner, limits: EtcdServerLimits) {
     this.#output = output
-    this.#clock = clock
     this.#owner = owner
     this.#limits = limits
   }
@@ -62,21 +67,22 @@ export class Sender {
     return true
   }
 
-  /** A single message of any size may wait for a slow reader; a second must fit beside it. */
-  mayQueue(stream: Stream, bytes: number): boolean {
-    const { streamBufferedBytesMax, connectionBufferedBytesMax } = this.#limits
-    if (stream.queuedBytes > 0 && stream.queuedBytes + bytes > streamBufferedBytesMax) return false
-    const isAlone = this.queuedBytes === stream.queuedBytes
-    return isAlone || this.queuedBytes + bytes <= connectionBufferedBytesMax
-  }
-
   enqueue(stream: Stream, piece: Uint8Array): void {
     if (piece.length === 0) return
-    if (stream.queuedBytes === 0) stream.waitingSinceMillis = this.#clock.monotonicMillis()
-    stream.queue.push(piece)
+    stream.queue.push(pinsMore(piece) ? new Uint8Array(piece) : piece)
     stream.queuedBytes += piece.length
-    this.queuedBytes += piece.length
+    this.queuedBytes += piece.length + pieceBytes
     this.#schedule(stream)
+  }
+
+  /** A gRPC message. */
+  enqueueMessage(stream: Stream, body: Uint8Array): void {
+    const isSmall = body.length < ownMemoryBytesMin
+    const first = new Uint8Array(isSmall ? messagePrefixBytes + body.length : messagePrefixBytes)
+    new DataView(first.buffer).setUint32(1, body.length)
+    if (isSmall) first.set(body, messagePrefixBytes)
+    this.enqueue(stream, first)
+    if (!isSmall) this.enqueue(stream, body)
   }
 
   /** Writes as much as may be written now. */
@@ -121,7 +127,7 @@ export class Sender {
 
   /** Forgets what a stream still had to send. */
   drop(stream: Stream): void {
-    this.queuedBytes -= stream.queuedBytes
+    this.queuedBytes -= stream.queuedBytes + stream.queue.length * pieceBytes
     stream.queuedBytes = 0
     stream.queue = []
     stream.queueOffset = 0
@@ -152,7 +158,7 @@ export class Sender {
     stream.sendWindow -= length
     stream.queuedBytes -= length
     this.queuedBytes -= length
-    stream.waitingSinceMillis = this.#clock.monotonicMillis()
+    this.sentBytes += length
     this.#owner.frameSent()
     if (stream.queuedBytes === 0 && stream.localClosed) this.#owner.queueEnded(stream)
     else if (stream.wantsDrained && stream.queuedBytes <= this.#limits.streamBufferedBytesLow) {
@@ -175,6 +181,13 @@ export class Sender {
         stream.queueOffset = 0
       } else stream.queueOffset += part
     }
-    if (pieces > 0) stream.queue.splice(0, pieces)
+    if (pieces === 0) return
+    stream.queue.splice(0, pieces)
+    this.queuedBytes -= pieces * pieceBytes
   }
+}
+
+/** Whether it keeps much more memory alive than its own: a slab of many answers. */
+function pinsMore(piece: Uint8Array): boolean {
+  return piece.buffer.byteLength > 2 * piece.length + pieceBytes
 }

@@ -28,8 +28,6 @@ export class Stream {
   trailers: readonly string[] | null = null
   /** It is in the connection's list of streams that may send. */
   scheduled = false
-  /** Since when output waits without progress. */
-  waitingSinceMillis = 0
   /** The owner was told to wait, and wants to hear when the queue is short again. */
   wantsDrained = false
 
