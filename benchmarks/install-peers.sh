@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Quorate is measured against, into benchmarks/.cache: a real ZooKeeper (Maven), and a
 # real etcd, etcdctl and etcd's own `benchmark` tool (Go modules). Needs java, mvn and go.
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .cache

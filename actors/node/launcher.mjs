@@ -4,7 +4,7 @@
 // because the machine's own Node may not run TypeScript.
 //
 //   launcher.mjs <command line of quorate>
-//   launcher.mjs --script <file.ts> <arguments>    any script of this repository
+//   launcher.mjs --script <file.ts> <arguments>    any script of this repository; --help says what it is for
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -12,6 +12,7 @@ import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeEnvironment } from './node-environment.mjs'
+import { asksForHelp, hasOwnHelp, scriptHelp } from './script-help.mjs'
 
 const requiredMajor = 24
 
@@ -38,6 +39,14 @@ const given = process.argv.slice(2)
 const [script, ...args] =
   given[0] === '--script' ? [resolve(given[1] ?? ''), ...given.slice(2)] : [main, ...given]
 const isCommand = script === main
+if (!isCommand && !existsSync(script)) {
+  console.error(`quorate: there is no script ${script}`)
+  process.exit(1)
+}
+if (!isCommand && asksForHelp(args) && !hasOwnHelp(script)) {
+  process.stdout.write(scriptHelp(script))
+  process.exit(0)
+}
 // SIGUSR1 would open a port for debuggers, in here and in there.
 process.on('SIGUSR1', () => {})
 const flags = ['--disable-warning=ExperimentalWarning', ...(isCommand ? ['--disable-sigusr1'] : [])]

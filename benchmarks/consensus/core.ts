@@ -5,6 +5,7 @@
  *
  *     node benchmarks/consensus/core.ts [rounds]
  */
+import '../../test/support/help.ts'
 import { entryFormat, entryHeaderBytes, entryKind, offset } from '../../actors/consensus/entry.ts'
 import type { Effect, Event } from '../../actors/consensus/interface.ts'
 import { consensusLimits } from '../../actors/consensus/limits.ts'

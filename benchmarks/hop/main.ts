@@ -3,6 +3,7 @@
  * one thread. Both stand side by side, and short runs alternate, so that whatever else the machine
  * does meets both alike. `main.ts [--runs 5] [--millis 500] [--dir DIR]`
  */
+import '../../test/support/help.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

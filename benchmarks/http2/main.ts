@@ -3,6 +3,7 @@
  * `node benchmarks/http2/main.ts [--seconds S] [--etcd-benchmark FILE]`; with etcd's `benchmark`
  * tool the load comes from grpc-go too.
  */
+import '../../test/support/help.ts'
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

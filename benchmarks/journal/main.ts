@@ -2,6 +2,7 @@
  * Disk figures: CRC-32C, append and sync through the journal, recovery, and a checkpoint of many keys
  * written and loaded. `node benchmarks/journal/main.ts [part …] [--dir DIR] [--keys N]`.
  */
+import '../../test/support/help.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -40,6 +40,7 @@ public class CuratorRecipes {
   static void check(boolean ok, String what) { if (!ok) throw new IllegalStateException(what); }
   static final Map<String, Callable<String>> recipes = new LinkedHashMap<>();
   public static void main(String[] a) throws Exception {
+    if (a.length < 2 || a[0].equals("--help")) { System.out.println("Curator's recipes, while the nodes of the cluster are killed: SECONDS HOST:PORT,... [RECIPE ...]"); return; }
     hosts = a[1]; String base = "/curator-" + UUID.randomUUID().toString().substring(0, 8);
     until = System.currentTimeMillis() + Long.parseLong(a[0]) * 1000;
     recipes.put("mutex", () -> {

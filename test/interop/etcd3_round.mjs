@@ -2,6 +2,13 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
+if (process.argv.includes('--help')) {
+  console.log(
+    'A round of what the etcd door offers, with the npm client: etcd3_round.mjs HOST:PORT',
+  )
+  process.exit(0)
+}
+
 const { Etcd3 } = createRequire(new URL('./.cache/npm/package.json', import.meta.url))('etcd3')
 const client = new Etcd3({ hosts: `http://${process.argv[2]}` })
 const base = `etcd3-${process.pid}-${Date.now()}/`

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A round of what the etcd door offers, with etcdctl: etcdctl_round.sh HOST:PORT
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -euo pipefail
 etcdctl() { "$(dirname "$0")/../../benchmarks/.cache/etcd/etcdctl" --endpoints "$endpoint" "$@"; }
 endpoint=$1

@@ -2,6 +2,7 @@
  * gRPC's own interoperability service (grpc.testing.TestService) on the etcd port's framing, for the
  * interop client of grpc-go: `node test/interop/grpc-server.ts [--port N] [--certificate FILE --key FILE]`
  */
+import '../support/help.ts'
 import { parseArgs } from 'node:util'
 import protobuf from 'protobufjs'
 import { systemClock, systemTimers } from '../../runtime/clock.ts'

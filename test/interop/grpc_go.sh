@@ -3,6 +3,7 @@
 # over TLS. Left out are those that ask for what etcd does not have: custom metadata in answers,
 # credentials of clouds, load reports. Builds the client with Go into .cache when it is not there.
 # Ends with a line: N passed, N failed.
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -eu
 . "$(dirname "$0")/with-server.sh"
 client="$cache/grpc-go-client"

@@ -2,6 +2,7 @@
  * The etcd port alone, for h2spec and other tools: echoes each message of two gRPC methods and
  * answers HTTP. `node test/interop/h2-server.ts [--port N] [--certificate FILE --key FILE]`
  */
+import '../support/help.ts'
 import { parseArgs } from 'node:util'
 import { startEchoServer } from '../transport/etcd/echo-server.ts'
 

@@ -4,6 +4,7 @@
 #   test/interop/h2spec.sh PORT [--tls]     runs against what listens there
 # Builds h2spec with Go into .cache when it is not there. A case that is skipped counts as failed.
 # Ends with a line: N passed, N failed.
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -eu
 . "$(dirname "$0")/with-server.sh"
 h2spec="$cache/h2spec"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the clients that the interoperability rounds use, into test/interop/.cache: kazoo (PyPI),
 # node-zookeeper-client and etcd3 (npm), zkCli (Maven) and etcdctl (Go; shared with benchmarks/).
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .cache

@@ -11,6 +11,9 @@ import time
 import traceback
 import uuid
 
+if "--help" in sys.argv:
+    sys.exit(print(__doc__))
+
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import ConnectionLoss, NodeExistsError, NoNodeError, BadVersionError
 from kazoo.recipe.cache import TreeCache

@@ -3,6 +3,9 @@ import sys
 import threading
 import uuid
 
+if "--help" in sys.argv:
+    sys.exit(print(__doc__))
+
 from kazoo.client import KazooClient
 from kazoo.exceptions import (BadVersionError, NoAuthError, NodeExistsError, NoNodeError,
                               NotEmptyError, NoChildrenForEphemeralsError, RolledBackError)

@@ -3,6 +3,13 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 
+if (process.argv.includes('--help')) {
+  console.log(
+    'A round of what the ZooKeeper door offers, with the npm client: node_zookeeper_round.mjs HOST:PORT ALL,\nwhere ALL are the servers that the session moves between',
+  )
+  process.exit(0)
+}
+
 const zookeeper = createRequire(new URL('./.cache/npm/package.json', import.meta.url))(
   'node-zookeeper-client',
 )

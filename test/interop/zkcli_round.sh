@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A round of what the ZooKeeper door offers, with zkCli of a real ZooKeeper: zkcli_round.sh HOST:PORT
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -euo pipefail
 server=$1
 lib="$(dirname "$0")/../../benchmarks/.cache/zookeeper/lib"
