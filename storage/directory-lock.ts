@@ -50,6 +50,12 @@ export async function lockDirectory(
   }
 }
 
+/** The process that owns this directory now, as far as its lock file tells; undefined: none. */
+export function ownerOf(path: string, system: LockSystem = lockSystem): number | undefined {
+  const mark = readMark(`${path}/lock`)
+  return mark !== undefined && isSame(mark, system.markOf(mark.pid)) ? mark.pid : undefined
+}
+
 async function listenAlone(
   system: LockSystem,
   name: string,

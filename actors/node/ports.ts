@@ -1,10 +1,19 @@
-/** Whether the ports of a configuration are free, asked before anything is started (DESIGN.md D21). */
+/** Whether the data directory and the ports of a configuration are free, asked before anything is started (DESIGN.md D21). */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { resolve } from 'node:path'
+import { ownerOf } from '../../storage/directory-lock.ts'
 import { splitAddress } from '../../transport/peers/address.ts'
 import type { Config } from './config-schema.ts'
 import { CommandError } from './errors.ts'
+
+/** @throws CommandError that names the process that has this data directory, whatever ports it was given. */
+export function checkNotOwned({ dataDirectory }: Config): void {
+  const pid = ownerOf(dataDirectory)
+  if (pid === undefined) return
+  throw new CommandError(`${resolve(dataDirectory)} is in use by process ${pid}`)
+}
 
 /** @throws CommandError that names the first port that is taken. */
 export async function checkPorts(config: Config): Promise<void> {

@@ -6,11 +6,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownerOf } from '../../../storage/directory-lock.ts'
 import { requestAdmin } from '../admin-client.ts'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config-schema.ts'
 import { CommandError } from '../errors.ts'
-import { checkPorts } from '../ports.ts'
+import { checkNotOwned, checkPorts } from '../ports.ts'
 import { table } from '../table.ts'
 import { secretName, writeConfigs } from './init.ts'
 
@@ -23,6 +24,8 @@ interface Node {
 }
 
 const readyMillisMax = 60_000
+/** What a process may take beyond its time to stop. */
+const endMillis = 1_000
 /** They are nodes that this process has started. */
 const anyCertificate = { anyCertificate: true }
 
@@ -31,13 +34,15 @@ export async function dev(options: { nodes: number; dir: string; fresh: boolean 
   const files = writeConfigs(options.dir, options.nodes, { compaction: 'periodic' })
   const configs = files.map(file => loadConfig(file, process.env, () => {}))
   // Before any node starts, so that a second `dev` says one clear thing.
-  for (const config of configs) await checkPorts(config)
+  for (const config of configs) await checkFree(config)
   let stopping = false
   const nodes = configs.map((config, at) => startNode(config, files[at] ?? ''))
   const stop = (): void => {
     if (stopping) return
     stopping = true
-    for (const node of nodes) node.process.kill('SIGTERM')
+    for (const node of nodes) {
+      if (!node.process.kill('SIGTERM')) stopAgain(node)
+    }
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   const ended = nodes.map(node => untilEnd(node, () => stopping))
@@ -45,6 +50,7 @@ export async function dev(options: { nodes: number; dir: string; fresh: boolean 
   const ready = await Promise.race([untilReady(nodes, () => stopping), allEnded.then(() => false)])
   if (ready) console.log(welcome(nodes, options.dir))
   const codes = await allEnded
+  if (stopping) await untilFree(nodes)
   process.exit(stopping ? 0 : Math.max(1, ...codes))
 }
 
@@ -87,8 +93,13 @@ async function checkNotRunning(files: readonly string[]): Promise<void> {
       // Nothing runs from a configuration that cannot be read.
       continue
     }
-    await checkPorts(config)
+    await checkFree(config)
   }
+}
+
+async function checkFree(config: Config): Promise<void> {
+  checkNotOwned(config)
+  await checkPorts(config)
 }
 
 function startNode(config: Config, file: string): Node {
@@ -126,6 +137,28 @@ async function untilEnd(node: Node, stopping: () => boolean): Promise<number> {
     )
   }
   return typeof code === 'number' ? code : 1
+}
+
+/** A node of this cluster that has ended here may run again, started by hand: it is stopped too. */
+function stopAgain({ config }: Node): void {
+  const pid = ownerOf(config.dataDirectory)
+  if (pid === undefined) return
+  console.log(`${config.node}, which was started again as process ${pid}, is stopped too`)
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    console.log(`${config.node} could not be stopped: ${(error as Error).message}`)
+  }
+}
+
+/** Of those that are no children of this process nothing else tells the end. */
+async function untilFree(nodes: readonly Node[]): Promise<void> {
+  for (const { config } of nodes) {
+    const deadline = performance.now() + config.timings.shutdownMillis + endMillis
+    while (ownerOf(config.dataDirectory) !== undefined && performance.now() < deadline) {
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
 }
 
 function startCommand(node: Node): string {

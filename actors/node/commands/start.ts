@@ -27,7 +27,7 @@ import { type NodeSetup, nodeSetup } from '../node-setup.ts'
 import { ThreadLives } from '../thread-lives.ts'
 import { checkPeerTrust, trustWarnings } from '../peer-trust.ts'
 import { placementOf, withCollectors } from '../placement.ts'
-import { checkCertificates, checkPorts, ownMember } from '../ports.ts'
+import { checkCertificates, checkNotOwned, checkPorts, ownMember } from '../ports.ts'
 import { protocols } from '../protocols.ts'
 import { handleSignals } from '../signals.ts'
 
@@ -47,6 +47,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
   checkCertificates(config)
   checkPeerTrust(config)
   adminTokens(config)
+  checkNotOwned(config)
   await checkPorts(config)
   const log = createLogger({
     ...config.logging,

@@ -107,7 +107,7 @@ test('prints the endpoints, names a node that died and how to start it again, an
   const second = dev()
   expect(await second.ended).toBe(1)
   expect(second.output()).toMatch(
-    /^quorate: port 20701 on 127\.0\.0\.1 \(zookeeper, node1\) is taken by another process$/m,
+    new RegExp(`^quorate: ${directory}/node1 is in use by process ${pidOf(1)}$`, 'm'),
   )
 
   process.kill(pidOf(2), 'SIGKILL')
@@ -120,7 +120,11 @@ test('prints the endpoints, names a node that died and how to start it again, an
   cluster.child.kill('SIGINT')
   expect(await cluster.ended).toBe(0)
   expect(await consensus(1)).toBeUndefined()
-  expect(await consensus(2)).toBeDefined()
+  expect(await consensus(2)).toBeUndefined()
+  expect(cluster.output()).toMatch(
+    /^node2, which was started again as process \d+, is stopped too$/m,
+  )
+  expect(await again.ended).toBe(0)
 }, 120_000)
 
 test('waits for a node whose admin port has TLS, and names it so', async () => {
