@@ -1,6 +1,7 @@
 /**
  * Requests of one connection that are not answered yet, in the order in which the answers must go
- * out: for each the sequence of its command (0: a read) and when it came. A ring that grows.
+ * out: for each the sequence of its command (0: a read), when it came, and the room that is set aside
+ * for its answer. A ring that grows.
  */
 import { invariant } from '../../runtime/invariant.ts'
 
@@ -9,10 +10,13 @@ const capacityInitial = 8
 export class Outstanding {
   #sequences = new Float64Array(capacityInitial)
   #arrivals = new Float64Array(capacityInitial)
+  #rooms = new Float64Array(capacityInitial)
   #head = 0
   #count = 0
   #lastWrite = 0
   #writes = 0
+  /** Room in bytes of the one that `shift` took last. */
+  shiftedRoomBytes = 0
 
   get count(): number {
     return this.#count
@@ -28,11 +32,12 @@ export class Outstanding {
     return this.#count === 0 ? -1 : this.#sequences[this.#head]!
   }
 
-  push(sequence: number, nowMillis: number): void {
+  push(sequence: number, nowMillis: number, roomBytes: number): void {
     if (this.#count === this.#sequences.length) this.#grow()
     const at = (this.#head + this.#count) & (this.#sequences.length - 1)
     this.#sequences[at] = sequence
     this.#arrivals[at] = nowMillis
+    this.#rooms[at] = roomBytes
     this.#count += 1
     if (sequence === 0) return
     this.#writes += 1
@@ -46,6 +51,7 @@ export class Outstanding {
     this.#head = (at + 1) & (this.#sequences.length - 1)
     this.#count -= 1
     if (this.#sequences[at] !== 0) this.#writes -= 1
+    this.shiftedRoomBytes = this.#rooms[at]!
     return this.#arrivals[at]!
   }
 
@@ -58,29 +64,10 @@ export class Outstanding {
     return false
   }
 
-  /** Takes out the commands up to this sequence, which will not be answered; returns how many. */
-  dropThrough(sequence: number): number {
-    const mask = this.#sequences.length - 1
-    const before = this.#count
-    this.#count = 0
-    for (let index = 0; index < before; index += 1) {
-      const from = (this.#head + index) & mask
-      const one = this.#sequences[from]!
-      if (one !== 0 && one <= sequence) {
-        this.#writes -= 1
-        continue
-      }
-      const to = (this.#head + this.#count) & mask
-      this.#sequences[to] = one
-      this.#arrivals[to] = this.#arrivals[from]!
-      this.#count += 1
-    }
-    return before - this.#count
-  }
-
   #grow(): void {
     this.#sequences = this.#unrolled(this.#sequences)
     this.#arrivals = this.#unrolled(this.#arrivals)
+    this.#rooms = this.#unrolled(this.#rooms)
     this.#head = 0
   }
 

@@ -10,12 +10,15 @@ import { FrameSplitter } from '../../transport/zookeeper/frames.ts'
 import { encodeIdentities } from '../../transport/zookeeper/identities.ts'
 import { callerBytes } from '../state/zookeeper-commands.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
+import { type AnswerRoom, ConnectionRoom } from './answer-room.ts'
 import { Outstanding } from './outstanding.ts'
 import type { RequestTrace } from './request-traces.ts'
+import { Outgoing } from './zookeeper-outgoing.ts'
 
 /**
  * `fresh`: no connect request yet. `handshake`: waits for its session. `leaving`: closeSession is
- * under way, nothing more is taken. `gone`: the socket is closed, answers are still to come.
+ * under way, nothing more is taken. `gone`: nothing more is answered, the socket is closed or about
+ * to be.
  */
 export type ConnectionState = 'fresh' | 'handshake' | 'established' | 'leaving' | 'gone'
 
@@ -25,6 +28,8 @@ export class Connection {
   readonly address: string
   readonly splitter: FrameSplitter
   readonly outstanding = new Outstanding()
+  readonly room: ConnectionRoom
+  readonly outgoing: Outgoing
   /** Answers that came before their turn; with all actors on one thread there are none. */
   readonly early: ReplyMessage[] = []
   /** Of those outstanding, where tracing is on; undefined for one that is not sampled. */
@@ -42,12 +47,28 @@ export class Connection {
   aliveUntilMillis = 0
   /** Reads must see at least this log position: that of the last sync. */
   position = 0
+  /** Reads handed to the state machine, and those answered: the number of one is its tag. */
+  readCount = 0
+  readsAnswered = 0
+  /** The read for whose answer room was granted, which it holds until then; 0: none. */
+  grantedRead = 0
+  #grantedBytes = 0
+  /** Bytes of watch events that came while earlier ones had not been taken. */
+  untakenEventBytes = 0
+  /** In milliseconds of the clock: the socket must have closed by then. */
+  closedByMillis = 0
   /** A sync waits for its position, and all behind it wait for the sync. */
   syncing = false
   /** Since when nothing is taken from it; 0: it is. */
   stalledMillis = 0
   /** Input waits in the list of connections to look at. */
   queued = false
+  /** Some of it is the client's: it lives. */
+  hasInput = false
+  /** The socket has taken all that it had. */
+  drained = false
+  /** The socket is closed. */
+  closed = false
   /** The client has finished writing. */
   ended = false
   /** It stands in the list of connections to write to. */
@@ -59,12 +80,18 @@ export class Connection {
   sent = 0
   #identities: Id[]
   #paused = false
-  #bufferedBytes = 0
-  #out: Uint8Array[] = []
 
-  constructor(number: number, socket: Socket, frameBytesMax: number, nowMillis: number) {
+  constructor(
+    number: number,
+    socket: Socket,
+    door: AnswerRoom,
+    frameBytesMax: number,
+    nowMillis: number,
+  ) {
     this.number = number
     this.socket = socket
+    this.room = new ConnectionRoom(door)
+    this.outgoing = new Outgoing(socket, this.room)
     this.address = plainAddress(socket.remoteAddress)
     this.splitter = new FrameSplitter(frameBytesMax)
     this.heardMillis = nowMillis
@@ -73,10 +100,6 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.state !== 'gone'
-  }
-
-  get hasOutput(): boolean {
-    return this.#out.length > 0
   }
 
   /** The session and the identities stand: commands may be made. */
@@ -98,26 +121,21 @@ export class Connection {
   }
 
   send(bytes: Uint8Array): void {
-    this.#out.push(bytes)
+    this.outgoing.add(bytes)
     this.sent += 1
   }
 
-  /** One write for all that gathered; returns how many packets that was. */
-  flush(scratch: Uint8Array): number {
-    const out = this.#out
-    if (out.length === 0 || !this.isOpen) return 0
-    this.#out = []
-    if (out.length === 1) this.socket.write(out[0]!)
-    else this.#writeAll(out, scratch)
-    return out.length
+  takeGrant(read: number, bytes: number): void {
+    this.releaseGrant()
+    this.grantedRead = read
+    this.#grantedBytes = bytes
+    this.room.reserve(bytes)
   }
 
-  /** The client has taken some of what waited for it since the last call: it is there. */
-  takesOutput(): boolean {
-    const { bufferedBytes } = this.socket
-    const takes = bufferedBytes < this.#bufferedBytes
-    this.#bufferedBytes = bufferedBytes
-    return takes
+  releaseGrant(): void {
+    this.room.release(this.#grantedBytes)
+    this.grantedRead = 0
+    this.#grantedBytes = 0
   }
 
   pause(): void {
@@ -130,23 +148,6 @@ export class Connection {
     if (!this.#paused || !this.isOpen) return
     this.#paused = false
     this.socket.resume()
-  }
-
-  #writeAll(out: readonly Uint8Array[], scratch: Uint8Array): void {
-    let at = 0
-    for (const bytes of out) {
-      if (at + bytes.length > scratch.length) {
-        if (at > 0) this.socket.write(scratch.subarray(0, at))
-        at = 0
-      }
-      if (bytes.length > scratch.length) {
-        this.socket.write(bytes)
-      } else {
-        scratch.set(bytes, at)
-        at += bytes.length
-      }
-    }
-    if (at > 0) this.socket.write(scratch.subarray(0, at))
   }
 
   #encodeCaller(): void {

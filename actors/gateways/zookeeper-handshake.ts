@@ -28,6 +28,8 @@ export interface HandshakesSetup {
   readonly sessionTimeoutMaxMillis: number
 }
 
+const handshakeRoomBytes = 64
+
 export class Handshakes {
   readonly #setup: HandshakesSetup
   readonly #reader = new JuteReader()
@@ -88,7 +90,9 @@ export class Handshakes {
     // A client that got no answer tries elsewhere: this one shall not take the session from there later.
     const untilMillis = nowMillis + this.#negotiated(request.timeoutMillis)
     const life = { untilMillis, headBytes: 8 + connection.caller.length }
-    connection.outstanding.push(proposals.commit(entryKind.zookeeper, length, life), nowMillis)
+    const sequence = proposals.commit(entryKind.zookeeper, length, life)
+    connection.outstanding.push(sequence, nowMillis, handshakeRoomBytes)
+    connection.room.reserve(handshakeRoomBytes)
   }
 
   #negotiated(wantedMillis: number): number {

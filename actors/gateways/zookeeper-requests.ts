@@ -18,7 +18,7 @@ import {
   mayGrow,
 } from '../../transport/zookeeper/requests.ts'
 import { entryKind } from '../consensus/entry.ts'
-import { roomUnlimited, type StateMessage } from '../state/messages.ts'
+import type { StateMessage } from '../state/messages.ts'
 import type { Proposals } from '../state/proposals.ts'
 import { ownOperation, writeCommandHeader } from '../state/zookeeper-commands.ts'
 import { authenticate } from './zookeeper-auth.ts'
@@ -73,7 +73,7 @@ export class Requests {
 
   /** A sync whose position is known. */
   sendSync(connection: Connection, request: Uint8Array): void {
-    this.#tellState(connection, request)
+    this.#tellState(connection, request, ownRoomBytes + request.length)
   }
 
   #write(connection: Connection, type: number, xid: number, nowMillis: number): void {
@@ -113,22 +113,26 @@ export class Requests {
     const untilMillis = isEnd ? Number.POSITIVE_INFINITY : nowMillis + connection.timeoutMillis
     const life = { untilMillis, headBytes: 8 + caller.length }
     const sequence = this.#proposals.commit(entryKind.zookeeper, length, life)
-    connection.outstanding.push(sequence, nowMillis)
+    const roomBytes = writeRoomBytes(type, bodyEnd - bodyStart)
+    connection.outstanding.push(sequence, nowMillis, roomBytes)
+    connection.room.reserve(roomBytes)
   }
 
   #read(connection: Connection, type: number, xid: number, nowMillis: number): void {
     const { bytes, at, end } = this.#reader
     if (!this.#decodes(connection, type, xid, nowMillis)) return
-    connection.outstanding.push(0, nowMillis)
-    this.#tellState(connection, this.#request(connection, type, xid, bytes, at, end))
+    const request = this.#request(connection, type, xid, bytes, at, end)
+    this.#ask(connection, request, connection.room.guess(), nowMillis)
   }
 
   #sync(connection: Connection, xid: number, nowMillis: number): void {
     const { bytes, at, end } = this.#reader
     if (!this.#decodes(connection, operation.sync, xid, nowMillis)) return
-    connection.outstanding.push(0, nowMillis)
+    const request = this.#request(connection, operation.sync, xid, bytes, at, end)
+    // The answer repeats the path.
+    this.#expect(connection, ownRoomBytes + 2 * request.length, nowMillis)
     connection.syncing = true
-    this.#syncs.add(connection, this.#request(connection, operation.sync, xid, bytes, at, end))
+    this.#syncs.add(connection, request)
   }
 
   #ping(connection: Connection, nowMillis: number): void {
@@ -177,19 +181,19 @@ export class Requests {
     nowMillis: number,
   ): void {
     if (last) connection.state = 'leaving'
-    connection.outstanding.push(0, nowMillis)
     const writer = this.#writer
     writer.begin()
     writer.int(error)
     writer.boolean(last)
     const body = writer.finish()
     const type = ownOperation.answer
-    this.#tellState(connection, this.#request(connection, type, xid, body, 0, body.length))
+    const request = this.#request(connection, type, xid, body, 0, body.length)
+    this.#ask(connection, request, ownRoomBytes, nowMillis)
   }
 
   #readNothing(connection: Connection, type: number, xid: number, nowMillis: number): void {
-    connection.outstanding.push(0, nowMillis)
-    this.#tellState(connection, this.#request(connection, type, xid, nothing, 0, 0))
+    const request = this.#request(connection, type, xid, nothing, 0, 0)
+    this.#ask(connection, request, ownRoomBytes, nowMillis)
   }
 
   #request(
@@ -209,19 +213,39 @@ export class Requests {
     return writer.finish()
   }
 
-  #tellState(connection: Connection, request: Uint8Array): void {
+  /** The request counts too: it is kept for as long as its answer has to wait. */
+  #ask(connection: Connection, request: Uint8Array, roomBytes: number, nowMillis: number): void {
+    this.#expect(connection, roomBytes + request.length, nowMillis)
+    this.#tellState(connection, request, roomBytes)
+  }
+
+  #expect({ outstanding, room }: Connection, roomBytes: number, nowMillis: number): void {
+    outstanding.push(0, nowMillis, roomBytes)
+    room.reserve(roomBytes)
+  }
+
+  #tellState(connection: Connection, request: Uint8Array, roomBytes: number): void {
     const { number, position, outstanding } = connection
+    connection.readCount += 1
     this.#state.tell({
       kind: 'read',
       stream: this.#stream,
       connection: number,
-      tag: 0,
+      tag: connection.readCount,
       after: outstanding.lastWrite,
       position,
-      roomBytes: roomUnlimited,
+      roomBytes,
       request,
     })
   }
+}
+
+/** For an answer that is little more than a header. */
+const ownRoomBytes = 128
+
+/** At least what the answer to a write takes: paths as they were sent, and a Stat for each. */
+function writeRoomBytes(type: number, bytes: number): number {
+  return ownRoomBytes + (type === operation.multi ? 4 * bytes : bytes)
 }
 
 type Kind = 'write' | 'read' | 'sync' | 'ping' | 'auth' | 'close' | 'later'

@@ -5,6 +5,7 @@
 import { openFiles, openFilesMax } from '../../runtime/process-metrics.ts'
 import {
   answerWord,
+  notInWhitelist,
   type ConnectionReport,
   type QuorumReport,
   type ServerReport,
@@ -15,6 +16,8 @@ import type { StatusAnswer } from '../control.ts'
 import type { Connection } from './zookeeper-connection.ts'
 
 export interface WordEffects {
+  /** Whether the configuration lets it be answered. */
+  allows(word: string): boolean
   /** Asks state, watches and consensus for their status; `statusAnswer`s come back with the id. */
   ask(id: number): void
   /** Writes the text and closes the connection. */
@@ -45,6 +48,10 @@ export class Words {
   }
 
   asked(connection: Connection, word: string, nowMillis: number): void {
+    if (!this.#effects.allows(word)) {
+      this.#effects.answer(connection, notInWhitelist(word))
+      return
+    }
     if (!storeWords.has(word)) {
       this.#effects.answer(connection, answerWord(word, this.#effects.report(unknownState)))
       return

@@ -9,7 +9,9 @@ import { unreachable } from '../../runtime/invariant.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
+import { LimitedLog } from '../../runtime/limited-log.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
+import { operation } from '../../transport/zookeeper/operations.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { certificateNews } from '../certificate-news.ts'
@@ -20,10 +22,14 @@ import { type StateMessage, stream, streamOf } from '../state/messages.ts'
 import { Proposals } from '../state/proposals.ts'
 import { replyStatus } from '../state/zookeeper-commands.ts'
 import type { ReplyMessage } from '../watches/messages.ts'
+import { AnswerRoom } from './answer-room.ts'
 import { observeDoor } from './door-metrics.ts'
 import type { GatewayMessage } from './messages.ts'
+import { Arrivals } from './zookeeper-arrivals.ts'
 import { Connection } from './zookeeper-connection.ts'
+import { Grants } from './zookeeper-grants.ts'
 import { Handshakes } from './zookeeper-handshake.ts'
+import { Relief } from './zookeeper-relief.ts'
 import { Requests } from './zookeeper-requests.ts'
 import { Standing } from './zookeeper-standing.ts'
 import { Syncs } from './zookeeper-syncs.ts'
@@ -42,6 +48,12 @@ export interface ZookeeperSetup {
   readonly sessionTimeoutMaxMillis: number
   readonly frameBytesMax: number
   readonly connectionsMax: number
+  /** Of them, from one address; 0: no such limit. */
+  readonly connectionsPerAddressMax: number
+  /** Memory for answers that clients have not taken yet, over all connections. */
+  readonly answerBytesMax: number
+  /** The four-letter words that are answered; `'*'` is all. */
+  readonly fourLetterWords: readonly string[]
   readonly proposalsMax: number
   readonly proposalBytesMax: number
   readonly resendMillis: number
@@ -76,6 +88,8 @@ export const zookeeperGateway: Definition<ZookeeperMessage, ZookeeperSetup> = {
 
 const utf8 = new TextEncoder()
 const tickMillis = 100
+/** Deletes may have so much more than what the door has for others, and what keeps sessions twice that. */
+const sparePart = 1 / 8
 const scratchBytes = 256 * 1024
 
 class Gateway {
@@ -93,8 +107,17 @@ class Gateway {
   readonly #standing: Standing
   readonly #tally: Tally
   readonly #traces: ZookeeperTraces | undefined
+  readonly #door: AnswerRoom
+  readonly #grants: Grants
+  readonly #relief: Relief
+  readonly #arrivals: Arrivals
+  readonly #limitedLog: LimitedLog
   readonly #connections = new Map<number, Connection>()
+  /** Their sockets are about to close. */
+  readonly #closing = new Set<Connection>()
   readonly #stalled = new Set<Connection>()
+  /** Of them, those whose next request others may not keep waiting. */
+  readonly #urgent = new Set<Connection>()
   readonly #scratch = new Uint8Array(scratchBytes)
   readonly #reader = new JuteReader()
   #listener: Listener | undefined
@@ -120,6 +143,14 @@ class Gateway {
     this.#standing = new Standing(setup.contactMillisMax, this.#now)
     // Numbers of an earlier life may still stand in the store; they are not used again soon.
     this.#lastNumber = context.host.random.uint32() >>> 1
+    this.#limitedLog = new LimitedLog(context.log)
+    this.#arrivals = new Arrivals(setup.connectionsMax, setup.connectionsPerAddressMax)
+    this.#door = new AnswerRoom({
+      bytesMax: setup.answerBytesMax,
+      connectionBytesMax: limits.connectionAnswerBytesMax,
+      connectionBytesMin: limits.connectionAnswerBytesMin,
+      answerBytesMin: limits.answerBytesMin,
+    })
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#observe(metrics)
     this.#traces = tracing.enabled ? new ZookeeperTraces(tracing) : undefined
@@ -141,6 +172,8 @@ class Gateway {
       tell: message => this.#state.tell(message),
       ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
     })
+    this.#grants = new Grants({ state: this.#state, stream: this.#stream, door: this.#door })
+    this.#relief = new Relief(this.#door, this.#grants)
     const { random } = context.host
     this.#handshakes = new Handshakes({ ...setup, random, proposals: this.#proposals })
     this.#syncs = new Syncs({
@@ -154,7 +187,9 @@ class Gateway {
       syncs: this.#syncs,
       superDigest: setup.superDigest,
     })
+    const words = new Set(setup.fourLetterWords)
     this.#words = new Words({
+      allows: word => words.has('*') || words.has(word),
       ask: id => this.#askStatus(id),
       answer: (connection, text) => this.#answerWord(connection, text),
       report: state => this.#report(state),
@@ -194,6 +229,11 @@ class Gateway {
         'Requests of ZooKeeper clients that are not answered yet.',
         () => this.#outstanding,
       ],
+      [
+        'quorate_zookeeper_answer_bytes',
+        'Memory set aside for, or held by, answers that ZooKeeper clients have not taken yet.',
+        () => this.#door.usedBytes,
+      ],
     ])
   }
 
@@ -232,7 +272,10 @@ class Gateway {
         this.#proposals.logTime(message.time, this.#clock())
         return
       case 'eventsWait':
+        // For the other door.
+        return
       case 'needsRoom':
+        if (message.stream === this.#stream) this.#needsRoom(message)
         return
       case 'sessionsConfirmed':
         return this.#standing.confirmed(message)
@@ -284,30 +327,50 @@ class Gateway {
 
   /** Called by the host, outside of any turn: it only notes and wakes. */
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.#setup.connectionsMax) {
-      socket.open({ data() {}, closed() {} })
-      socket.destroy()
+    const { remoteAddress } = socket
+    const refusal = this.#arrivals.came(remoteAddress)
+    if (refusal !== undefined) {
+      this.#refuse(socket, refusal)
       return
     }
     this.#lastNumber = (this.#lastNumber % 0xffffffff) + 1
     const { frameBytesMax } = this.#setup
-    const connection = new Connection(this.#lastNumber, socket, frameBytesMax, this.#clock())
+    const now = this.#clock()
+    const connection = new Connection(this.#lastNumber, socket, this.#door, frameBytesMax, now)
     this.#connections.set(connection.number, connection)
     socket.open({
       data: chunk => {
+        if (!connection.isOpen) return
         connection.splitter.push(chunk)
+        connection.hasInput = true
         this.#queue(connection)
       },
-      drained: () => this.#queue(connection),
+      drained: () => {
+        connection.drained = true
+        this.#queue(connection)
+      },
       ended: () => {
         connection.ended = true
         this.#queue(connection)
       },
       closed: () => {
-        connection.state = 'gone'
+        connection.closed = true
+        this.#arrivals.left(remoteAddress)
         this.#queue(connection)
       },
     })
+  }
+
+  /** As ZooKeeper does: without a word. */
+  #refuse(socket: Socket, reason: string): void {
+    const { remoteAddress } = socket
+    this.#limitedLog.warn(
+      'A ZooKeeper client was refused',
+      { remoteAddress, reason },
+      this.#clock(),
+    )
+    socket.open({ data() {}, closed() {} })
+    socket.destroy()
   }
 
   #queue(connection: Connection): void {
@@ -326,18 +389,28 @@ class Gateway {
     const now = this.#clock()
     for (const connection of inputs) {
       connection.queued = false
-      if (connection.isOpen) this.#take(connection, now)
-      else this.#forget(connection)
-      // A word, or the end of the session, is still answered.
-      if (connection.ended && connection.state !== 'leaving') this.#end(connection)
+      if (connection.closed) this.#closed(connection)
+      else if (connection.isOpen) this.#takeNews(connection, now)
     }
+  }
+
+  #takeNews(connection: Connection, now: number): void {
+    if (connection.drained) {
+      connection.drained = false
+      connection.outgoing.pump()
+    }
+    if (!this.#standing.isKnownToLive(connection, now)) return this.#suspend(connection)
+    // Whoever takes answers says nothing by that: its system took them.
+    if (connection.hasInput) this.#heard(connection, now)
+    connection.hasInput = false
+    this.#take(connection, now)
+    // A word, or the end of the session, is still answered.
+    if (connection.ended && connection.state !== 'leaving') this.#end(connection)
   }
 
   /** All requests that are there, as long as there is room for them. */
   #take(connection: Connection, now: number): void {
     if (!this.#standing.isKnownToLive(connection, this.#now)) return this.#suspend(connection)
-    connection.heardMillis = now
-    if (connection.state === 'established') this.#touches.add(connection)
     while (connection.isOpen) {
       if (this.#mustWait(connection)) {
         this.#stall(connection)
@@ -351,10 +424,14 @@ class Gateway {
       else this.#frame(connection, now)
       this.#outstanding += connection.outstanding.count - before
     }
-    this.#stalled.delete(connection)
-    connection.stalledMillis = 0
+    this.#unstall(connection)
     connection.resume()
     this.#noteOutput(connection)
+  }
+
+  #heard(connection: Connection, now: number): void {
+    connection.heardMillis = now
+    if (connection.state === 'established') this.#touches.add(connection)
   }
 
   #frame(connection: Connection, now: number): void {
@@ -380,38 +457,85 @@ class Gateway {
       connection.syncing ||
       connection.state === 'handshake' ||
       connection.state === 'leaving' ||
-      this.#outstanding >= limits.outstandingTotalMax ||
       connection.outstanding.count >= limits.outstandingRequestsMax ||
-      connection.socket.bufferedBytes > limits.outgoingBytesMax ||
+      connection.room.isFull ||
+      (this.#isFull && this.#isFullFor(urgencyOf(connection)))
+    )
+  }
+
+  /** For what nobody hurries with. */
+  get #isFull(): boolean {
+    return (
+      this.#outstanding >= limits.outstandingTotalMax ||
       this.#proposals.full ||
       !this.#context.hasRoom(this.#state)
     )
   }
 
+  /** Load that others make refuses no session, and no room that is given back. */
+  #isFullFor(urgency: number): boolean {
+    if (urgency === 0) return true
+    const spare = urgency * sparePart
+    return (
+      this.#outstanding >= limits.outstandingTotalMax * (1 + spare) ||
+      this.#proposals.isBeyond(1 + spare)
+    )
+  }
+
   /** What has come stays where it is; more comes only once there is room again. */
   #stall(connection: Connection): void {
+    // Behind the others that wait: each has its turn.
+    this.#stalled.delete(connection)
     this.#stalled.add(connection)
     if (connection.stalledMillis === 0) connection.stalledMillis = this.#now
+    if (urgencyOf(connection) > 0) this.#urgent.add(connection)
     if (connection.splitter.waitingBytes > 0) connection.pause()
     this.#noteOutput(connection)
   }
 
+  #unstall(connection: Connection): void {
+    connection.stalledMillis = 0
+    if (!this.#stalled.delete(connection)) return
+    this.#urgent.delete(connection)
+  }
+
   #takeStalled(): void {
-    if (this.#proposals.full || this.#outstanding >= limits.outstandingTotalMax) return
+    for (const connection of [...this.#urgent]) this.#takeAgain(connection)
+    if (this.#isFull) return
+    let left = this.#stalled.size
     for (const connection of this.#stalled) {
-      if (!connection.isOpen) this.#stalled.delete(connection)
-      else if (!this.#mustWait(connection)) this.#take(connection, connection.heardMillis)
+      // Those that stall again stand at the end, to be looked at in the next round.
+      if (left-- === 0 || this.#proposals.full) return
+      this.#takeAgain(connection)
     }
+  }
+
+  #takeAgain(connection: Connection): void {
+    if (!this.#mustWait(connection)) this.#take(connection, connection.heardMillis)
+  }
+
+  #needsRoom({ connection: number, tag, bytes }: NeedsRoom): void {
+    const connection = this.#connections.get(number)
+    if (connection === undefined) return
+    if (this.#grants.wants(connection, tag, bytes, this.#now)) return
+    const { answerBytesMax } = this.#setup
+    this.#limitedLog.warn(
+      'An answer was longer than half of limits.answerBytesMax: its connection is closed',
+      { bytes, answerBytesMax, remoteAddress: connection.address },
+      this.#now,
+    )
+    this.#drop(connection)
   }
 
   #reply(message: ReplyMessage): void {
     // What an earlier generation proposed has nobody left to answer to.
     if (message.sequence > 0 && message.stream !== this.#stream) return
     if (message.sequence > 0) this.#proposals.applied(message.sequence, this.#now)
+    if (message.status === replyStatus.sendLent) this.#grants.spent(message.body.length)
     const connection = this.#connections.get(message.connection)
     if (connection === undefined) return
     const { status } = message
-    if (status === replyStatus.notification) this.#event(message.connection, message.body)
+    if (status === replyStatus.notification) this.#send(connection, message.body)
     else if (status === replyStatus.detached) this.#detached(connection, message.body)
     else if (message.sequence !== connection.outstanding.next) connection.early.push(message)
     else this.#answer(connection, message)
@@ -419,12 +543,11 @@ class Gateway {
 
   #answer(connection: Connection, message: ReplyMessage): void {
     this.#deliver(connection, message)
-    this.#deliverEarly(connection)
-    if (!connection.isOpen && connection.outstanding.count === 0) this.#forget(connection)
+    if (connection.early.length > 0) this.#deliverEarly(connection)
   }
 
   #deliverEarly(connection: Connection): void {
-    while (connection.early.length > 0) {
+    while (connection.early.length > 0 && connection.isOpen) {
       const { next } = connection.outstanding
       const at = connection.early.findIndex(early => early.sequence === next)
       if (at < 0) break
@@ -433,22 +556,20 @@ class Gateway {
   }
 
   #deliver(connection: Connection, message: ReplyMessage): void {
-    const { status, body } = message
+    const { status, sequence, body } = message
     const arrivedMillis = connection.outstanding.shift()
     this.#tally.answered(this.#now - arrivedMillis)
     this.#outstanding -= 1
     this.#traces?.answered(connection, message)
-    if (!connection.isOpen) return
+    connection.room.release(connection.outstanding.shiftedRoomBytes)
+    if (sequence === 0) this.#readAnswered(connection)
     if (status === replyStatus.close) {
       this.#drop(connection)
       return
     }
     if (status === replyStatus.handshake) {
       if (!this.#handshakes.finish(connection, body)) this.#end(connection)
-      else {
-        this.#standing.established(connection, arrivedMillis)
-        this.#touches.add(connection)
-      }
+      else this.#sessionBegins(connection, arrivedMillis)
     } else {
       connection.zxid = this.#reader.reset(body, 8, body.length).long()
       connection.send(body)
@@ -457,12 +578,39 @@ class Gateway {
     this.#noteOutput(connection)
   }
 
+  #sessionBegins(connection: Connection, arrivedMillis: number): void {
+    this.#standing.established(connection, arrivedMillis)
+    this.#touches.add(connection)
+    this.#grants.begin()
+  }
+
+  #readAnswered(connection: Connection): void {
+    connection.readsAnswered += 1
+    const { grantedRead, readsAnswered } = connection
+    if (grantedRead !== 0 && grantedRead <= readsAnswered) connection.releaseGrant()
+    if (this.#grants.waitingCount > 0) this.#grants.answered(connection, readsAnswered)
+  }
+
   #event(number: number, frame: Uint8Array): void {
     const connection = this.#connections.get(number)
-    if (connection === undefined || !connection.isOpen) return
+    if (connection === undefined) return
+    this.#send(connection, frame)
+    if (!connection.outgoing.isUntaken) connection.untakenEventBytes = 0
+    else connection.untakenEventBytes += frame.length
+    if (connection.untakenEventBytes <= limits.untakenEventBytesMax) return
+    this.#dropIdle(connection, 'A ZooKeeper client that does not take its watch events was dropped')
+  }
+
+  #send(connection: Connection, frame: Uint8Array): void {
     connection.send(frame)
     this.#noteOutput(connection)
-    if (connection.socket.bufferedBytes > limits.outgoingBytesDropped) this.#drop(connection)
+  }
+
+  #dropIdle(connection: Connection, sentence: string): void {
+    const { address, room } = connection
+    const fields = { remoteAddress: address, heldBytes: room.heldBytes }
+    this.#limitedLog.warn(sentence, fields, this.#now)
+    this.#drop(connection)
   }
 
   /** The session went on elsewhere, or ended. Its number alone might mean a connection of today. */
@@ -477,30 +625,22 @@ class Gateway {
    */
   #unanswered(through: number): void {
     this.#proposals.applied(through, this.#clock())
-    for (const connection of this.#connections.values()) {
+    for (const connection of [...this.#connections.values()]) {
       const { state, session, outstanding } = connection
       const hasWatches = state === 'established' || (state === 'leaving' && session !== 0n)
-      if (hasWatches || outstanding.hasThrough(through)) this.#abandon(connection, through)
+      if (hasWatches || outstanding.hasThrough(through)) this.#drop(connection)
     }
   }
 
-  /** The others are answered yet: reads among them may register watches, which must end after that. */
-  #abandon(connection: Connection, through: number): void {
-    this.#outstanding -= connection.outstanding.dropThrough(through)
-    this.#traces?.abandoned(connection)
-    this.#drop(connection)
-    this.#deliverEarly(connection)
-    this.#queue(connection)
-  }
-
   #syncReady(connection: Connection, request: Uint8Array, position: number): void {
+    if (!connection.isOpen) return
     connection.syncing = false
     connection.position = Math.max(connection.position, position)
     this.#requests.sendSync(connection, request)
   }
 
   #noteOutput(connection: Connection): void {
-    if (connection.isWriting || !connection.hasOutput) return
+    if (connection.isWriting || !connection.outgoing.hasRound) return
     connection.isWriting = true
     this.#outputs.push(connection)
   }
@@ -509,6 +649,7 @@ class Gateway {
     if (this.#stalled.size > 0) this.#takeStalled()
     this.#syncs.flush(this.#now)
     this.#proposals.flush()
+    this.#grants.grant()
     if (this.#outputs.length > 0) this.#flushOutputs()
     if (this.#draining !== undefined) this.#tellDrained(this.#draining)
     this.#traces?.requests.flushed()
@@ -520,18 +661,18 @@ class Gateway {
     const now = this.#clock()
     for (const connection of outputs) {
       connection.isWriting = false
+      if (!connection.isOpen) continue
       if (!this.#standing.isKnownToLive(connection, now)) this.#suspend(connection)
-      else this.#tally.sent += connection.flush(this.#scratch)
+      else this.#tally.sent += connection.outgoing.flush(this.#scratch)
     }
   }
 
   /** Sends what there is, then closes. */
   #end(connection: Connection): void {
     if (!connection.isOpen) return
-    this.#tally.sent += connection.flush(this.#scratch)
-    connection.state = 'gone'
+    this.#tally.sent += connection.outgoing.finish()
     connection.socket.end()
-    this.#queue(connection)
+    this.#leave(connection)
   }
 
   /** Its session may have ended elsewhere, or never begins here: the client shall move. */
@@ -542,22 +683,34 @@ class Gateway {
 
   #drop(connection: Connection | undefined): void {
     if (connection === undefined || !connection.isOpen) return
-    connection.state = 'gone'
     connection.socket.destroy()
-    this.#queue(connection)
+    this.#leave(connection)
   }
 
-  /** Watches end when nothing that could still register one is under way. */
-  #forget(connection: Connection): void {
-    this.#stalled.delete(connection)
-    if (connection.outstanding.count > 0) return
-    if (!this.#connections.delete(connection.number)) return
-    if (connection.session === 0n) return
-    this.#standing.forget(connection)
-    const { number } = connection
-    this.#context
-      .find(directory.watches)
-      .tell({ kind: 'connectionClosed', stream: stream.zookeeper, connection: number })
+  /** Nothing of it is answered any more: what waits for it in the state machine is dropped there. */
+  #leave(connection: Connection): void {
+    const { number, outstanding, session } = connection
+    connection.state = 'gone'
+    this.#outstanding -= outstanding.count
+    this.#traces?.abandoned(connection)
+    this.#unstall(connection)
+    this.#grants.forget(connection)
+    connection.early.length = 0
+    connection.room.releaseAll()
+    this.#connections.delete(number)
+    if (session !== 0n) {
+      this.#standing.forget(connection)
+      this.#state.tell({ kind: 'connectionGone', stream: this.#stream, connection: number })
+    }
+    if (connection.closed) return
+    connection.closedByMillis = this.#now + limits.closingMillisMax
+    this.#closing.add(connection)
+  }
+
+  #closed(connection: Connection): void {
+    if (connection.isOpen) this.#leave(connection)
+    this.#closing.delete(connection)
+    connection.room.setHeld(0)
   }
 
   #tick(): void {
@@ -572,10 +725,16 @@ class Gateway {
       // While this process stood still it could not hear anybody.
       if (stoodStillMillis > 5 * tickMillis) connection.heardMillis += stoodStillMillis
       if (!this.#standing.isKnownToLive(connection, now)) this.#suspend(connection)
-      else if (this.#isHeldBack(connection, now) || connection.takesOutput()) {
+      else if (this.#isHeldBack(connection, now) || connection.outgoing.isTaken()) {
         connection.heardMillis = now
         if (connection.state === 'established') this.#touches.add(connection)
       } else if (this.#isSilent(connection, now)) this.#drop(connection)
+    }
+    for (const connection of this.#relief.tick(this.#connections.values(), now)) {
+      this.#dropIdle(connection, 'A ZooKeeper client that does not take its answers was dropped')
+    }
+    for (const { closedByMillis, socket } of this.#closing) {
+      if (closedByMillis <= now) socket.destroy()
     }
   }
 
@@ -584,7 +743,7 @@ class Gateway {
    * to take them: that pause is its own.
    */
   #isHeldBack(connection: Connection, now: number): boolean {
-    if (!this.#stalled.has(connection) || connection.socket.bufferedBytes > 0) return false
+    if (!this.#stalled.has(connection) || connection.outgoing.isUntaken) return false
     return now - connection.stalledMillis <= limits.heldBackMillisMax
   }
 
@@ -602,6 +761,7 @@ class Gateway {
   }
 
   #answerWord(connection: Connection, text: string): void {
+    if (!connection.isOpen) return
     connection.send(utf8.encode(text))
     this.#end(connection)
   }
@@ -617,7 +777,7 @@ class Gateway {
     if (this.#leader === 0) return undefined
     const { nodeCount, node, version } = this.#setup
     const role = this.#leader === node ? 'leader' : 'follower'
-    const connections = [...this.#connections.values()].filter(one => one.isOpen)
+    const connections = [...this.#connections.values()]
     return {
       version,
       mode: nodeCount === 1 ? 'standalone' : role,
@@ -638,6 +798,8 @@ class Gateway {
       connections: this.#connections.size,
       stalled: this.#stalled.size,
       suspended: this.#standing.suspended,
+      answerBytes: this.#door.usedBytes,
+      answersWaiting: this.#grants.waitingCount,
       proposalsWaiting: this.#proposals.waitingCount,
     })
     this.#context
@@ -658,6 +820,22 @@ class Gateway {
 
   #stop(): void {
     if (this.#draining === undefined) this.#listener?.close()
-    for (const connection of this.#connections.values()) this.#end(connection)
+    for (const connection of [...this.#connections.values()]) this.#end(connection)
+  }
+}
+
+type NeedsRoom = Extract<GatewayMessage, { kind: 'needsRoom' }>
+
+/** 2: without it sessions end, or are not opened. 1: gives room back. 0: all else. */
+function urgencyOf({ state, splitter }: Connection): number {
+  if (state === 'fresh') return 2
+  switch (splitter.nextOperation) {
+    case operation.ping:
+    case operation.closeSession:
+      return 2
+    case operation.delete:
+      return 1
+    default:
+      return 0
   }
 }

@@ -3,6 +3,7 @@
  * `quorate init` writes (config-template.ts) explains them to people.
  */
 import { z } from 'zod'
+import { fourLetterWords } from '../../transport/zookeeper/four-letter-words.ts'
 import { splitAddress } from '../../transport/peers/address.ts'
 
 const port = z.int().min(0).max(65535)
@@ -142,6 +143,11 @@ export const configSchema = z
       etcd: etcdListener,
       admin: adminListener,
     }),
+    zookeeper: z
+      .strictObject({
+        fourLetterWords: z.array(z.enum([...fourLetterWords, '*'])).default(['srvr', 'isro']),
+      })
+      .prefault({}),
     timings: z
       .strictObject({
         heartbeatMillis: millis(10).default(100),
@@ -171,6 +177,7 @@ export const configSchema = z
           .max(6 * 1024 * mebibyte)
           .default(2 * 1024 * mebibyte),
         connectionsMax: z.int().min(10).max(1_000_000).default(10_000),
+        zookeeperConnectionsPerAddressMax: z.int().min(0).max(1_000_000).default(60),
         etcdConnectionsPerAddressMax: z.int().min(0).max(1_000_000).default(2000),
         answerBytesMax: z
           .int()

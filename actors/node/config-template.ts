@@ -11,6 +11,8 @@ export interface TemplateNode {
   readonly secretFile?: string
   /** Default: none. */
   readonly compaction?: 'periodic'
+  /** In YAML; default: those that say nothing about clients. */
+  readonly fourLetterWords?: string
 }
 
 /** Ports of the local cluster: node i = 1 … 5 (README). */
@@ -78,6 +80,11 @@ listeners:
   # address, or for one name that all have.
   # peers: { certificate: node.pem, key: node-key.pem, authority: ca.pem, name: quorate-peer }
 
+zookeeper:
+  # The four-letter words that are answered, of ruok, srvr, stat, mntr and isro; "*" for all. stat tells
+  # anyone who the clients are.
+  fourLetterWords: ${node.fourLetterWords ?? '[srvr, isro]'}
+
 timings:
   # A leader that was silent this long is replaced; at least 5 heartbeats. One whose process ended
   # is replaced at once.
@@ -104,12 +111,14 @@ limits:
   # The leader's value is in force.
   quotaBytes: 2147483648
   connectionsMax: 10000
+  # Of them, connections to the ZooKeeper port from one address (maxClientCnxns). 0: no such limit.
+  zookeeperConnectionsPerAddressMax: 60
   # Of them, connections to the etcd port from one address (of IPv6: one network of 64 bits). 0: no
   # such limit.
   etcdConnectionsPerAddressMax: 2000
-  # Answers to etcd's clients in memory, being made or not yet taken; watch events have a quarter of it
-  # more. Beyond it reads wait unmade, and clients that take nothing for 10 s lose their connections
-  # (for 120 s: always).
+  # Answers to clients in memory, being made or not yet taken, of each of the two ports; etcd's watch
+  # events have a quarter of it more. Beyond it reads wait unmade, and clients that take nothing for 10 s
+  # lose their connections (for 120 s: always).
   answerBytesMax: 134217728
   # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
   # and etcd requests wait, at most requestTimeoutMillis; deletions, revocations and compactions have a

@@ -3,7 +3,7 @@ import type { Ref } from '../../runtime/actor.ts'
 import type { TraceContext } from '../../runtime/tracing.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import type { SessionsMessage } from '../sessions/messages.ts'
-import type { WatchesMessage } from '../watches/messages.ts'
+import type { ReplyMessage, WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { limits } from './limits.ts'
 import { doorOf, stream as streams } from './messages.ts'
@@ -19,6 +19,9 @@ export class StreamEmitter implements Emitter {
   keysWatched = false
   #registrations = 0
   #hasCause = false
+  /** Replies that are longer than this are made from what is lent. */
+  #lentAboveBytes = Number.POSITIVE_INFINITY
+  #lentBytes = 0
   readonly #watches: Ref<WatchesMessage>
   readonly #sessions: Ref<SessionsMessage>
   readonly #arena: Arena
@@ -68,10 +71,25 @@ export class StreamEmitter implements Emitter {
     body: Uint8Array,
   ): void {
     const reply = { kind: 'reply', stream, connection, tag, sequence, status, body } as const
+    if (body.length > this.#lentAboveBytes) return this.#replyLent(reply)
     if (body.length <= limits.replyBytesMax) return this.#watches.tell(reply)
     // The caller hears of it; ZooKeeper's has no word for it, and loses its connection.
     const refusal = doorOf(stream) === streams.etcd ? failure.responseTooLarge : replyTooLarge
     this.#watches.tell({ ...reply, status: refusal.status, body: nothing })
+  }
+
+  /** Whatever `make` answers with more than `aboveBytes` is lent; returns how many bytes that was. */
+  lend(aboveBytes: number, make: () => void): number {
+    this.#lentBytes = 0
+    this.#lentAboveBytes = aboveBytes
+    make()
+    this.#lentAboveBytes = Number.POSITIVE_INFINITY
+    return this.#lentBytes
+  }
+
+  #replyLent(reply: ReplyMessage): void {
+    this.#lentBytes += reply.body.length
+    this.#watches.tell({ ...reply, status: replyStatus.sendLent })
   }
 
   reserve(bytesMax: number): Arena {

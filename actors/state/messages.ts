@@ -69,6 +69,12 @@ export type StateMessage =
       readonly tag: number
     }
   /**
+   * So many bytes more may be spent on reads that wait for room while a later write of their own connection is
+   * about to apply: what a client asked before it wrote must not show what it wrote, and a write never waits.
+   * Where too little is lent, the connection is closed. Answers made so say it (`replyStatus.sendLent`).
+   */
+  | { readonly kind: 'roomLent'; readonly stream: number; readonly bytes: number }
+  /**
    * Nobody listens any more: reads of this connection that have not run are dropped without an answer.
    * It is the last message about this connection, and ends its watches behind what may yet register one.
    */

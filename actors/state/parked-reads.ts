@@ -50,12 +50,19 @@ export class ParkedReads {
     }
   }
 
-  /** The read that was promised room, to be run again; undefined: it is gone. */
+  /** The first read of an ordered connection, to be run again or dropped. */
+  first(ofStream: number, connection: number): WaitingRead | undefined {
+    const key = connectionKey(ofStream, connection)
+    const queue = this.#ordered.get(key)
+    return queue === undefined ? undefined : this.#shift(key, queue)
+  }
+
+  /** The read that was promised room, to be run again; undefined: it is gone, or was made otherwise. */
   take(ofStream: number, connection: number, tag: number): WaitingRead | undefined {
     const key = connectionKey(ofStream, connection)
     if (doorOf(ofStream) === stream.zookeeper) {
       const queue = this.#ordered.get(key)
-      if (queue === undefined) return undefined
+      if (queue?.reads[queue.head]?.tag !== tag) return undefined
       queue.isBlocked = false
       return this.#shift(key, queue)
     }

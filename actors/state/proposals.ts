@@ -79,15 +79,16 @@ export class Proposals {
   }
 
   get full(): boolean {
-    return this.#isBeyond(1)
+    return this.isBeyond(1)
   }
 
   /** For what has to pass whatever load others make: it has a quarter of room more. */
   get fullForUrgent(): boolean {
-    return this.#isBeyond(1.25)
+    return this.isBeyond(1.25)
   }
 
-  #isBeyond(share: number): boolean {
+  /** Whether more waits than so large a share of what may. */
+  isBeyond(share: number): boolean {
     const { entriesMax, bytesMax } = this.#setup
     const isFull = this.#lastSequence - this.#appliedSequence >= entriesMax * share
     return isFull || this.#bytes >= bytesMax * share

@@ -2,7 +2,7 @@
  * When each read runs: behind the write of its own session that came before it, at the log position
  * that makes it linearizable, and only once there is room for its answer (the contract: messages.ts).
  */
-import { connectionKey } from './messages.ts'
+import { connectionKey, doorOf, stream } from './messages.ts'
 import { ParkedReads } from './parked-reads.ts'
 import { type WaitingRead, WaitingReads } from './waiting-reads.ts'
 
@@ -15,6 +15,8 @@ export interface ReadScheduleEffects {
   position(): number
   /** Asks the gateway for so much room for the answer to this read. */
   needsRoom(read: WaitingRead, bytes: number): void
+  /** `run`, where an answer beyond the read's own room is made from what is lent; returns its bytes. */
+  runLent(read: WaitingRead, ownRoomBytes: number): number
   /** A write of this connection applies before a read that was sent earlier could be made. */
   overtaken(ofStream: number, connection: number): void
 }
@@ -25,6 +27,10 @@ export class ReadSchedule {
   readonly #parked = new ParkedReads()
   /** Connections that are gone since the last tick: what waits of them is dropped. */
   readonly #gone = new Set<number>()
+  /** What the gateway has lent for reads that cannot wait. */
+  #lentBytes = 0
+  #lacksRoom = false
+  #isLending = false
 
   constructor(effects: ReadScheduleEffects) {
     this.#effects = effects
@@ -55,6 +61,8 @@ export class ReadSchedule {
 
   /** Called by whoever runs `read`: its answer would have so many bytes, more than it has room for. */
   park(read: WaitingRead, bytes: number): void {
+    this.#lacksRoom = true
+    if (this.#isLending) return
     this.#parked.park(read)
     this.#effects.needsRoom(read, bytes)
   }
@@ -84,11 +92,31 @@ export class ReadSchedule {
     this.#gone.add(key)
   }
 
+  lent(bytes: number): void {
+    this.#lentBytes += bytes
+  }
+
   /** A command of this connection is about to change what its earlier reads are to see. */
   beforeWrite(ofStream: number, connection: number): void {
     if (!this.#parked.hasOrdered(ofStream, connection)) return
+    this.#isLending = true
+    const isDone = this.#runAllLent(ofStream, connection)
+    this.#isLending = false
+    if (isDone) return
     this.connectionGone(ofStream, connection)
     this.#effects.overtaken(ofStream, connection)
+  }
+
+  /** False: too little is lent. */
+  #runAllLent(ofStream: number, connection: number): boolean {
+    for (;;) {
+      const read = this.#parked.first(ofStream, connection)
+      if (read === undefined) return true
+      this.#lacksRoom = false
+      const roomBytes = Math.max(read.roomBytes, this.#lentBytes)
+      this.#lentBytes -= this.#effects.runLent({ ...read, roomBytes }, read.roomBytes)
+      if (this.#lacksRoom) return false
+    }
   }
 
   sequenceApplied(ofStream: number, sequence: number): void {
@@ -105,6 +133,7 @@ export class ReadSchedule {
 
   /** The gateway of this stream has taken the place of another. */
   forgetOthers(ofStream: number): void {
+    if (doorOf(ofStream) === stream.zookeeper) this.#lentBytes = 0
     this.#waiting.forgetOthers(ofStream)
     this.#parked.forgetOthers(ofStream)
   }
@@ -126,7 +155,7 @@ export class ReadSchedule {
     if (!this.#parked.joined(read)) this.#effects.run(read)
   }
 
-  #isGone({ stream, connection }: WaitingRead): boolean {
-    return this.#gone.has(connectionKey(stream, connection))
+  #isGone(read: WaitingRead): boolean {
+    return this.#gone.has(connectionKey(read.stream, read.connection))
   }
 }

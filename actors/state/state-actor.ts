@@ -117,6 +117,7 @@ class StateMachine {
       ownSequence: ofStream => this.#ownSequence(ofStream),
       position: () => this.#replica.position,
       needsRoom: (read, bytes) => this.#askForRoom(read, bytes),
+      runLent: (read, aboveBytes) => this.#emitter.lend(aboveBytes, () => this.#run(read)),
       overtaken: (ofStream, connection) => this.#overtaken(ofStream, connection),
     })
     this.#metrics = new StateMetrics(metrics, this.#replica, this.#reads)
@@ -165,6 +166,8 @@ class StateMachine {
       }
       case 'readCancelled':
         return this.#reads.cancelled(message.stream, message.connection, message.tag)
+      case 'roomLent':
+        return this.#reads.lent(message.bytes)
       case 'connectionGone':
         return this.#connectionGone(message.stream, message.connection)
       case 'propose':

@@ -35,6 +35,8 @@ export const replyStatus = {
   detached: 4,
   /** Answers nothing: a notification to send. */
   notification: 5,
+  /** As `send`: it was made from what the gateway had lent. */
+  sendLent: 6,
 } as const
 
 /** One object, filled anew for each command or read. */

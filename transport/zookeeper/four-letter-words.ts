@@ -51,6 +51,13 @@ export interface ConnectionReport {
   readonly packetsSent: number
 }
 
+/** Those that can be answered. */
+export const fourLetterWords = ['ruok', 'isro', 'srvr', 'stat', 'mntr'] as const
+
+export function notInWhitelist(word: string): string {
+  return `${refusedWords.get(word) ?? word} is not executed because it is not in the whitelist.\n`
+}
+
 /** `undefined` where this node cannot serve requests at the moment. */
 export function answerWord(word: string, report: ServerReport | undefined): string {
   switch (word) {
@@ -67,7 +74,7 @@ export function answerWord(word: string, report: ServerReport | undefined): stri
     case 'mntr':
       return report === undefined ? notServing : monitor(report)
     default:
-      return `${refusedWords.get(word) ?? word} is not executed because it is not in the whitelist.\n`
+      return notInWhitelist(word)
   }
 }
 
@@ -76,7 +83,7 @@ export function isKnownWord(word: string): boolean {
   return answeredWords.has(word) || refusedWords.has(word)
 }
 
-const answeredWords = new Set(['ruok', 'isro', 'srvr', 'stat', 'mntr'])
+const answeredWords: ReadonlySet<string> = new Set(fourLetterWords)
 
 const refusedWords = new Map([
   ...[

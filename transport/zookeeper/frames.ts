@@ -9,6 +9,7 @@ import { isKnownWord } from './four-letter-words.ts'
 export type Cut = 'frame' | 'word' | 'more' | 'broken'
 
 const lengthBytes = 4
+const xidBytes = 4
 
 export class FrameSplitter {
   /** The frame that `next` found: bytes[start … end), valid until `push` is called again. */
@@ -42,6 +43,14 @@ export class FrameSplitter {
     if (this.#limit + chunk.length > this.bytes.length) this.#grow(waiting + chunk.length)
     this.bytes.set(chunk, this.#limit)
     this.#limit += chunk.length
+  }
+
+  /** The operation of the request that comes next; undefined: it is not here yet, or is none. */
+  get nextOperation(): number | undefined {
+    const { bytes } = this
+    const at = this.#at + lengthBytes + xidBytes
+    if (at + 4 > this.#limit) return undefined
+    return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
   }
 
   next(established: boolean): Cut {

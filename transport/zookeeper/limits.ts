@@ -4,10 +4,20 @@ export const limits = {
   frameBytesMax: 1_048_575,
   /** A connection that sent no connect request by then is dropped. */
   unestablishedMillisMax: 10_000,
-  /** Bytes that a client has not taken yet; beyond it we stop reading from that client. */
-  outgoingBytesMax: 4 << 20,
-  /** Events go on coming to a client that does not read; beyond this it is dropped. */
-  outgoingBytesDropped: 64 << 20,
+  /** Answers of one connection, taken by its client or not; beyond it we stop reading from that client. */
+  connectionAnswerBytesMax: 4 << 20,
+  /** The same where the memory of the port is nearly used up. */
+  connectionAnswerBytesMin: 64 << 10,
+  /** No answer of this length ever waits for room. */
+  answerBytesMin: 1 << 10,
+  /** Events for a client that takes nothing; beyond it the client is dropped: it comes back and catches up. */
+  untakenEventBytesMax: 4 << 20,
+  /** A client for which something waits, and which takes nothing for so long, is dropped. */
+  untakenMillisMax: 120_000,
+  /** The same where others wait for the memory that it takes. */
+  untakenMillisMaxShort: 10_000,
+  /** What is sent at the end of a connection has to be taken by then. */
+  closingMillisMax: 10_000,
   /** A client that we do not listen to, for load, is not taken for silent; but no longer than this. */
   heldBackMillisMax: 60_000,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */

@@ -23,7 +23,7 @@ export const secretName = 'secret'
 export function writeConfigs(
   directory: string,
   nodeCount: number,
-  more: Pick<TemplateNode, 'compaction'> = {},
+  more: Pick<TemplateNode, 'compaction' | 'fourLetterWords'> = {},
 ): string[] {
   ensureDirectory(systemDisk, resolve(directory))
   const files = configFiles(directory, nodeCount)

@@ -241,6 +241,7 @@ export class EtcdNode {
         context
           .find(directory.etcd)
           .tell({ kind: 'needsRoom', stream: ofStream, connection, tag, bytes }),
+      runLent: () => 0,
       overtaken() {},
     })
     this.#reads = reads

@@ -39,8 +39,8 @@ export class MemoryNetwork implements Network {
     throw new Error('the gateway connects to nobody')
   }
 
-  client(): ZookeeperClient {
-    const client = new ZookeeperClient()
+  client(address?: string): ZookeeperClient {
+    const client = new ZookeeperClient(address)
     this.#onConnection(client.socket)
     return client
   }
@@ -54,9 +54,13 @@ export interface Answer {
 }
 
 export class ZookeeperClient {
-  readonly socket: MemorySocket = new MemorySocket()
+  readonly socket: MemorySocket
   readonly #writer = new JuteWriter()
   #xid = 0
+
+  constructor(address = '::ffff:127.0.0.1') {
+    this.socket = new MemorySocket(address)
+  }
 
   send(bytes: Uint8Array): void {
     this.socket.handlers.data(bytes)
@@ -133,14 +137,22 @@ export class ZookeeperClient {
 }
 
 class MemorySocket implements Socket {
-  readonly remoteAddress = '::ffff:127.0.0.1'
+  readonly remoteAddress: string
   readonly remotePort = 4711
   readonly protocol = ''
   readonly writes: Buffer[] = []
   handlers: SocketHandlers = { data() {}, closed() {} }
   bufferedBytes = 0
+  /** The system takes nothing. */
+  isStuck = false
+  /** Its end waits for what the system has not taken. */
+  lingers = false
   isPaused = false
   isClosed = false
+
+  constructor(remoteAddress: string) {
+    this.remoteAddress = remoteAddress
+  }
 
   open(handlers: SocketHandlers): void {
     this.handlers = handlers
@@ -149,6 +161,14 @@ class MemorySocket implements Socket {
   write(bytes: Uint8Array): void {
     if (this.isClosed) throw new Error('written to after the end')
     this.writes.push(Buffer.from(bytes))
+    if (this.isStuck) this.bufferedBytes += bytes.length
+  }
+
+  /** The system takes what it was given, and from now on all at once. */
+  take(): void {
+    this.isStuck = false
+    this.bufferedBytes = 0
+    this.handlers.drained?.()
   }
 
   pause(): void {
@@ -160,7 +180,7 @@ class MemorySocket implements Socket {
   }
 
   end(): void {
-    this.#close()
+    if (!this.lingers) this.#close()
   }
 
   destroy(): void {

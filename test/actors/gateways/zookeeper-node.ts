@@ -12,6 +12,7 @@ import { directory } from '../../../actors/directory.ts'
 import type { GatewayMessage } from '../../../actors/gateways/messages.ts'
 import { type ZookeeperSetup, zookeeperGateway } from '../../../actors/gateways/zookeeper.ts'
 import type { SessionsMessage } from '../../../actors/sessions/messages.ts'
+import { StreamEmitter } from '../../../actors/state/emitter.ts'
 import type { StateMessage } from '../../../actors/state/messages.ts'
 import { ReadSchedule } from '../../../actors/state/read-schedule.ts'
 import type { WaitingRead } from '../../../actors/state/waiting-reads.ts'
@@ -43,6 +44,8 @@ export interface ZookeeperNode {
   /** A checkpoint of a peer came that contains the proposals up to this sequence. */
   cover(through: number): void
   port(): Promise<number>
+  /** What the gateway says of itself; `settle` runs what there is to run. */
+  status(settle: () => void): Record<string, number>
   stop(): void
 }
 
@@ -55,6 +58,9 @@ export const gatewaySetup: ZookeeperSetup = {
   sessionTimeoutMaxMillis: 40_000,
   frameBytesMax: 1_048_575,
   connectionsMax: 1_000,
+  connectionsPerAddressMax: 0,
+  answerBytesMax: 128 << 20,
+  fourLetterWords: ['*'],
   proposalsMax: 10_000,
   proposalBytesMax: 16 << 20,
   resendMillis: 2_000,
@@ -85,11 +91,13 @@ class Node implements ZookeeperNode {
   readonly #host: Host
   mute = false
   readonly #reads: ReadSchedule
+  readonly #emitter: StreamEmitter
   #proposed: Extract<ConsensusMessage, { kind: 'propose' }>[] = []
   #commit: () => void = () => {}
   #position = 0
   #sequence = 0
   #port: ((port: number) => void)[] = []
+  #status: Record<string, number> = {}
 
   constructor(system: System, host: Host) {
     this.system = system
@@ -104,9 +112,16 @@ class Node implements ZookeeperNode {
       position: () => this.#position,
       needsRoom: ({ stream, connection, tag }, bytes) =>
         gateway().tell({ kind: 'needsRoom', stream, connection, tag, bytes }),
+      runLent: (read, ownRoomBytes) =>
+        this.#emitter.lend(ownRoomBytes, () => zookeeperFace.read(this.world, read)),
       overtaken: (_stream, connection) => gateway().tell({ kind: 'closeConnection', connection }),
     })
     const held = { keyspace: new Keyspace(), tree: new Tree(), lifetimes: new Lifetimes() }
+    this.#emitter = new StreamEmitter(
+      system.find(directory.watches),
+      system.find(directory.sessions),
+      (read, bytes) => this.#reads.park(read as WaitingRead, bytes),
+    )
     this.world = {
       ...held,
       space: new Space(held),
@@ -119,22 +134,7 @@ class Node implements ZookeeperNode {
         epoch: 1,
         leader: 1,
       },
-      emitter: {
-        znodesWatched: true,
-        keysWatched: false,
-        emit: message => system.find(directory.watches).tell(message),
-        reply: (stream, connection, tag, sequence, status, body) =>
-          system
-            .find(directory.watches)
-            .tell({ kind: 'reply', stream, connection, tag, sequence, status, body }),
-        reserve() {
-          throw new Error('not used')
-        },
-        take: () => new Uint8Array(0),
-        needsRoom: (read, bytes) => this.#reads.park(read as WaitingRead, bytes),
-        lifetimeOpened() {},
-        lifetimeClosed() {},
-      },
+      emitter: this.#emitter,
     }
   }
 
@@ -163,7 +163,8 @@ class Node implements ZookeeperNode {
     system.spawn(
       actor('control', () => message => {
         if (message.kind !== 'statusAnswer') return
-        const { port } = JSON.parse((message as unknown as { json: string }).json)
+        this.#status = JSON.parse((message as unknown as { json: string }).json)
+        const port = this.#status['port'] ?? 0
         for (const resolve of this.#port.splice(0)) resolve(port)
       }),
       'control',
@@ -201,6 +202,12 @@ class Node implements ZookeeperNode {
       if (port > 0) return port
       await new Promise(resolve => setTimeout(resolve, 5))
     }
+  }
+
+  status(settle: () => void): Record<string, number> {
+    this.system.find(directory.zookeeper).tell({ kind: 'status', replyTo: 'control', id: 1 })
+    settle()
+    return { ...this.#status, parkedReads: this.#reads.parkedCount }
   }
 
   stop(): void {
@@ -241,6 +248,7 @@ class Node implements ZookeeperNode {
     if (message.kind === 'committed') this.#apply(message.entries)
     else if (message.kind === 'propose') this.system.find(directory.consensus).tell(message)
     else if (message.kind === 'read') this.#reads.arrived(message)
+    else if (message.kind === 'roomLent') this.#reads.lent(message.bytes)
     else if (message.kind === 'room') {
       this.#reads.granted(message.stream, message.connection, message.tag, message.bytes)
     } else if (message.kind === 'connectionGone') {

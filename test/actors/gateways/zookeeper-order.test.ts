@@ -38,7 +38,7 @@ class Door {
     this.client = network.client()
     this.client.connect()
     this.turn()
-    this.#grant(this.told()[0] as Propose)
+    this.#grant(this.told().find(({ kind }) => kind === 'propose') as Propose)
     this.client.takeResponse()
   }
 
@@ -48,7 +48,7 @@ class Door {
   }
 
   told(): StateMessage[] {
-    return this.gateway.takeTold<StateMessage>('state')
+    return this.gateway.takeTold<StateMessage>('state').filter(({ kind }) => kind !== 'roomLent')
   }
 
   #grant({ entries }: Propose): void {

@@ -6,6 +6,7 @@ import {
   type Caller,
   callerBytes,
   ownOperation,
+  replyStatus,
   writeCommandHeader,
 } from '../../../actors/state/zookeeper-commands.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
@@ -71,7 +72,7 @@ class Room {
 
   grant(caller: Caller, bytes: number): void {
     const { connection } = caller
-    this.node.actor.round({ kind: 'room', stream: stream.zookeeper, connection, tag: 0, bytes })
+    this.node.actor.round({ kind: 'room', stream: stream.zookeeper, connection, tag: 10, bytes })
   }
 
   /** Lengths of the answers since the last call, each with whom it is for. */
@@ -82,7 +83,7 @@ class Room {
 
   asked(): GatewayMessage[] {
     const told = this.node.actor.takeTold<GatewayMessage>('zookeeper')
-    return told.filter(({ kind }) => kind !== 'logTime')
+    return told.filter(({ kind }) => kind === 'needsRoom' || kind === 'closeConnection')
   }
 
   get parked(): unknown {
@@ -174,6 +175,27 @@ describe('room for answers', () => {
     expect(room.answers()).toHaveLength(1)
   })
 
+  test('unless room is lent for it: then it is made before the write, as far as that goes', () => {
+    const room = new Room()
+    const { actor } = room.node
+    actor.round({ kind: 'roomLent', stream: stream.zookeeper, bytes: largeBytes + 50 })
+    for (const path of ['/large', '/small']) room.read(ann, path)
+    room.asked()
+    const set = () => room.log.zookeeper(ann, operation.setData, setRecord('/small', large))
+    room.commit(set())
+    const told = actor.takeTold<WatchesMessage>('watches')
+    const replies = told.flatMap(one => (one.kind === 'reply' ? [one] : []))
+    expect(replies.map(({ status, body }) => [status, body.length])).toEqual([
+      [replyStatus.sendLent, largeBytes],
+      [replyStatus.send, smallBytes],
+      [replyStatus.send, 20 + 68],
+    ])
+    expect(room.asked()).toEqual([])
+    room.read(ann, '/large')
+    room.commit(set())
+    expect(room.asked()).toMatchObject([{ kind: 'needsRoom' }, { kind: 'closeConnection' }])
+  })
+
   test('reads of a gateway that was started again are forgotten', () => {
     const room = new Room()
     room.read(ann, '/large')
@@ -198,9 +220,8 @@ describe('room for answers', () => {
     range(2, 'k')
     range(3, 'other')
     expect(room.answers()).toHaveLength(1)
-    const asked = room.node.actor
-      .takeTold<{ kind: string; bytes: number }>('etcd')
-      .filter(({ kind }) => kind !== 'logTime')
+    const told = room.node.actor.takeTold<{ kind: string; bytes: number }>('etcd')
+    const asked = told.filter(({ kind }) => kind === 'needsRoom')
     expect(asked).toMatchObject([{ tag: 1 }, { tag: 2 }])
     const bytes = asked[0]?.bytes ?? 0
     const grant = { kind: 'room', stream: stream.etcd, connection: 77 } as const
