@@ -41,6 +41,9 @@ export interface DataDirectoryOptions {
   readonly incarnationMin?: number
 }
 
+/** While it is there, `quorate recover` has begun and not finished; it names the journal to be read. */
+export const recoveringName = 'recovering'
+
 /**
  * A store is made with its first segment, so a journal that is missing later is lost. A damaged one is
  * set aside here, before anyone has heard of the store: `damage` says so.
@@ -48,6 +51,10 @@ export interface DataDirectoryOptions {
 export function openDataDirectory(options: DataDirectoryOptions): DataDirectory {
   const { disk, path } = options
   const journalPath = `${options.logPath ?? path}/journal`
+  if (disk.exists(`${path}/${recoveringName}`)) {
+    const message = `${path}: a recovery was begun and not finished: run \`quorate recover\` again`
+    throw new StorageError('damaged', message)
+  }
   for (const directory of [path, journalPath, `${path}/checkpoints`])
     ensureDirectory(disk, directory)
   // An earlier process may have been killed between making one and making its name durable.
@@ -119,7 +126,7 @@ export class DataDirectory {
     const directory = this.journalPath
     const found = recoverJournal({ disk, directory, store: this.storeBytes, position })
     // A crash may have come after the journal was set aside, and before the new store was made.
-    const isHalfway = disk.exists(this.#nextAside())
+    const isHalfway = disk.exists(this.nextAside)
     if (found.kind === 'empty' && !isHalfway) {
       throw new StorageError('damaged', `${directory} holds no journal: is its disk mounted?`)
     }
@@ -142,7 +149,7 @@ export class DataDirectory {
     const { disk } = this.#options
     const { incarnation, replaced } = this.#identity
     const parent = directoryOf(this.journalPath)
-    const aside = this.#nextAside()
+    const aside = this.nextAside
     // Until the identity is written the old store counts, and its missing journal is damage again.
     if (!disk.exists(aside)) disk.rename(this.journalPath, aside)
     else removeUnborn(disk, this.journalPath)
@@ -153,7 +160,8 @@ export class DataDirectory {
     return aside
   }
 
-  #nextAside(): string {
+  /** Where a journal goes that is given up next. */
+  get nextAside(): string {
     return `${directoryOf(this.journalPath)}/set-aside-${this.#identity.replaced + 1}`
   }
 

@@ -37,7 +37,7 @@ export const at = {
 } as const
 
 /** Restated from actors/consensus/entry.ts, which storage may not import. */
-export const entryAt = { length: 0, position: 8, epoch: 16 } as const
+export const entryAt = { length: 0, position: 8, epoch: 16, time: 24 } as const
 export const entryBytesMin = 24
 
 /** What every segment begins with. */

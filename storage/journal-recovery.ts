@@ -24,10 +24,13 @@ import {
 import { RecoveredLog } from './recovered-log.ts'
 import { type ClosedSegment, listSegments, readSegment, segmentPath } from './segment.ts'
 
-export interface RecoveryOptions {
+export interface RecoveryOptions extends Place {
+  readonly store: Uint8Array
+}
+
+export interface Place {
   readonly disk: Disk
   readonly directory: string
-  readonly store: Uint8Array
   /** Entries up to here are in a checkpoint; the one here is read too, if there is one. */
   readonly position: number
 }
@@ -65,11 +68,25 @@ export type RecoveryResult =
   | Damaged
 
 export function recoverJournal(options: RecoveryOptions): RecoveryResult {
-  return new Recovery(options).run()
+  return new Recovery(options, storeTag(options.store)).run()
+}
+
+/** With what was replayed before the end, or before the damage: for people who know what they give up. */
+export interface FarAsIntact {
+  readonly result: RecoveryResult
+  readonly log: RecoveredLog
+  readonly hardState: Uint8Array
+}
+
+/** Of whatever store the tag is. */
+export function readAsFarAsIntact(options: Place, tag: number): FarAsIntact {
+  const recovery = new Recovery(options, tag)
+  const result = recovery.run()
+  return { result, log: recovery.log, hardState: recovery.hardState }
 }
 
 class Recovery {
-  readonly #options: RecoveryOptions
+  readonly #options: Place
   readonly #log: RecoveredLog
   readonly #leftovers: string[] = []
   readonly #closed: ClosedSegment[] = []
@@ -77,10 +94,18 @@ class Recovery {
   #hardState: Uint8Array = new Uint8Array(0)
   #positionMax = 0
 
-  constructor(options: RecoveryOptions) {
+  constructor(options: Place, tag: number) {
     this.#options = options
     this.#log = new RecoveredLog(options.position)
-    this.#chain = { sequence: 0, checksum: 0, storeTag: storeTag(options.store) }
+    this.#chain = { sequence: 0, checksum: 0, storeTag: tag }
+  }
+
+  get log(): RecoveredLog {
+    return this.#log
+  }
+
+  get hardState(): Uint8Array {
+    return this.#hardState
   }
 
   run(): RecoveryResult {

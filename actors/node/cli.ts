@@ -58,6 +58,18 @@ function program(): Command {
     .option(...endpoints)
     .option('--json', 'print what the nodes answer', false)
     .action(async options => (await import('./commands/status.ts')).status(options))
+  quorate
+    .command('recover')
+    .description('say what the disk of a stopped node still has, and start anew with it')
+    .requiredOption('--config <file>', 'the configuration of the node')
+    .option(
+      '--force-new-cluster',
+      'the node becomes the only member of a new cluster, with all its data',
+      false,
+    )
+    .option('--yes', 'do not ask', false)
+    .addHelpText('after', recoverHelp)
+    .action(async options => (await import('./commands/recover.ts')).recover(options))
   const member = quorate
     .command('member')
     .description('list and change the members of the cluster')
@@ -110,6 +122,12 @@ function addAccess(command: Command): void {
     .option('--token <token>', 'the same, where others may see it')
     .option('--cacert <file>', 'the authority of their certificates (PEM)')
 }
+
+const recoverHelp = `
+A single node whose journal is damaged: without options it says what is lost, asks, and goes on with the rest.
+A cluster that has lost its majority for good: on the node with the most (\`position\` says), with
+--force-new-cluster. Nodes of the old cluster are refused then; empty them, and add them again.
+What was there is set aside, never changed.`
 
 const memberHelp = `
 A node joins: write its configuration with all members in it, itself included, and start it. Then

@@ -162,6 +162,20 @@ export class Replica {
   }
 }
 
+/** What the head of a checkpoint says of the log. @throws Error on a format of another version. */
+export function logOfHead(head: Uint8Array): {
+  readonly time: number
+  readonly membership: Uint8Array
+} {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  const format = view.getUint32(0, true)
+  if (format !== headFormat)
+    throw new Error(`checkpoint head has format ${format}, this version reads ${headFormat}`)
+  const at = 4 + wordCount * 8
+  const length = view.getUint32(at, true)
+  return { time: readUint64(view, 4 + 8 * 4), membership: head.slice(at + 4, at + 4 + length) }
+}
+
 const headFormat = 3
 const wordCount = 9
 const lifetimeBytes = 53

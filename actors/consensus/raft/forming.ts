@@ -1,5 +1,5 @@
 /** Raft's side of the formation (D14): the first membership as entry 1 of an epoch without leader. */
-import { entryFormat, entryHeaderBytes, entryKind, offset, writeUint64 } from '../entry.ts'
+import { membershipEntry } from '../entries.ts'
 import {
   type FormationMessage,
   formationEpoch,
@@ -76,7 +76,7 @@ function carryOut(state: RaftState, step: FormationStep): void {
 }
 
 function record(state: RaftState, body: Uint8Array): void {
-  state.log.append(firstEntry(body), 1)
+  state.log.append(membershipEntry(body, firstPosition, formationEpoch, 0), 1)
   state.takeMemberships()
   state.membershipChanged()
   state.setEpoch(formationEpoch, 0)
@@ -102,18 +102,6 @@ function announce(state: RaftState): void {
 function recordedBody(state: RaftState): Uint8Array {
   const durable = state.persistence.durable >= firstPosition && state.log.base < firstPosition
   return durable && state.log.last >= firstPosition ? state.log.bodyAt(firstPosition) : noBytes
-}
-
-function firstEntry(body: Uint8Array): Uint8Array {
-  const entry = new Uint8Array(entryHeaderBytes + body.length)
-  const view = new DataView(entry.buffer)
-  view.setUint32(offset.length, entry.length, true)
-  entry[offset.format] = entryFormat
-  entry[offset.kind] = entryKind.membership
-  writeUint64(view, offset.position, firstPosition)
-  writeUint64(view, offset.epoch, formationEpoch)
-  entry.set(body, entryHeaderBytes)
-  return entry
 }
 
 const noBytes = new Uint8Array(0)
