@@ -10,6 +10,8 @@ import { invariant } from '../runtime/invariant.ts'
 import { byteOf, idWord, keyByte, type Pointer, padded, slabOf, typeWord, wordOf } from './entry.ts'
 import { EntryIndex, indexedEntryBytes } from './entry-index.ts'
 import { HistoryAccount, versionIndexBytes } from './history-account.ts'
+import { KeyWalk } from './key-walk.ts'
+import { OrderedIndex } from './ordered-index.ts'
 import { OwnerIndex } from './owner-index.ts'
 import { RevisionLog } from './revision-log.ts'
 import { sortByRevision } from './revision-sort.ts'
@@ -31,6 +33,8 @@ export class Keyspace implements Mover {
   readonly #entries: VersionEntries
   readonly #chains: VersionChains
   readonly #leases = new OwnerIndex()
+  /** Keys whose newest version is a tombstone: they are in the index until it is compacted. */
+  readonly #dead: OrderedIndex
   readonly #account: HistoryAccount
   #revision = 1
   #compactRevision = 0
@@ -44,6 +48,7 @@ export class Keyspace implements Mover {
     this.index = new EntryIndex(seed)
     this.#entries = new VersionEntries(this.index.slabs)
     const { slabs } = this.index
+    this.#dead = new OrderedIndex(slabs, this.index.table)
     this.#chains = new VersionChains(slabs, this.#entries)
     this.#account = new HistoryAccount(this.log, slabs, this.#entries, this.#chains)
   }
@@ -81,7 +86,8 @@ export class Keyspace implements Mover {
 
   /** Bytes of memory taken, holes and what is not given back yet included. */
   get reservedBytes(): number {
-    return this.index.slabs.reservedBytes + this.index.indexBytes + this.log.bytes
+    const { slabs, indexBytes } = this.index
+    return slabs.reservedBytes + indexBytes + this.#dead.bytes + this.log.bytes
   }
 
   /** The version that was current at `revision` (0: now); 0 when the key did not exist then. */
@@ -148,19 +154,54 @@ export class Keyspace implements Mover {
     return found
   }
 
-  /** How many keys `range` would find without a limit. */
+  /** How many keys `range` would find without a limit: at once for what is current, else a walk. */
   count(from: Uint8Array, to: Uint8Array | null, revision: number): number {
     if (to !== null && compareBytes(from, to) >= 0) return 0
+    if (this.isCurrent(revision)) return this.indexedCount(from, to) - this.deadCount(from, to)
     const { order } = this.index
     const end = to === null ? 0 : order.seek(to, 0, to.length)
     let position = order.seek(from, 0, from.length)
-    const now = revision === 0 || revision === this.#revision
-    if (now && this.index.size === this.#keyCount) return order.distance(position, end)
     let count = 0
     for (; position !== end; position = order.next(position)) {
       if (this.#existing(order.id(position), revision) !== 0) count++
     }
     return count
+  }
+
+  /** 0, or the newest. */
+  isCurrent(revision: number): boolean {
+    return revision === 0 || revision === this.#revision
+  }
+
+  /** Keys in [from, to) that exist or did, as far as they are not compacted: what a walk looks at. */
+  indexedCount(from: Uint8Array, to: Uint8Array | null): number {
+    return countBetween(this.index.order, from, to)
+  }
+
+  /** Of them those that do not exist now. */
+  deadCount(from: Uint8Array, to: Uint8Array | null): number {
+    return this.#dead.size === 0 ? 0 : countBetween(this.#dead, from, to)
+  }
+
+  /** The ids of [from, to) in the order of their keys, with pauses. */
+  walk(from: Uint8Array, to: Uint8Array | null): KeyWalk {
+    return new KeyWalk(this.index, from, to)
+  }
+
+  /** The version of an id that was current at `revision` (0: now), or 0. */
+  existingAt(id: number, revision: number): Pointer {
+    return this.#existing(id, revision)
+  }
+
+  /** From now on no version goes, nor moves, until as many calls of `unpin`: compaction waits. */
+  pin(): void {
+    this.index.slabs.pin()
+    this.holdHistory()
+  }
+
+  unpin(): void {
+    this.index.slabs.unpin()
+    this.releaseHistory()
   }
 
   /**
@@ -269,6 +310,21 @@ export class Keyspace implements Mover {
     this.#keyCount = mark.keyCount
     this.hash.reset(mark.hashLow, mark.hashHigh)
     this.#mark = undefined
+  }
+
+  /** How many keys are attached to this lease. */
+  leasedCount(leaseHigh: number, leaseLow: number): number {
+    return this.#leases.of(leaseHigh >>> 0, leaseLow >>> 0).length
+  }
+
+  /** The same as pointers, in no order; good until the next change. */
+  leasedUnsorted(leaseHigh: number, leaseLow: number): Pointer[] {
+    return this.#leases.of(leaseHigh >>> 0, leaseLow >>> 0).map(id => this.index.table.get(id))
+  }
+
+  /** Negative, 0 or positive, as the keys of two versions compare. */
+  compareKeys(one: Pointer, two: Pointer): number {
+    return this.index.compareKeys(one, two)
   }
 
   /** Appends the keys attached to this lease to `into`, as pointers to their current versions, in key order. */
@@ -411,7 +467,8 @@ export class Keyspace implements Mover {
   #existing(id: number, revision: number): Pointer {
     const newest = this.index.table.get(id)
     const past = revision > 0 && revision < this.#revision
-    const bound = Math.max(revision, this.#compactRevision)
+    // What is pinned is all there, also where it has been compacted since.
+    const bound = this.#listings > 0 ? revision : Math.max(revision, this.#compactRevision)
     const pointer = past ? this.#chains.at(newest, bound) : newest
     return pointer === 0 || this.#entries.deleted(pointer) ? 0 : pointer
   }
@@ -430,14 +487,14 @@ export class Keyspace implements Mover {
 
   /** This version counts as the key's current one, if it is not a tombstone. */
   #become(id: number, pointer: Pointer): void {
-    if (this.#entries.deleted(pointer)) return
+    if (this.#entries.deleted(pointer)) return this.#dead.insert(id)
     this.#keyCount++
     this.#leases.add(this.#entries.leaseHigh(pointer), this.#entries.leaseLow(pointer), id)
     this.hash.add(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
   }
 
   #leave(id: number, pointer: Pointer): void {
-    if (this.#entries.deleted(pointer)) return
+    if (this.#entries.deleted(pointer)) return this.#dead.remove(id)
     this.#keyCount--
     this.#leases.remove(this.#entries.leaseHigh(pointer), this.#entries.leaseLow(pointer), id)
     this.hash.subtract(this.index.slabs.words[slabOf(pointer)]!, wordOf(pointer))
@@ -486,8 +543,10 @@ export class Keyspace implements Mover {
   #compactTombstone(pointer: Pointer): void {
     const id = this.index.slabs.words[slabOf(pointer)]![wordOf(pointer) + idWord]!
     const newest = this.index.table.get(id)
-    if (newest === pointer) this.index.remove(id)
-    else {
+    if (newest === pointer) {
+      this.#dead.remove(id)
+      this.index.remove(id)
+    } else {
       const above = this.#chains.above(newest, pointer, this.#compactRevision)
       if (this.#entries.modRevision(above) <= this.#compactRevision) return
       this.#chains.setPrevious(above, 0)
@@ -522,6 +581,11 @@ interface Mark {
   readonly keyCount: number
   readonly hashLow: number
   readonly hashHigh: number
+}
+
+function countBetween(order: OrderedIndex, from: Uint8Array, to: Uint8Array | null): number {
+  const end = to === null ? order.size : order.rank(to, 0, to.length)
+  return Math.max(0, end - order.rank(from, 0, from.length))
 }
 
 function compareBytes(one: Uint8Array, two: Uint8Array): number {

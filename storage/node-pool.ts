@@ -2,7 +2,8 @@
  * Nodes of the ordered index, all of one size, in chunks of typed memory. Words of a node:
  *
  *   0 slots in use   1 shared: leading bytes that all its keys have in common   2 next   3 previous
- *   4…67 ids         68…131 the four key bytes after the shared ones            132… children (inner)
+ *   4…67 ids         68…131 the four key bytes after the shared ones
+ *   of inner nodes   132…195 children   196…259 how many ids there are below each
  */
 export const fanout = 64
 export const countWord = 0
@@ -14,7 +15,8 @@ export const prefixesWord = idsWord + fanout
 export const childrenWord = prefixesWord + fanout
 
 export const leafWords = childrenWord
-export const innerWords = childrenWord + fanout
+export const belowWord = childrenWord + fanout
+export const innerWords = belowWord + fanout
 
 const chunkBits = 6
 const chunkMask = (1 << chunkBits) - 1

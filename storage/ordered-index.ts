@@ -7,6 +7,7 @@
 import { byteOf, keyByte, keyLengthWord, slabOf, wordOf } from './entry.ts'
 import type { EntryTable } from './entry-table.ts'
 import {
+  belowWord,
   childrenWord,
   countWord,
   fanout,
@@ -78,16 +79,20 @@ export class OrderedIndex {
     return this.#leaves.words(leaf)[this.#leaves.base(leaf) + idsWord + (position & 63)]!
   }
 
-  /** How many positions there are from one to a later one (0: the end). */
-  distance(from: number, to: number): number {
-    let count = 0
-    let position = from
-    while (position !== 0 && position >>> 6 !== to >>> 6) {
-      count += this.#count(this.#leaves, position >>> 6) - (position & 63)
-      const leaf = position >>> 6
-      position = this.#leaves.words(leaf)[this.#leaves.base(leaf) + nextWord]! << 6
+  /** How many keys are below this one: costs a search, however many there are. */
+  rank(key: Uint8Array, at: number, length: number): number {
+    const inners = this.#inners
+    let node = this.#root
+    let rank = 0
+    for (let level = this.#height; level > 0; level--) {
+      let slot = this.#lowerBound(inners, node, key, at, length)
+      if (!this.#exact && slot > 0) slot--
+      const words = inners.words(node)
+      const base = inners.base(node)
+      for (let before = 0; before < slot; before++) rank += words[base + belowWord + before]!
+      node = words[base + childrenWord + slot]!
     }
-    return count + (to & 63) - (position & 63)
+    return rank + this.#lowerBound(this.#leaves, node, key, at, length)
   }
 
   /** Whether this key comes after all that are here: it may then be inserted without a search. */
@@ -107,9 +112,11 @@ export class OrderedIndex {
     const lastCount = this.#count(this.#leaves, this.#last)
     if (lastCount > 0 && lastCount < fanout && (aboveAll || this.isAboveAll(key, at, length))) {
       this.#insertSlot(this.#leaves, this.#last, lastCount, id, 0)
+      this.#countLast()
       return
     }
     const leaf = this.#descend(key, at, length)
+    this.#countPath(1)
     const slot = this.#lowerBound(this.#leaves, leaf, key, at, length)
     if (this.#count(this.#leaves, leaf) < fanout) {
       this.#insertSlot(this.#leaves, leaf, slot, id, 0)
@@ -124,6 +131,7 @@ export class OrderedIndex {
     const at = byteOf(pointer) + keyByte
     const length = this.#slabs.words[slabOf(pointer)]![wordOf(pointer) + keyLengthWord]!
     const leaf = this.#descend(key, at, length)
+    this.#countPath(-1)
     const slot = this.#lowerBound(this.#leaves, leaf, key, at, length)
     this.#removeSlot(this.#leaves, leaf, slot)
     this.#size--
@@ -148,6 +156,39 @@ export class OrderedIndex {
 
   #slotId(pool: NodePool, node: number, slot: number): number {
     return pool.words(node)[pool.base(node) + idsWord + slot]!
+  }
+
+  /** One more, or one less, below all nodes of the latest descent. */
+  #countPath(by: number): void {
+    const inners = this.#inners
+    for (let level = this.#height; level > 0; level--) {
+      const node = this.#pathNodes[level]!
+      inners.words(node)[inners.base(node) + belowWord + this.#pathSlots[level]!]! += by
+    }
+  }
+
+  /** One more in the last leaf. */
+  #countLast(): void {
+    const inners = this.#inners
+    let node = this.#root
+    for (let level = this.#height; level > 0; level--) {
+      const words = inners.words(node)
+      const slot = inners.base(node) + words[inners.base(node) + countWord]! - 1
+      words[slot + belowWord]! += 1
+      node = words[slot + childrenWord]!
+    }
+  }
+
+  /** How many ids there are below a node whose children are of this level; 0: it is a leaf. */
+  #idsBelow(node: number, level: number): number {
+    if (level === 0) return this.#count(this.#leaves, node)
+    const words = this.#inners.words(node)
+    const base = this.#inners.base(node)
+    let count = 0
+    for (let slot = 0; slot < words[base + countWord]!; slot++) {
+      count += words[base + belowWord + slot]!
+    }
+    return count
   }
 
   #descend(key: Uint8Array, at: number, length: number): number {
@@ -243,7 +284,14 @@ export class OrderedIndex {
     return prefixAt(this.#slabs.bytes[slab]!, start + shared, start + length)
   }
 
-  #insertSlot(pool: NodePool, node: number, slot: number, id: number, child: number): void {
+  #insertSlot(
+    pool: NodePool,
+    node: number,
+    slot: number,
+    id: number,
+    child: number,
+    below = 0,
+  ): void {
     const words = pool.words(node)
     const base = pool.base(node)
     const count = words[base + countWord]!
@@ -252,6 +300,8 @@ export class OrderedIndex {
     if (pool.isInner) {
       shift(words, base + childrenWord, slot, count, 1)
       words[base + childrenWord + slot] = child
+      shift(words, base + belowWord, slot, count, 1)
+      words[base + belowWord + slot] = below
     }
     words[base + countWord] = count + 1
     this.#setSlot(pool, node, slot, id)
@@ -282,7 +332,10 @@ export class OrderedIndex {
     const count = words[base + countWord]!
     shift(words, base + idsWord, slot + 1, count, -1)
     shift(words, base + prefixesWord, slot + 1, count, -1)
-    if (pool.isInner) shift(words, base + childrenWord, slot + 1, count, -1)
+    if (pool.isInner) {
+      shift(words, base + childrenWord, slot + 1, count, -1)
+      shift(words, base + belowWord, slot + 1, count, -1)
+    }
     words[base + countWord] = count - 1
   }
 
@@ -351,7 +404,7 @@ export class OrderedIndex {
     const base = pool.base(from)
     const target = pool.words(to)
     const place = pool.base(to)
-    const parts = pool.isInner ? 3 : 2
+    const parts = pool.isInner ? 4 : 2
     for (let part = 0; part < parts; part++) {
       const start = idsWord + part * fanout
       for (let slot = 0; slot < half; slot++) {
@@ -371,24 +424,27 @@ export class OrderedIndex {
     const inners = this.#inners
     const node = this.#pathNodes[level]!
     const slot = this.#pathSlots[level]! + 1
+    const below = this.#idsBelow(child, level - 1)
+    inners.words(node)[inners.base(node) + belowWord + slot - 1]! -= below
     if (this.#count(inners, node) < fanout) {
-      this.#insertSlot(inners, node, slot, minimum, child)
+      this.#insertSlot(inners, node, slot, minimum, child, below)
       return
     }
     const right = inners.take()
     if (slot < fanout) this.#moveUpper(inners, node, right)
-    if (slot === fanout) this.#insertSlot(inners, right, 0, minimum, child)
-    else if (slot > half) this.#insertSlot(inners, right, slot - half, minimum, child)
-    else this.#insertSlot(inners, node, slot, minimum, child)
+    if (slot === fanout) this.#insertSlot(inners, right, 0, minimum, child, below)
+    else if (slot > half) this.#insertSlot(inners, right, slot - half, minimum, child, below)
+    else this.#insertSlot(inners, node, slot, minimum, child, below)
     this.#insertChild(level + 1, right, this.#slotId(inners, right, 0))
   }
 
   #growRoot(right: number, minimum: number): void {
     const below = this.#height === 0 ? this.#leaves : this.#inners
     const left = this.#root
+    const [leftIds, rightIds] = [left, right].map(node => this.#idsBelow(node, this.#height))
     this.#root = this.#inners.take()
-    this.#insertSlot(this.#inners, this.#root, 0, this.#slotId(below, left, 0), left)
-    this.#insertSlot(this.#inners, this.#root, 1, minimum, right)
+    this.#insertSlot(this.#inners, this.#root, 0, this.#slotId(below, left, 0), left, leftIds)
+    this.#insertSlot(this.#inners, this.#root, 1, minimum, right, rightIds)
     this.#height++
   }
 
@@ -439,13 +495,24 @@ export class OrderedIndex {
     if (slot + 1 < this.#count(inners, parent)) {
       const right = inners.words(parent)[children + slot + 1]!
       if (this.#mergePair(leaf, right)) {
+        this.#joinCounts(parent, slot)
         this.#pathSlots[1] = slot + 1
         this.#removeChild(1)
       }
     } else if (slot > 0) {
       const left = inners.words(parent)[children + slot - 1]!
-      if (this.#mergePair(left, leaf)) this.#removeChild(1)
+      if (this.#mergePair(left, leaf)) {
+        this.#joinCounts(parent, slot - 1)
+        this.#removeChild(1)
+      }
     }
+  }
+
+  /** The child at this slot takes over what is below the next. */
+  #joinCounts(parent: number, slot: number): void {
+    const words = this.#inners.words(parent)
+    const at = this.#inners.base(parent) + belowWord + slot
+    words[at]! += words[at + 1]!
   }
 
   #mergePair(left: number, right: number): boolean {

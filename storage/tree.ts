@@ -23,6 +23,7 @@ import {
   wordOf,
 } from './entry.ts'
 import { EntryIndex, indexedEntryBytes } from './entry-index.ts'
+import { KeyWalk } from './key-walk.ts'
 import { OwnerIndex } from './owner-index.ts'
 import type { Mover } from './slabs.ts'
 import { StateHash } from './state-hash.ts'
@@ -267,6 +268,35 @@ export class Tree implements Mover {
     return this.#collect(1, 0, into)
   }
 
+  /** The ids of the children in the order of their names' bytes, with pauses; some ids are no nodes. */
+  walkChildren(node: Znode): KeyWalk {
+    this.#setFamilyKey(node)
+    const from = this.#key.bytes.slice(0, this.#key.length)
+    const to = from.slice()
+    to[to.length - 1] = 1
+    return new KeyWalk(this.index, from, to)
+  }
+
+  isNode(id: number): boolean {
+    return this.#entries.type(this.index.table.get(id)) === entryType.znode
+  }
+
+  /** How many ephemeral nodes this owner has. */
+  ownedCount(ownerHigh: number, ownerLow: number): number {
+    return this.#owners.of(ownerHigh >>> 0, ownerLow >>> 0).length
+  }
+
+  /** The same, in no order; a copy. */
+  ownedUnsorted(ownerHigh: number, ownerLow: number): Znode[] {
+    return [...this.#owners.of(ownerHigh >>> 0, ownerLow >>> 0)]
+  }
+
+  /** Negative, 0 or positive: an order of nodes that is the same everywhere. */
+  compareNodes(one: Znode, two: Znode): number {
+    const { table } = this.index
+    return this.index.compareKeys(table.get(one), table.get(two))
+  }
+
   /** Appends all nodes below `node`, itself not, at most `limit` (0: all), in an order that is the same everywhere. */
   descendants(node: Znode, limit: number, into: Znode[]): number {
     this.#setFamilyKey(node)
@@ -366,6 +396,11 @@ export class Tree implements Mover {
   childCount(node: Znode): number {
     const family = this.#family(node)
     return family === 0 ? 0 : this.#entries.word(family, childrenWord)
+  }
+
+  /** The same; 0 where there is no node. */
+  childCountAt(node: Znode): number {
+    return node === 0 ? 0 : this.childCount(node)
   }
 
   /** Children ever created, an int32 that wraps: the number of the next sequential name. */

@@ -4,7 +4,10 @@
  */
 import type { Keyspace, Pointer } from '../../storage/keyspace.ts'
 import { decodeCompaction } from '../../transport/etcd/messages/compaction.ts'
-import { decodeDeleteRange } from '../../transport/etcd/messages/delete-range.ts'
+import {
+  type DeleteRangeRequest,
+  decodeDeleteRange,
+} from '../../transport/etcd/messages/delete-range.ts'
 import { type Failure, failure } from '../../transport/etcd/messages/failures.ts'
 import { HeaderEncoder, headerBytesMax } from '../../transport/etcd/messages/header.ts'
 import { keyValueBytes, writeKeyValue } from '../../transport/etcd/messages/key-value.ts'
@@ -20,25 +23,29 @@ import {
 } from '../../transport/etcd/messages/maintenance.ts'
 import { decodePut, putResponseTag } from '../../transport/etcd/messages/put.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
-import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
+import { decodeTxn, type TxnRequest } from '../../transport/etcd/messages/txn.ts'
 import { Writer } from '../../transport/etcd/messages/writer.ts'
 import { lifetime } from '../sessions/messages.ts'
-import { Change } from './etcd-change.ts'
+import { Change, leasedCount } from './etcd-change.ts'
 import { checkDeleteRange, checkPut, checkTxn, leaseTtlSecondsMax } from './etcd-checks.ts'
 import { callBytes, etcdOperation } from './etcd-commands.ts'
 import {
+  type ChosenTxn,
   chooseTxn,
   chosenBytes,
   chosenFailure,
+  deleteCost,
   deleteRange,
+  isFailure,
   putBytes,
   putFailure,
   TxnRun,
+  txnCost,
 } from './etcd-txn.ts'
 import { type Lifetime, lifetimeBytes } from './lifetimes.ts'
 import { limits } from './limits.ts'
 import { stream as streams } from './messages.ts'
-import type { Steps } from './slices.ts'
+import { done, endlessSlice, type Slice, type Steps } from './slices.ts'
 import type { Command, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -61,6 +68,8 @@ export class EtcdApply {
   /** Callers that wait until nothing compacted is left in memory. */
   readonly #compactions: Caller[] = []
   #epoch = 0
+  /** The rest of the command in hand. */
+  #steps: Steps | undefined
 
   constructor(world: World) {
     this.#world = world
@@ -74,7 +83,16 @@ export class EtcdApply {
     const { view, start } = command
     const failed = this.#dispatch(view.getUint8(start), command)
     if (failed !== undefined && command.local) this.#reply(command, failed.status, nothing)
-    return undefined
+    const steps = this.#steps
+    this.#steps = undefined
+    return steps
+  }
+
+  /** At once, unless it is long. */
+  #run(cost: number, steps: (slice: Pick<Slice, 'spent'>) => Steps): undefined {
+    const { slices } = this.#world
+    if (slices === undefined || cost <= slices.unslicedKeysMax) done(steps(endlessSlice))
+    else this.#steps = steps(slices.slice)
   }
 
   refuse(command: Command): void {
@@ -82,10 +100,20 @@ export class EtcdApply {
   }
 
   expire(ended: Lifetime): Steps | undefined {
-    this.#change.begin()
-    this.#change.revoke(ended)
-    this.#change.end()
-    return undefined
+    this.#revoke(ended, () => {})
+    const steps = this.#steps
+    this.#steps = undefined
+    return steps
+  }
+
+  #revoke(ended: Lifetime, then: () => void): void {
+    const change = this.#change
+    this.#run(leasedCount(this.#keyspace, ended.id), function* (slice) {
+      change.begin()
+      yield* change.revoke(ended, slice)
+      change.end()
+      then()
+    })
   }
 
   get compactionAwaited(): boolean {
@@ -150,34 +178,52 @@ export class EtcdApply {
     const request = decodeDeleteRange(this.#reader)
     const failed = checkDeleteRange(request)
     if (failed !== undefined) return failed
+    const cost = deleteCost(this.#keyspace, request)
+    return this.#run(cost, slice => this.#deleteSteps(command, request, slice))
+  }
+
+  *#deleteSteps(command: Command, request: DeleteRangeRequest, slice: Pick<Slice, 'spent'>): Steps {
     const writer = command.local ? this.#writer.begin(headerBytesMax + 16) : undefined
-    this.#change.begin()
-    deleteRange(this.#keyspace, this.#change, request, writer, revision => {
+    const header = (revision: number): void => {
       if (writer !== undefined) this.#header.write(writer, revision, this.#epoch)
-    })
+    }
+    this.#change.begin()
+    yield* deleteRange(this.#keyspace, this.#change, request, writer, header, slice)
     this.#change.end()
     if (writer !== undefined) this.#answer(command, writer)
-    return undefined
   }
 
   #txn(command: Command): Failure | undefined {
     const txn = decodeTxn(this.#reader)
     const failed = checkTxn(txn)
     if (failed !== undefined) return failed
-    const chosen = chooseTxn(this.#keyspace, txn)
-    const impossible = chosenFailure(this.#world, chosen)
-    if (impossible !== undefined) return impossible
-    if (!this.#world.space.admits(chosenBytes(this.#keyspace, chosen))) return failure.noSpace
+    const cost = txnCost(this.#keyspace, txn)
+    return this.#run(cost, slice => this.#txnSteps(command, txn, slice))
+  }
+
+  *#txnSteps(command: Command, txn: TxnRequest, slice: Pick<Slice, 'spent'>): Steps {
+    const view = { slice, revision: 0 }
+    const chosen = yield* chooseTxn(this.#keyspace, txn, view)
+    const failed = isFailure(chosen) ? chosen : this.#chosenFailure(chosen)
+    if (failed !== undefined || isFailure(chosen)) {
+      if (command.local) this.#reply(command, failed?.status ?? 0, nothing)
+      return
+    }
     const writer = command.local ? this.#writer.begin(512) : undefined
     this.#change.begin()
     // The header comes first but shows the revision after: its room is filled in at the end.
-    new TxnRun(this.#keyspace, this.#change, writer, this.#change.tally).run(chosen)
+    yield* new TxnRun(this.#keyspace, this.#change, writer, this.#change.tally, view).run(chosen)
     const revision = this.#change.end()
-    if (writer !== undefined) {
-      this.#prependHeader(writer, revision)
-      this.#answer(command, writer)
-    }
-    return undefined
+    if (writer === undefined) return
+    this.#prependHeader(writer, revision)
+    this.#answer(command, writer)
+  }
+
+  #chosenFailure(chosen: ChosenTxn): Failure | undefined {
+    const impossible = chosenFailure(this.#world, chosen)
+    if (impossible !== undefined) return impossible
+    const admitted = this.#world.space.admits(chosenBytes(this.#keyspace, chosen))
+    return admitted ? undefined : failure.noSpace
   }
 
   #prependHeader(writer: Writer, revision: number): void {
@@ -220,8 +266,9 @@ export class EtcdApply {
   #leaseRevoke(command: Command): Failure | undefined {
     const lease = this.#world.lifetimes.lease(decodeLease(this.#reader).id)
     if (lease === undefined) return failure.leaseNotFound
-    this.expire(lease)
-    if (command.local) this.#reply(command, 0, this.#headerOnly())
+    this.#revoke(lease, () => {
+      if (command.local) this.#reply(command, 0, this.#headerOnly())
+    })
     return undefined
   }
 

@@ -12,6 +12,8 @@ import { intervalEnd, isInterval } from './etcd-range.ts'
 import { EtcdTally } from './etcd-tally.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { limits } from './limits.ts'
+import type { Slice, Steps } from './slices.ts'
+import { sortInSlices } from './sort-slices.ts'
 import type { World } from './world.ts'
 
 const nothing = new Uint8Array(0)
@@ -68,14 +70,24 @@ export class Change {
   }
 
   /** What `request` covers now, in the order of the keys; good until the command ends. */
-  found(request: DeleteRangeRequest): readonly Pointer[] {
+  *found(
+    request: DeleteRangeRequest,
+    slice: Pick<Slice, 'spent'>,
+  ): Generator<void, readonly Pointer[], void> {
     const { key, rangeEnd } = request
     const found: Pointer[] = []
     if (rangeEnd.length === 0) {
       const pointer = this.#keyspace.get(key)
       if (pointer !== 0) found.push(pointer)
     } else if (isInterval(key, rangeEnd)) {
-      this.#keyspace.range(key, intervalEnd(rangeEnd), 0, 0, found)
+      const walk = this.#keyspace.walk(key, intervalEnd(rangeEnd))
+      walk.resume()
+      // Nothing changes until all is found, whatever is done between the slices: no pause is needed.
+      for (let id = walk.next(); id !== 0; id = walk.next()) {
+        const pointer = this.#keyspace.existingAt(id, 0)
+        if (pointer !== 0) found.push(pointer)
+        if (slice.spent(1)) yield
+      }
     }
     return found
   }
@@ -89,10 +101,11 @@ export class Change {
   }
 
   /** Deletes what is attached to a lease, and the lease. */
-  revoke(lease: Lifetime): void {
-    const found: Pointer[] = []
-    leasedKeys(this.#keyspace, lease.id, found)
-    for (const pointer of found) this.remove(pointer)
+  *revoke(lease: Lifetime, slice: Pick<Slice, 'spent'>): Steps {
+    for (const pointer of yield* leasedKeys(this.#keyspace, lease.id, slice)) {
+      this.remove(pointer)
+      if (slice.spent(2)) yield
+    }
     this.tally.leasesRevoked += 1
     this.#world.lifetimes.close(lease)
     this.#world.emitter.lifetimeClosed(lease)
@@ -155,10 +168,23 @@ export function eventBytes({ key, current, previous }: KeyEvent): number {
   return 16 + key.length + current.length + previous.length
 }
 
-/** Versions that are attached to a lease now, in the order of their keys. */
-export function leasedKeys(keyspace: Keyspace, id: bigint, into: Pointer[]): void {
+/** Versions that are attached to a lease now, in the order of their keys; good until the next change. */
+export function* leasedKeys(
+  keyspace: Keyspace,
+  id: bigint,
+  slice: Pick<Slice, 'spent'>,
+): Generator<void, readonly Pointer[], void> {
+  const found = keyspace.leasedUnsorted(...halvesOf(id))
+  return yield* sortInSlices(found, (one, two) => keyspace.compareKeys(one, two), slice)
+}
+
+export function leasedCount(keyspace: Keyspace, id: bigint): number {
+  return keyspace.leasedCount(...halvesOf(id))
+}
+
+function halvesOf(id: bigint): [high: number, low: number] {
   const bits = BigInt.asUintN(64, id)
-  keyspace.leased(Number(bits >> 32n), Number(bits & 0xffffffffn), into)
+  return [Number(bits >> 32n), Number(bits & 0xffffffffn)]
 }
 
 /** Undefined for none (0) and for one that does not exist. */

@@ -12,6 +12,9 @@ import {
   sortTarget,
 } from '../../transport/etcd/messages/range.ts'
 import type { Writer } from '../../transport/etcd/messages/writer.ts'
+import { limits } from './limits.ts'
+import { type Slice, type Steps, unitsOfBytes } from './slices.ts'
+import { sortInSlices } from './sort-slices.ts'
 
 export class RangeResult {
   pointers: Pointer[] = []
@@ -49,6 +52,111 @@ export function collectRange(keyspace: Keyspace, range: RangeRequest, result: Ra
     result.pointers.length = limit
     result.more = true
   }
+}
+
+/** How many keys `collectRange` looks at, about. */
+export function rangeCost(keyspace: Keyspace, range: RangeRequest): number {
+  if (range.rangeEnd.length === 0 || !isInterval(range.key, range.rangeEnd)) return 1
+  const isCurrent = keyspace.isCurrent(Math.max(0, range.revision))
+  if (isCurrent && range.countOnly) return 1
+  const to = intervalEnd(range.rangeEnd)
+  const indexed = keyspace.indexedCount(range.key, to)
+  if (indexed <= limits.unslicedKeysMax || range.limit <= 0) return indexed
+  if (!isCurrent || needsAll(range)) return indexed
+  return Math.min(indexed, range.limit + 1 + keyspace.deadCount(range.key, to))
+}
+
+/**
+ * The same as `collectRange` in slices, as of `revision` (0: now), which is pinned if changes pass
+ * meanwhile.
+ */
+export function* collectInSlices(
+  keyspace: Keyspace,
+  range: RangeRequest,
+  revision: number,
+  slice: Pick<Slice, 'spent'>,
+  result: RangeResult,
+): Steps {
+  result.pointers = []
+  result.more = false
+  if (range.rangeEnd.length === 0 || !isInterval(range.key, range.rangeEnd)) {
+    collectRange(keyspace, { ...range, revision }, result)
+    return
+  }
+  const limit = Math.max(0, range.limit)
+  const kept = limit === 0 || needsAll(range) ? Number.POSITIVE_INFINITY : limit + 1
+  yield* walkInSlices(keyspace, range, revision, kept, slice, result)
+  const descending = range.sortOrder === sortOrder.descend
+  if (range.sortTarget !== sortTarget.key) {
+    const compare = comparator(keyspace, range.sortTarget)
+    const ordered: typeof compare = descending ? (left, right) => compare(right, left) : compare
+    result.pointers = yield* sortInSlices(result.pointers, ordered, slice)
+  } else if (descending) result.pointers.reverse()
+  if (limit === 0 || result.pointers.length <= limit) return
+  result.pointers.length = limit
+  result.more = true
+}
+
+function* walkInSlices(
+  keyspace: Keyspace,
+  range: RangeRequest,
+  revision: number,
+  kept: number,
+  slice: Pick<Slice, 'spent'>,
+  result: RangeResult,
+): Steps {
+  const to = intervalEnd(range.rangeEnd)
+  const counted = keyspace.isCurrent(revision) ? keyspace.count(range.key, to, 0) : -1
+  const passes = filterOf(keyspace, range)
+  const { pointers } = result
+  const walk = keyspace.walk(range.key, to)
+  let count = 0
+  walk.resume()
+  for (let id = walk.next(); id !== 0; id = walk.next()) {
+    const pointer = keyspace.existingAt(id, revision)
+    if (pointer !== 0) {
+      count += 1
+      if (!range.countOnly && pointers.length < kept && passes(pointer)) pointers.push(pointer)
+      if (counted >= 0 && pointers.length >= kept) break
+    }
+    if (!slice.spent(1)) continue
+    walk.pause()
+    yield
+    walk.resume()
+  }
+  result.count = counted >= 0 ? counted : count
+}
+
+/** `rangeBytesMax` in slices. */
+export function* bytesInSlices(
+  keyspace: Keyspace,
+  range: RangeRequest,
+  result: RangeResult,
+  slice: Pick<Slice, 'spent'>,
+): Generator<void, number, void> {
+  let bytes = 32
+  for (const pointer of result.pointers) {
+    bytes += 11 + keyValueBytes(keyspace, pointer, range.keysOnly)
+    if (slice.spent(1)) yield
+  }
+  return bytes
+}
+
+/** `writeRange` in slices. */
+export function* writeInSlices(
+  writer: Writer,
+  keyspace: Keyspace,
+  range: RangeRequest,
+  result: RangeResult,
+  slice: Pick<Slice, 'spent'>,
+): Steps {
+  for (const pointer of result.pointers) {
+    const before = writer.size
+    writeKeyValue(writer, rangeResponseTag.kvs, keyspace, pointer, range.keysOnly)
+    if (slice.spent(unitsOfBytes(Math.max(0, writer.size - before)))) yield
+  }
+  writer.flag(rangeResponseTag.more, result.more)
+  writer.number(rangeResponseTag.count, result.count)
 }
 
 /** kvs, more and count: what follows the header. */
@@ -134,16 +242,20 @@ function refine(keyspace: Keyspace, range: RangeRequest, result: RangeResult): v
 }
 
 function filter(keyspace: Keyspace, range: RangeRequest, result: RangeResult): void {
-  if (!hasFilter(range)) return
+  if (hasFilter(range)) result.pointers = result.pointers.filter(filterOf(keyspace, range))
+}
+
+function filterOf(keyspace: Keyspace, range: RangeRequest): (pointer: Pointer) => boolean {
+  if (!hasFilter(range)) return () => true
   const minMod = range.minModRevision || Number.NEGATIVE_INFINITY
   const maxMod = range.maxModRevision || Number.POSITIVE_INFINITY
   const minCreate = range.minCreateRevision || Number.NEGATIVE_INFINITY
   const maxCreate = range.maxCreateRevision || Number.POSITIVE_INFINITY
-  result.pointers = result.pointers.filter(pointer => {
+  return pointer => {
     const mod = keyspace.modRevision(pointer)
     const create = keyspace.createRevision(pointer)
     return mod >= minMod && mod <= maxMod && create >= minCreate && create <= maxCreate
-  })
+  }
 }
 
 function comparator(keyspace: Keyspace, target: number): (left: Pointer, right: Pointer) => number {

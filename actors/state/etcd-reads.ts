@@ -15,20 +15,30 @@ import {
   writeLeaseTimes,
 } from '../../transport/etcd/messages/lease.ts'
 import { writeNoSpaceAlarm } from '../../transport/etcd/messages/maintenance.ts'
-import { decodeRange } from '../../transport/etcd/messages/range.ts'
+import { decodeRange, type RangeRequest } from '../../transport/etcd/messages/range.ts'
 import { MalformedMessage, Reader } from '../../transport/etcd/messages/reader.ts'
-import { decodeTxn } from '../../transport/etcd/messages/txn.ts'
-import { Writer } from '../../transport/etcd/messages/writer.ts'
-import type { KeyEvent, RevisionChanges } from '../watches/messages.ts'
-import { eventBytes, isCreation, leasedKeys } from './etcd-change.ts'
+import { decodeTxn, type TxnRequest } from '../../transport/etcd/messages/txn.ts'
+import { OwnRooms, Writer } from '../../transport/etcd/messages/writer.ts'
+import type { KeyEvent, KeyHistory, RevisionChanges } from '../watches/messages.ts'
+import { eventBytes, isCreation, leasedCount, leasedKeys } from './etcd-change.ts'
 import { checkRange, checkTxn } from './etcd-checks.ts'
 import { etcdRead, stateNumbers, timesBytes } from './etcd-commands.ts'
-import { collectRange, rangeBytesMax, rangeFailure, RangeResult, writeRange } from './etcd-range.ts'
+import {
+  bytesInSlices,
+  collectInSlices,
+  collectRange,
+  rangeBytesMax,
+  rangeCost,
+  rangeFailure,
+  RangeResult,
+  writeInSlices,
+  writeRange,
+} from './etcd-range.ts'
 import { EtcdTally } from './etcd-tally.ts'
-import { chooseTxn, chosenFailure, TxnRun } from './etcd-txn.ts'
+import { chooseTxn, chosenFailure, isFailure, TxnRun, txnCost } from './etcd-txn.ts'
 import { limits } from './limits.ts'
-import type { Steps } from './slices.ts'
-import type { Read, World } from './world.ts'
+import { done, endlessSlice, type Slice, type Steps } from './slices.ts'
+import type { Read, Slices, World } from './world.ts'
 
 const nothing = new Uint8Array(0)
 const writerSlackBytes = 16
@@ -41,6 +51,8 @@ export class EtcdReads {
   readonly #header: HeaderEncoder
   readonly #result = new RangeResult()
   readonly #tally: EtcdTally
+  /** The rest of the read in hand. */
+  #steps: Steps | undefined
 
   constructor(world: World) {
     this.#world = world
@@ -53,7 +65,13 @@ export class EtcdReads {
   read(read: Read): Steps | undefined {
     const failed = this.#dispatch(read)
     if (failed !== undefined) this.#reply(read, failed.status, nothing)
-    return undefined
+    const steps = this.#steps
+    this.#steps = undefined
+    return steps
+  }
+
+  #later(steps: Steps): undefined {
+    this.#steps = steps
   }
 
   #dispatch(read: Read): Failure | undefined {
@@ -101,24 +119,92 @@ export class EtcdReads {
     const failed = checkRange(range) ?? rangeFailure(keyspace, range)
     if (failed !== undefined) return failed
     this.#tally.ranges += 1
+    const { slices } = this.#world
+    if (slices !== undefined && rangeCost(keyspace, range) > slices.unslicedKeysMax)
+      return this.#later(this.#rangeInSlices(read, range, slices))
     const result = this.#result
     collectRange(keyspace, range, result)
     const bytesMax = rangeBytesMax(keyspace, range, result)
     if (!this.#fits(read, headerBytesMax + bytesMax)) return undefined
+    const isLong = bytesMax > limits.unslicedBytesMax && result.pointers.length > 1
+    if (isLong && slices !== undefined) return this.#later(this.#rangeInSlices(read, range, slices))
     const writer = this.#begin(bytesMax)
     writeRange(writer, keyspace, range, result)
     return this.#finish(read)
+  }
+
+  /** All of one revision, which is pinned: changes pass between the slices. */
+  *#rangeInSlices(read: Read, range: RangeRequest, { slice, room }: Slices): Steps {
+    const keyspace = this.#keyspace
+    const failed = rangeFailure(keyspace, range)
+    if (failed !== undefined) return this.#reply(read, failed.status, nothing)
+    const { revision } = keyspace
+    const { epoch } = this.#world.identity
+    const result = new RangeResult()
+    let bytes = 0
+    keyspace.pin()
+    try {
+      yield* collectInSlices(
+        keyspace,
+        range,
+        Math.max(0, range.revision) || revision,
+        slice,
+        result,
+      )
+      const wanted = headerBytesMax + (yield* bytesInSlices(keyspace, range, result, slice))
+      if (!this.#fits(read, wanted)) return
+      if (wanted > limits.replyBytesMax) {
+        this.#reply(read, failure.responseTooLarge.status, nothing)
+        return
+      }
+      while (!room.takeBytes(wanted)) yield
+      bytes = wanted
+      const writer = new Writer(new OwnRooms(wanted), limits.replyBytesMax).begin(wanted)
+      this.#header.write(writer, revision, epoch)
+      yield* writeInSlices(writer, keyspace, range, result, slice)
+      this.#reply(read, 0, writer.finish())
+    } finally {
+      keyspace.unpin()
+      room.giveBytes(bytes)
+    }
   }
 
   #txn(read: Read): Failure | undefined {
     const txn = decodeTxn(this.#reader)
     const failed = checkTxn(txn)
     if (failed !== undefined) return failed
-    const chosen = chooseTxn(this.#keyspace, txn)
+    const { slices } = this.#world
+    if (slices !== undefined && txnCost(this.#keyspace, txn) > slices.unslicedKeysMax)
+      return this.#later(this.#txnInSlices(read, txn, slices))
+    const chosen = done(chooseTxn(this.#keyspace, txn))
+    if (isFailure(chosen)) return chosen
     const impossible = chosenFailure(this.#world, chosen)
     if (impossible !== undefined) return impossible
-    new TxnRun(this.#keyspace, undefined, this.#begin(512, read), this.#tally).run(chosen)
+    const run = new TxnRun(this.#keyspace, undefined, this.#begin(512, read), this.#tally)
+    done(run.run(chosen))
     return this.#finish(read)
+  }
+
+  *#txnInSlices(read: Read, txn: TxnRequest, { slice, room }: Slices): Steps {
+    const keyspace = this.#keyspace
+    const { revision } = keyspace
+    const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
+    const view = { slice, revision }
+    while (!room.takeBytes(bytes)) yield
+    keyspace.pin()
+    try {
+      const chosen = yield* chooseTxn(keyspace, txn, view)
+      const failed = isFailure(chosen) ? chosen : chosenFailure(this.#world, chosen)
+      if (failed !== undefined || isFailure(chosen))
+        return this.#reply(read, failed?.status ?? 0, nothing)
+      const writer = new Writer(new OwnRooms(), limits.replyBytesMax)
+      this.#beginOn(writer, 512, read, revision)
+      yield* new TxnRun(keyspace, undefined, writer, this.#tally, view).run(chosen)
+      this.#finish(read, writer)
+    } finally {
+      keyspace.unpin()
+      room.giveBytes(bytes)
+    }
   }
 
   #timeToLive(read: Read): undefined {
@@ -129,25 +215,70 @@ export class EtcdReads {
     const { id, keys } = decodeLease(this.#reader.open(request, 1 + timesBytes))
     const lease = this.#world.lifetimes.lease(id)
     const alive = remainingMillis >= 0 && lease !== undefined
-    const writer = this.#begin(64, read)
-    writeLeaseTimes(writer, id, alive ? Math.floor(remainingMillis / 1000) : -1)
-    if (alive) {
-      writeGrantedTtl(writer, Math.floor(ttlMillis / 1000))
-      if (keys) this.#writeLeaseKeys(writer, id)
+    const times = {
+      id,
+      remainingSeconds: alive ? Math.floor(remainingMillis / 1000) : -1,
+      ttlSeconds: alive ? Math.floor(ttlMillis / 1000) : 0,
+      keys: alive && keys,
     }
+    const { slices } = this.#world
+    const keyCount = times.keys ? leasedCount(this.#keyspace, id) : 0
+    if (slices !== undefined && keyCount > slices.unslicedKeysMax)
+      return this.#later(this.#timesInSlices(read, times, slices))
+    done(this.#writeTimes(this.#begin(64, read), times, endlessSlice))
     return this.#finish(read)
   }
 
-  #writeLeaseKeys(writer: Writer, id: bigint): void {
-    const found: Pointer[] = []
-    leasedKeys(this.#keyspace, id, found)
-    for (const pointer of found) writeLeaseKey(writer, this.#keyspace.key(pointer))
+  /** The keys as they are now: what they are attached to has no history. */
+  *#timesInSlices(read: Read, times: LeaseTimes, { slice, room }: Slices): Steps {
+    const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
+    while (!room.takeBytes(bytes)) yield
+    this.#keyspace.pin()
+    try {
+      const writer = new Writer(new OwnRooms(), limits.replyBytesMax)
+      this.#beginOn(writer, 512, read, this.#keyspace.revision)
+      yield* this.#writeTimes(writer, times, slice)
+      this.#finish(read, writer)
+    } finally {
+      this.#keyspace.unpin()
+      room.giveBytes(bytes)
+    }
+  }
+
+  *#writeTimes(writer: Writer, times: LeaseTimes, slice: Pick<Slice, 'spent'>): Steps {
+    writeLeaseTimes(writer, times.id, times.remainingSeconds)
+    if (times.remainingSeconds >= 0) writeGrantedTtl(writer, times.ttlSeconds)
+    if (!times.keys) return
+    for (const pointer of yield* leasedKeys(this.#keyspace, times.id, slice)) {
+      writeLeaseKey(writer, this.#keyspace.key(pointer))
+      if (slice.spent(1)) yield
+    }
   }
 
   #leases(read: Read): undefined {
+    const { slices, lifetimes } = this.#world
+    if (slices !== undefined && lifetimes.leaseCount > slices.unslicedKeysMax)
+      return this.#later(this.#leasesInSlices(read, slices))
     const writer = this.#begin(64, read)
-    for (const lease of this.#world.lifetimes.leases()) writeLeaseStatus(writer, lease.id)
+    for (const lease of lifetimes.leases()) writeLeaseStatus(writer, lease.id)
     return this.#finish(read)
+  }
+
+  /** All that live from the beginning to the end of it; of those that come or go meanwhile some. */
+  *#leasesInSlices(read: Read, { slice, room }: Slices): Steps {
+    const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
+    while (!room.takeBytes(bytes)) yield
+    try {
+      const writer = new Writer(new OwnRooms(), limits.replyBytesMax)
+      this.#beginOn(writer, 512, read, this.#keyspace.revision)
+      for (const lease of this.#world.lifetimes.leases()) {
+        writeLeaseStatus(writer, lease.id)
+        if (slice.spent(1)) yield
+      }
+      this.#finish(read, writer)
+    } finally {
+      room.giveBytes(bytes)
+    }
   }
 
   /** In order with the changes, so that the watch begins exactly behind this revision. */
@@ -216,18 +347,32 @@ export class EtcdReads {
     const pointers: Pointer[] = []
     const next = this.#keyspace.changes(first, view.getUint32(9, true), pointers)
     const about = { kind: 'keyHistory', id: tag, revision, compactRevision } as const
-    const rest = this.#encodeChanges(pointers, next - 1, changes =>
-      this.#world.emitter.emit({ ...about, upTo: 0, changes, more: true }),
-    )
-    this.#world.emitter.emit({ ...about, ...rest, more: false })
+    const { slices } = this.#world
+    if (slices !== undefined && pointers.length > slices.unslicedKeysMax)
+      return this.#later(this.#tellHistory(about, pointers, next - 1, slices.slice))
+    done(this.#tellHistory(about, pointers, next - 1, endlessSlice))
+  }
+
+  *#tellHistory(
+    about: Pick<KeyHistory, 'kind' | 'id' | 'revision' | 'compactRevision'>,
+    pointers: readonly Pointer[],
+    last: number,
+    slice: Pick<Slice, 'spent'>,
+  ): Steps {
+    const { emitter } = this.#world
+    const part = (changes: RevisionChanges[]): void =>
+      emitter.emit({ ...about, upTo: 0, changes, more: true })
+    const rest = yield* this.#encodeChanges(pointers, last, part, slice)
+    emitter.emit({ ...about, ...rest, more: false })
   }
 
   /** Hands out parts as they get long; the rest ends with a whole revision, which may be before `last`. */
-  #encodeChanges(
+  *#encodeChanges(
     pointers: readonly Pointer[],
     last: number,
     part: (changes: RevisionChanges[]) => void,
-  ): { readonly changes: RevisionChanges[]; readonly upTo: number } {
+    slice: Pick<Slice, 'spent'>,
+  ): Generator<void, { readonly changes: RevisionChanges[]; readonly upTo: number }, void> {
     const { epoch } = this.#world.identity
     let changes: RevisionChanges[] = []
     let events: KeyEvent[] = []
@@ -252,6 +397,7 @@ export class EtcdReads {
       bytes += eventBytes(event)
       partBytes += eventBytes(event)
       events.push(event)
+      if (slice.spent(2)) yield
     }
     return { changes, upTo: last }
   }
@@ -292,14 +438,17 @@ export class EtcdReads {
 
   /** Where its size is known only once it is written, it is written as far as the room of the read goes. */
   #begin(bytesGuess: number, read?: Read): Writer {
+    return this.#beginOn(this.#writer, bytesGuess, read, this.#keyspace.revision)
+  }
+
+  #beginOn(writer: Writer, bytesGuess: number, read: Read | undefined, revision: number): Writer {
     const bytesMax = Math.max(headerBytesMax, read?.roomBytes ?? limits.replyBytesMax)
-    const writer = this.#writer.begin(headerBytesMax + bytesGuess, bytesMax)
-    this.#header.write(writer, this.#keyspace.revision, this.#world.identity.epoch)
+    writer.begin(headerBytesMax + bytesGuess, bytesMax)
+    this.#header.write(writer, revision, this.#world.identity.epoch)
     return writer
   }
 
-  #finish(read: Read): undefined {
-    const writer = this.#writer
+  #finish(read: Read, writer: Writer = this.#writer): undefined {
     // A writer keeps some room for what it writes next.
     const bytes = Math.max(read.roomBytes, writer.sizeMax) + writerSlackBytes
     if (writer.overflowed && !this.#fits(read, bytes)) return
@@ -310,4 +459,12 @@ export class EtcdReads {
   #reply({ stream, connection, tag }: Read, status: number, body: Uint8Array): void {
     this.#world.emitter.reply(stream, connection, tag, 0, status, body)
   }
+}
+
+interface LeaseTimes {
+  readonly id: bigint
+  /** −1: there is no such lease. */
+  readonly remainingSeconds: number
+  readonly ttlSeconds: number
+  readonly keys: boolean
 }

@@ -24,16 +24,20 @@ import {
 import type { Writer } from '../../transport/etcd/messages/writer.ts'
 import { type Change, leaseOf } from './etcd-change.ts'
 import {
+  collectInSlices,
   collectRange,
   intervalEnd,
   isInterval,
   rangeBytesMax,
+  rangeCost,
   rangeFailure,
   RangeResult,
   valueView,
-  writeRange,
+  writeInSlices,
 } from './etcd-range.ts'
 import type { EtcdTally } from './etcd-tally.ts'
+import { limits } from './limits.ts'
+import { endlessSlice, type Slice, type Steps } from './slices.ts'
 import type { World } from './world.ts'
 
 /** A transaction of which one branch has been chosen. */
@@ -44,14 +48,69 @@ export interface ChosenTxn {
   readonly nested: readonly ChosenTxn[]
 }
 
-export function chooseTxn(keyspace: Keyspace, txn: TxnRequest): ChosenTxn {
-  const succeeded = txn.compare.every(compare => holds(keyspace, compare))
+/** What a transaction looks at: the state as of a revision (0: as it stands), in slices. */
+export interface TxnView {
+  readonly slice: Pick<Slice, 'spent'>
+  readonly revision: number
+}
+
+const asItStands: TxnView = { slice: endlessSlice, revision: 0 }
+
+/** Compares of one transaction, nested ones included. */
+interface Compares {
+  /** Keys that they may still look at. */
+  keysLeft: number
+}
+
+/** A failure when its compares look at more keys than they may: the same on all nodes. */
+export function* chooseTxn(
+  keyspace: Keyspace,
+  txn: TxnRequest,
+  view: TxnView = asItStands,
+  compares: Compares = { keysLeft: limits.compareKeysMax },
+): Generator<void, ChosenTxn | Failure, void> {
+  const succeeded = yield* allHold(keyspace, txn.compare, view, compares)
+  if (compares.keysLeft < 0) return failure.tooManyOperations
   const operations = succeeded ? txn.success : txn.failure
   const nested: ChosenTxn[] = []
   for (const operation of operations) {
-    if (operation.kind === 'txn') nested.push(chooseTxn(keyspace, operation.txn))
+    if (operation.kind !== 'txn') continue
+    const chosen = yield* chooseTxn(keyspace, operation.txn, view, compares)
+    if (isFailure(chosen)) return chosen
+    nested.push(chosen)
   }
   return { succeeded, operations, nested }
+}
+
+export function isFailure(chosen: ChosenTxn | Failure): chosen is Failure {
+  return 'status' in chosen
+}
+
+/** How many keys a transaction may look at, about; no more is counted once it is found to be long. */
+export function txnCost(keyspace: Keyspace, txn: TxnRequest, before = 0): number {
+  let cost = before
+  for (const { key, rangeEnd } of txn.compare) {
+    cost += intervalCost(keyspace, key, rangeEnd)
+    if (cost > limits.unslicedKeysMax) return cost
+  }
+  for (const operations of [txn.success, txn.failure]) {
+    for (const operation of operations) {
+      if (operation.kind === 'range') cost += rangeCost(keyspace, operation.range)
+      else if (operation.kind === 'deleteRange') cost += deleteCost(keyspace, operation.deleteRange)
+      else if (operation.kind === 'txn') cost = txnCost(keyspace, operation.txn, cost)
+      if (cost > limits.unslicedKeysMax) return cost
+    }
+  }
+  return cost
+}
+
+export function deleteCost(keyspace: Keyspace, { key, rangeEnd }: DeleteRangeRequest): number {
+  return intervalCost(keyspace, key, rangeEnd)
+}
+
+function intervalCost(keyspace: Keyspace, key: Uint8Array, rangeEnd: Uint8Array): number {
+  if (rangeEnd.length === 0 || !isInterval(key, rangeEnd)) return 1
+  return keyspace.indexedCount(key, intervalEnd(rangeEnd))
 }
 
 /** The first, in order of the operations. */
@@ -95,6 +154,7 @@ export class TxnRun {
   readonly #change: Change | undefined
   readonly #writer: Writer | undefined
   readonly #tally: EtcdTally
+  readonly #view: TxnView
   readonly #result = new RangeResult()
 
   /** Without `change` there are only ranges to run. */
@@ -103,7 +163,9 @@ export class TxnRun {
     change: Change | undefined,
     writer: Writer | undefined,
     tally: EtcdTally,
+    view: TxnView = asItStands,
   ) {
+    this.#view = view
     this.#keyspace = keyspace
     this.#change = change
     this.#writer = writer
@@ -111,47 +173,54 @@ export class TxnRun {
     tally.transactions += 1
   }
 
-  run(chosen: ChosenTxn): void {
+  *run(chosen: ChosenTxn): Steps {
     this.#writer?.flag(txnResponseTag.succeeded, chosen.succeeded)
     let nested = 0
     for (const operation of chosen.operations) {
       const mark = this.#writer?.open(txnResponseTag.responses)
-      if (operation.kind === 'range') this.#range(operation.range)
+      if (operation.kind === 'range') yield* this.#range(operation.range)
       else if (operation.kind === 'put') this.#put(operation.put)
-      else if (operation.kind === 'deleteRange') this.#deleteRange(operation.deleteRange)
+      else if (operation.kind === 'deleteRange') yield* this.#deleteRange(operation.deleteRange)
       else if (operation.kind === 'txn') {
-        this.#nested(chosen.nested[nested] as ChosenTxn)
+        yield* this.#nested(chosen.nested[nested] as ChosenTxn)
         nested += 1
       }
       if (mark !== undefined) this.#writer?.close(mark)
+      if (this.#view.slice.spent(2)) yield
     }
   }
 
-  #nested(chosen: ChosenTxn): void {
+  *#nested(chosen: ChosenTxn): Steps {
     const mark = this.#writer?.open(responseOpTag.txn)
     // etcd sends this header empty.
     if (this.#writer !== undefined) writeInnerHeader(this.#writer, 0)
-    this.run(chosen)
+    yield* this.run(chosen)
     if (mark !== undefined) this.#writer?.close(mark)
   }
 
-  #range(range: RangeRequest): void {
+  *#range(range: RangeRequest): Steps {
     this.#tally.ranges += 1
     const writer = this.#writer
-    if (writer === undefined) return
-    if (writer.overflowed) return this.#measure(writer, range)
+    // What is too long already is only measured, for a read's room; nobody asks for more after a change.
+    if (writer === undefined || (writer.overflowed && this.#change !== undefined)) return
+    const keyspace = this.#keyspace
+    const result = this.#result
+    yield* this.#collect(range)
+    if (writer.overflowed) {
+      writer.discard(headerBytesMax + rangeBytesMax(keyspace, range, result))
+      return
+    }
     const mark = writer.open(responseOpTag.range)
-    writeInnerHeader(writer, this.#keyspace.revision)
-    collectRange(this.#keyspace, range, this.#result)
-    writeRange(writer, this.#keyspace, range, this.#result)
+    writeInnerHeader(writer, this.#view.revision || keyspace.revision)
+    yield* writeInSlices(writer, keyspace, range, result, this.#view.slice)
     writer.close(mark)
   }
 
-  /** How long it will be, for the room that a read asks for; nobody asks for more after a change. */
-  #measure(writer: Writer, range: RangeRequest): void {
-    if (this.#change !== undefined) return
-    collectRange(this.#keyspace, range, this.#result)
-    writer.discard(headerBytesMax + rangeBytesMax(this.#keyspace, range, this.#result))
+  *#collect(range: RangeRequest): Steps {
+    const { slice, revision } = this.#view
+    const asOf = Math.max(0, range.revision) || revision
+    if (slice === endlessSlice) collectRange(this.#keyspace, range, this.#result)
+    else yield* collectInSlices(this.#keyspace, range, asOf, slice, this.#result)
   }
 
   #put(put: PutRequest): void {
@@ -165,28 +234,30 @@ export class TxnRun {
     writer.close(mark)
   }
 
-  #deleteRange(request: DeleteRangeRequest): void {
+  *#deleteRange(request: DeleteRangeRequest): Steps {
     const change = this.#change
     if (change === undefined) return
     const writer = this.#writer
     const mark = writer?.open(responseOpTag.deleteRange)
-    deleteRange(this.#keyspace, change, request, writer, revision => {
+    const header = (revision: number): void => {
       if (writer !== undefined) writeInnerHeader(writer, revision)
-    })
+    }
+    yield* deleteRange(this.#keyspace, change, request, writer, header, this.#view.slice)
     if (mark !== undefined) writer?.close(mark)
   }
 }
 
 /** Deletes, and writes the response; `header` is told the revision that it shows. */
-export function deleteRange(
+export function* deleteRange(
   keyspace: Keyspace,
   change: Change,
   request: DeleteRangeRequest,
   writer: Writer | undefined,
   header: (revision: number) => void,
-): void {
+  slice: Pick<Slice, 'spent'>,
+): Steps {
   change.tally.deletes += 1
-  const found = change.found(request)
+  const found = yield* change.found(request, slice)
   // The first of them sets the revision that the header, which comes first, shows.
   const [first] = found
   if (first !== undefined) change.remove(first)
@@ -198,19 +269,53 @@ export function deleteRange(
     if (request.prevKv && writer !== undefined) {
       writeKeyValue(writer, deleteRangeResponseTag.prevKvs, keyspace, pointer)
     }
+    if (slice.spent(2 + (keyspace.valueLength(pointer) >>> 10))) yield
   }
 }
 
-function holds(keyspace: Keyspace, compare: Compare): boolean {
-  if (compare.rangeEnd.length === 0) return holdsFor(keyspace, compare, keyspace.get(compare.key))
-  if (!isInterval(compare.key, compare.rangeEnd)) return holdsFor(keyspace, compare, 0)
-  const found: Pointer[] = []
-  keyspace.range(compare.key, intervalEnd(compare.rangeEnd), 0, 0, found)
-  if (found.length === 0) return holdsFor(keyspace, compare, 0)
-  return found.every(pointer => holdsFor(keyspace, compare, pointer))
+/** Up to the first that does not hold. */
+function* allHold(
+  keyspace: Keyspace,
+  compares: readonly Compare[],
+  view: TxnView,
+  counted: Compares,
+): Generator<void, boolean, void> {
+  for (const compare of compares) {
+    const isOne = compare.rangeEnd.length === 0
+    if (isOne || !isInterval(compare.key, compare.rangeEnd)) {
+      const pointer = isOne ? keyspace.get(compare.key, view.revision) : 0
+      if (!holdsFor(keyspace, compare, pointer)) return false
+    } else if (!(yield* holdsInRange(keyspace, compare, view, counted))) return false
+  }
+  return true
 }
 
-/** A key that is not there (0) has zero for every number, and no value that could compare. */
+/** For every key there is, or, where there is none, for one that is not there. */
+function* holdsInRange(
+  keyspace: Keyspace,
+  compare: Compare,
+  { slice, revision }: TxnView,
+  counted: Compares,
+): Generator<void, boolean, void> {
+  const walk = keyspace.walk(compare.key, intervalEnd(compare.rangeEnd))
+  let isEmpty = true
+  walk.resume()
+  for (let id = walk.next(); id !== 0; id = walk.next()) {
+    const pointer = keyspace.existingAt(id, revision)
+    if (pointer !== 0) {
+      isEmpty = false
+      // What is only a tombstone is not counted: when it goes, each node decides for itself.
+      counted.keysLeft -= 1
+      if (counted.keysLeft < 0 || !holdsFor(keyspace, compare, pointer)) return false
+    }
+    if (!slice.spent(1)) continue
+    walk.pause()
+    yield
+    walk.resume()
+  }
+  return !isEmpty || holdsFor(keyspace, compare, 0)
+}
+
 function holdsFor(keyspace: Keyspace, compare: Compare, pointer: Pointer): boolean {
   if (pointer === 0 && compare.target === compareTarget.value) return false
   const order = compareWith(keyspace, compare, pointer)

@@ -4,6 +4,7 @@
  * other actors, timers and sockets have their turn.
  */
 import type { Clock } from '../../runtime/host.ts'
+import { limits } from './limits.ts'
 
 /** Runs until the slice is over, at each `next`. Ended early (`return`), it gives back what it holds. */
 export type Steps = Generator<void, void, void>
@@ -13,9 +14,15 @@ export interface SliceSetup {
   readonly millis: number
   /** Whatever the clock says, it ends after so many units: what a simulator sees. */
   readonly unitsMax: number
+  /** What looks at more keys goes in slices. */
+  readonly unslicedKeysMax: number
 }
 
-export const sliceDefaults: SliceSetup = { millis: 2, unitsMax: Number.POSITIVE_INFINITY }
+export const sliceDefaults: SliceSetup = {
+  millis: 2,
+  unitsMax: Number.POSITIVE_INFINITY,
+  unslicedKeysMax: limits.unslicedKeysMax,
+}
 
 /** Units between two looks at the clock: one is about a key, an entry of the log, or 1 KiB. */
 const unitsPerLook = 32
@@ -68,6 +75,14 @@ export function left(
   if (steps === undefined || world.slices !== undefined) return steps
   steps.next()
   return undefined
+}
+
+/** Runs to the end what is known to be short, or has no slices. */
+export function done<Result>(work: Generator<void, Result, void>): Result {
+  for (;;) {
+    const step = work.next()
+    if (step.done === true) return step.value
+  }
 }
 
 /** Units of so many bytes that are copied. */

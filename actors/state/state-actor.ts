@@ -28,7 +28,7 @@ import { doorOf, type StateMessage, stream } from './messages.ts'
 import { ReadSchedule } from './read-schedule.ts'
 import { type DutiesSetup, LeaderDuties } from './leader-duties.ts'
 import { Replica } from './replica.ts'
-import { Slice, type SliceSetup, type Steps } from './slices.ts'
+import { Slice, type SliceSetup, sliceDefaults, type Steps } from './slices.ts'
 import { StateMetrics } from './state-metrics.ts'
 import type { WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, Read, World } from './world.ts'
@@ -216,7 +216,8 @@ class StateMachine {
     const { identity } = this.#setup
     const [emitter, applied] = [this.#emitter, this.#replica]
     const tally = this.#tally
-    const slices = { slice: this.#slice, room: this.#longReads.room }
+    const { unslicedKeysMax } = this.#setup.slice ?? sliceDefaults
+    const slices = { slice: this.#slice, room: this.#longReads.room, unslicedKeysMax }
     return { keyspace, tree, lifetimes, space, numbers, identity, emitter, applied, tally, slices }
   }
 

@@ -34,6 +34,8 @@ export interface World {
 export interface Slices {
   readonly slice: Pick<Slice, 'spent'>
   readonly room: ReadRoom
+  /** What looks at more keys goes in slices. */
+  readonly unslicedKeysMax: number
 }
 
 /** What long reads share. Who is refused yields and asks again. */

@@ -5,13 +5,14 @@
  */
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
 import { operation } from '../../transport/zookeeper/operations.ts'
+import { limits } from './limits.ts'
 import type { Steps } from './slices.ts'
 import type { Command } from './world.ts'
 import { writeStat } from './zookeeper-answers.ts'
 import { ownOperation, replyStatus } from './zookeeper-commands.ts'
 import { applyMulti } from './zookeeper-multi.ts'
 import { attachSession, closeSession, createSession, suspendSession } from './zookeeper-sessions.ts'
-import { settle, type Work } from './zookeeper-work.ts'
+import { settle, unlessLong, type Work } from './zookeeper-work.ts'
 
 export function applyCommand(work: Work, command: Command): Steps | undefined {
   begin(work, command)
@@ -28,9 +29,12 @@ export function applyCommand(work: Work, command: Command): Steps | undefined {
   if (session === undefined) answer.error(errorCode.sessionExpired)
   else if (session.node !== command.node || session.connection !== header.connection) {
     answer.notice(replyStatus.close, nothing)
-  } else if (header.operation === operation.closeSession) closeSession(work, session)
-  else if (header.operation === operation.multi) applyMulti(work)
-  else applyWrite(work)
+  } else if (header.operation === operation.closeSession) return closeSession(work, session)
+  else if (header.operation === operation.multi) {
+    const { unslicedKeysMax } = world.slices ?? limits
+    const isLong = command.end - command.start > unslicedKeysMax * operationBytes
+    return unlessLong(work, isLong, slice => applyMulti(work, slice))
+  } else applyWrite(work)
   return undefined
 }
 
@@ -109,4 +113,6 @@ function answerWrite({ header, answer, writes, world }: Work): void {
   answer.finish()
 }
 
+/** Of an operation in a multi, about. */
+const operationBytes = 64
 const nothing = new Uint8Array(0)

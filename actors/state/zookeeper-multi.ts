@@ -4,7 +4,6 @@
  */
 import { errorCode, MalformedRecord } from '../../transport/zookeeper/errors.ts'
 import type { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
-import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import {
   decodeMultiHeader,
   encodeMultiEnd,
@@ -13,17 +12,18 @@ import {
 } from '../../transport/zookeeper/multi.ts'
 import { operation } from '../../transport/zookeeper/operations.ts'
 import { checkRequest } from '../../transport/zookeeper/requests.ts'
+import type { Slice, Steps } from './slices.ts'
 import { writeStat } from './zookeeper-answers.ts'
 import { settle, type Work } from './zookeeper-work.ts'
 
-export function applyMulti(work: Work): void {
-  const { world, answer, writes } = work
+export function* applyMulti(work: Work, slice: Pick<Slice, 'spent'>): Steps {
+  const { world, answer, writes, results } = work
   const { tree } = world
   const outcome: Outcome = { count: 0, failedAt: -1, error: errorCode.ok, writes: 0 }
   tree.begin()
   results.begin()
   try {
-    runAll(work, outcome)
+    yield* runAll(work, outcome, slice)
   } catch (error) {
     tree.rollback()
     results.abandon()
@@ -56,10 +56,7 @@ interface Outcome {
   writes: number
 }
 
-/** Results gather here, since a later failure voids them. */
-const results = new JuteWriter()
-
-function runAll(work: Work, outcome: Outcome): void {
+function* runAll(work: Work, outcome: Outcome, slice: Pick<Slice, 'spent'>): Steps {
   const { reader } = work
   for (;;) {
     const type = decodeMultiHeader(reader)
@@ -74,6 +71,7 @@ function runAll(work: Work, outcome: Outcome): void {
     outcome.count += 1
     if (type !== operation.check) outcome.writes += 1
     if (work.answer.wanted) encodeResult(work, type)
+    if (slice.spent(2)) yield
   }
 }
 
@@ -98,7 +96,7 @@ function runOne({ reader, writes }: Work, type: number): number {
   }
 }
 
-function encodeResult({ writes, world }: Work, type: number): void {
+function encodeResult({ writes, world, results }: Work, type: number): void {
   encodeMultiResult(results, type)
   if (type === operation.create || type === operation.create2) results.string(writes.path)
   if (type === operation.create2 || type === operation.setData) {

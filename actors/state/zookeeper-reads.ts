@@ -12,15 +12,18 @@ import { readText } from '../../transport/zookeeper/jute-reader.ts'
 import { operation, permission, specialXid } from '../../transport/zookeeper/operations.ts'
 import { statBytes } from '../../transport/zookeeper/stat.ts'
 import type { ZnodeWatch } from '../watches/messages.ts'
-import type { Steps } from './slices.ts'
-import type { Read } from './world.ts'
+import { done, endlessSlice, type Steps } from './slices.ts'
+import type { Read, Slices } from './world.ts'
 import { writeData, writeStat } from './zookeeper-answers.ts'
 import { catchUpWatches } from './zookeeper-catch-up.ts'
 import { ownOperation, replyStatus } from './zookeeper-commands.ts'
+import { type ListingReads, listInSlices } from './zookeeper-listing.ts'
 import type { Work } from './zookeeper-work.ts'
 
 export function runRead(work: Work, read: Read): Steps | undefined {
   begin(work, read)
+  const later = inSlices(work, read)
+  if (later !== undefined) return later
   try {
     dispatch(work)
   } catch (error) {
@@ -30,6 +33,56 @@ export function runRead(work: Work, read: Read): Steps | undefined {
   const { neededBytes } = work.answer
   if (neededBytes > 0) work.world.emitter.needsRoom(read, neededBytes)
   return undefined
+}
+
+/** Of a path that is watched, about. */
+const pathBytes = 64
+
+/** What takes long; it has not begun. */
+function inSlices(work: Work, read: Read): Steps | undefined {
+  const { header, reader, world } = work
+  const { slices } = world
+  if (slices === undefined) return undefined
+  switch (header.operation) {
+    case operation.getChildren:
+    case operation.getChildren2: {
+      const { at } = reader
+      const isLong = world.tree.childCountAt(find(work)) > slices.unslicedKeysMax
+      reader.at = at
+      return isLong ? listInSlices(work, read, listingReads(work, read), slices) : undefined
+    }
+    case operation.setWatches: {
+      const isLong = read.request.length > slices.unslicedKeysMax * pathBytes
+      return isLong ? watchInSlices(work, read, slices) : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+function listingReads(work: Work, read: Read): ListingReads {
+  return {
+    begin() {
+      begin(work, read)
+      return findReadable(work)
+    },
+    watch() {
+      if (work.reader.boolean()) watch(work, 'children')
+    },
+  }
+}
+
+/** Each path is judged and registered in one slice, so that no change slips between the two. */
+function* watchInSlices(work: Work, read: Read, { slice }: Slices): Steps {
+  begin(work, read)
+  try {
+    yield* catchUpWatches(work, slice, () => begin(work, read))
+  } catch (error) {
+    if (!(error instanceof MalformedRecord)) throw error
+    work.answer.error(errorCode.marshallingError)
+  }
+  const { neededBytes } = work.answer
+  if (neededBytes > 0) work.world.emitter.needsRoom(read, neededBytes)
 }
 
 function begin(work: Work, { stream, connection, roomBytes, request }: Read): void {
@@ -67,7 +120,7 @@ function dispatch(work: Work): void {
       sync(work)
       return
     case operation.setWatches:
-      catchUpWatches(work)
+      done(catchUpWatches(work, endlessSlice, () => {}))
       return
     default:
       answerForGateway(work)

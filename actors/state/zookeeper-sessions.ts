@@ -2,15 +2,16 @@
  * Sessions as commands (DESIGN.md D10): opened, attached to the connection that a client came back
  * on, and ended with everything ephemeral that they held, in one zxid (facts 1.3, 1.13).
  */
-import type { Znode } from '../../storage/tree.ts'
 import { errorCode } from '../../transport/zookeeper/errors.ts'
 import { lifetime } from '../sessions/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { stream } from './messages.ts'
-import type { Steps } from './slices.ts'
+import { limits } from './limits.ts'
+import type { Slice, Steps } from './slices.ts'
+import { sortInSlices } from './sort-slices.ts'
 import type { Command, World } from './world.ts'
 import { readSessionCommand, replyStatus, type SessionCommand } from './zookeeper-commands.ts'
-import { settle, type Work } from './zookeeper-work.ts'
+import { settle, tellChanges, unlessLong, type Work } from './zookeeper-work.ts'
 
 export function createSession(work: Work, command: Command): void {
   const { world, header, answer } = work
@@ -62,9 +63,11 @@ export function attachSession(work: Work, command: Command, session: Lifetime | 
 }
 
 /** The client's own wish; its connection is closed behind the answer. */
-export function closeSession(work: Work, session: Lifetime): void {
-  end(work, session)
-  work.answer.error(errorCode.ok, replyStatus.sendAndClose)
+export function closeSession(work: Work, session: Lifetime): Steps | undefined {
+  return unlessLong(work, hasMuch(work, session), function* (slice) {
+    yield* end(work, session, slice)
+    work.answer.error(errorCode.ok, replyStatus.sendAndClose)
+  })
 }
 
 /** It lives on without a connection, for as long as one that has just been attached. */
@@ -80,19 +83,32 @@ export function expireSession(work: Work, command: Command, session: Lifetime): 
   writes.time = command.time
   writes.watched = world.emitter.znodesWatched
   answer.wanted = false
-  end(work, session)
-  detach(world, session)
-  return undefined
+  return unlessLong(work, hasMuch(work, session), function* (slice) {
+    yield* end(work, session, slice)
+    detach(world, session)
+  })
 }
 
-function end(work: Work, session: Lifetime): void {
+function hasMuch({ world }: Work, session: Lifetime): boolean {
+  const { unslicedKeysMax } = world.slices ?? limits
+  return world.tree.ownedCount(...halvesOf(session)) > unslicedKeysMax
+}
+
+function halvesOf({ id }: Lifetime): [high: number, low: number] {
+  return [Number(BigInt.asUintN(32, id >> 32n)), Number(BigInt.asUintN(32, id))]
+}
+
+function* end(work: Work, session: Lifetime, slice: Pick<Slice, 'spent'>): Steps {
   const { world, writes } = work
   const { tree, lifetimes, emitter } = world
-  const owned: Znode[] = []
-  const high = Number(BigInt.asUintN(32, session.id >> 32n))
-  const low = Number(BigInt.asUintN(32, session.id))
-  tree.owned(high, low, owned)
-  for (const node of owned) writes.remove(node, tree.parent(node))
+  const unsorted = tree.ownedUnsorted(...halvesOf(session))
+  const owned = yield* sortInSlices(unsorted, (one, two) => tree.compareNodes(one, two), slice)
+  for (const node of owned) {
+    writes.remove(node, tree.parent(node))
+    if (!slice.spent(2)) continue
+    tellChanges(work)
+    yield
+  }
   lifetimes.close(session)
   settle(work)
   emitter.lifetimeClosed(session)

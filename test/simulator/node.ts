@@ -308,7 +308,8 @@ class TappedSystem extends System {
  * entries, so that work goes in slices that would be done at once in production.
  */
 function withReplica<Setup>(seed: number, given: Setup): Setup {
-  const slice: SliceSetup = { millis: 2, unitsMax: sliceUnits[seed % sliceUnits.length] ?? 1 }
+  const unitsMax = sliceUnits[seed % sliceUnits.length] ?? 1
+  const slice: SliceSetup = { millis: 2, unitsMax, unslicedKeysMax: unitsMax % 5 }
   return { ...given, replica: new Replica(seed), slice }
 }
 

@@ -263,9 +263,12 @@ describe('other reads', () => {
     const request = encodeHistoryRequest(2, 1000)
     const common = { stream: stream.etcd, connection: 0, tag: 1, request }
     etcdFace.read(world.world, { ...common, roomBytes: roomUnlimited })
-    const slice = world.emitter.emitted.pop() as KeyHistory
-    expect(slice.upTo).toBe(3)
-    expect(slice.changes.length).toBe(2)
+    const parts = world.emitter.emitted as KeyHistory[]
+    expect(parts.map(({ upTo, more }) => [upTo, more])).toEqual([
+      [0, true],
+      [3, false],
+    ])
+    expect(parts.flatMap(({ changes }) => changes).length).toBe(2)
   })
 })
 

@@ -16,6 +16,7 @@ import type { AutoCompactionSetup } from '../../../actors/state/auto-compaction.
 import { callBytes, etcdOperation, writeCall } from '../../../actors/state/etcd-commands.ts'
 import { roomUnlimited, type StateMessage, stream } from '../../../actors/state/messages.ts'
 import { type StateSetup, stateActor } from '../../../actors/state/state-actor.ts'
+import type { SliceSetup } from '../../../actors/state/slices.ts'
 import {
   type Caller,
   callerBytes,
@@ -151,15 +152,17 @@ export interface StateNodeOptions {
   readonly everyBytes?: number
   readonly log?: Logger
   readonly levelSupported?: number
+  readonly slice?: SliceSetup
   readonly quotaBytes?: number
   readonly compaction?: AutoCompactionSetup
 }
 
 export function setupOf(options: StateNodeOptions): StateSetup {
   const { node = 1, incarnation = 1, everyBytes = Number.MAX_SAFE_INTEGER } = options
-  const { levelSupported = 1, quotaBytes, compaction } = options
+  const { levelSupported = 1, quotaBytes, compaction, slice } = options
   return {
     levelSupported,
+    ...(slice === undefined ? {} : { slice }),
     identity: {
       node,
       clusterId: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 9),
@@ -214,6 +217,17 @@ export class StateNode {
     const [answer] = this.actor.takeTold<{ kind: string; json: string }>('control')
     this.actor.told.push(...kept)
     return JSON.parse(answer?.json ?? '{}') as Record<string, unknown>
+  }
+
+  /** The next slice of what is under way; false: nothing is. */
+  goOn(): boolean {
+    const own = this.actor.told.findIndex(
+      ({ to, message }) => to === 'state' && (message as StateMessage).kind === 'goOn',
+    )
+    if (own < 0) return false
+    this.actor.told.splice(own, 1)
+    this.actor.round({ kind: 'goOn' })
+    return true
   }
 
   /** Lets the actor list and write a checkpoint if one is due; true when one has become durable. */
