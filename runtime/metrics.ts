@@ -5,7 +5,12 @@
  */
 import type { Histogram as ApiHistogram, Counter as ApiCounter } from '@opentelemetry/api'
 import type { MetricData } from '@opentelemetry/sdk-metrics'
-import type { MetricFamily, MetricLabels, MetricsSnapshot } from './metrics-snapshot.ts'
+import type {
+  MetricFamily,
+  MetricLabels,
+  MetricPoint,
+  MetricsSnapshot,
+} from './metrics-snapshot.ts'
 
 export interface Counter {
   add(value: number, labels?: MetricLabels): void
@@ -18,6 +23,11 @@ export interface Histogram {
 /** Called for each point: a value, and labels where there is more than one. */
 export type Observe = (observe: (value: number, labels?: MetricLabels) => void) => void
 
+/** Called for each point: the sum, and how many fell into each bucket alone, the last of them without an end. */
+export type ObserveHistogram = (
+  observe: (sum: number, counts: Float64Array, labels: MetricLabels) => void,
+) => void
+
 /** Names are Prometheus names and appear exactly as they are given here. */
 export interface Metrics {
   counter(name: string, help: string): Counter
@@ -25,6 +35,13 @@ export interface Metrics {
   histogram(name: string, help: string, buckets?: readonly number[]): Histogram
   observeCounter(name: string, help: string, observe: Observe): void
   observeGauge(name: string, help: string, observe: Observe): void
+  /** One that was counted elsewhere (latency-table.ts). */
+  observeHistogram(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    observe: ObserveHistogram,
+  ): void
   collect(): Promise<MetricsSnapshot>
 }
 
@@ -40,6 +57,7 @@ export const metricsOff: Metrics = {
   histogram: () => ({ record() {} }),
   observeCounter() {},
   observeGauge() {},
+  observeHistogram() {},
   collect: async () => ({ families: [] }),
 }
 
@@ -95,6 +113,9 @@ export function createLazyMetrics(): Metrics {
     observeGauge(name, help, observe) {
       make(metrics => metrics.observeGauge(name, help, observe))
     },
+    observeHistogram(name, help, buckets, observe) {
+      make(metrics => metrics.observeHistogram(name, help, buckets, observe))
+    },
     async collect() {
       return await (await load()).collect()
     },
@@ -132,6 +153,8 @@ export async function createMetrics(): Promise<Metrics> {
     protected override async onForceFlush(): Promise<void> {}
   }
   const reader = new Collector()
+  // The SDK has no histograms that are observed.
+  const counted: (() => MetricFamily)[] = []
   const meter = new sdk.MeterProvider({ readers: [reader] }).getMeter('quorate')
   return {
     counter: (name, help) => counterOf(meter.createCounter(name, { description: help })),
@@ -150,12 +173,15 @@ export async function createMetrics(): Promise<Metrics> {
       const gauge = meter.createObservableGauge(name, { description: help })
       gauge.addCallback(result => observe((value, labels) => result.observe(value, labels)))
     },
+    observeHistogram(name, help, buckets, observe) {
+      counted.push(() => histogramFamily(name, help, buckets, observe))
+    },
     async collect() {
       const { resourceMetrics } = await reader.collect()
       const metrics = resourceMetrics.scopeMetrics
         .filter(({ scope }) => scope.name === 'quorate')
         .flatMap(scope => scope.metrics)
-      return { families: metrics.map(data => familyOf(data)) }
+      return { families: [...metrics.map(data => familyOf(data)), ...counted.map(make => make())] }
     },
   }
 }
@@ -166,6 +192,19 @@ function counterOf(counter: ApiCounter): Counter {
 
 function histogramOf(histogram: ApiHistogram): Histogram {
   return { record: (value, labels) => histogram.record(value, labels) }
+}
+
+function histogramFamily(
+  name: string,
+  help: string,
+  buckets: readonly number[],
+  observe: ObserveHistogram,
+): MetricFamily {
+  const points: MetricPoint[] = []
+  observe((value, counts, labels) =>
+    points.push({ labels, value, bounds: [...buckets], counts: [...counts] }),
+  )
+  return { name, help, type: 'histogram', points }
 }
 
 /** The SDK's classes become data that passes between threads. */

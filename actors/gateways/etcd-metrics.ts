@@ -1,4 +1,5 @@
 /** What the etcd port counts, under the names of etcd and of gRPC's own interceptor. */
+import { LatencyTable } from '../../runtime/latency-table.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import type { EtcdServer, Method } from '../../transport/etcd/api.ts'
@@ -65,11 +66,23 @@ export function observeServer(metrics: Metrics, numbers: EtcdNumbers): void {
 export class CallTally {
   readonly #started = new Float64Array(Math.max(...methods.map(method => method.id)) + 1)
 
+  readonly #latencies = new LatencyTable(this.#started.length)
+
+  handled(method: Method, millis: number): void {
+    this.#latencies.record(method.id, millis)
+  }
+
   started(method: Method): void {
     this.#started[method.id]! += 1
   }
 
   observe(metrics: Metrics, server: EtcdServer): void {
+    this.#latencies.observe(
+      metrics,
+      'grpc_server_handling_seconds',
+      'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.',
+      new Map(methods.map(method => [method.id, labelsOf(method)])),
+    )
     observeCounters(metrics, [
       [
         'grpc_server_started_total',

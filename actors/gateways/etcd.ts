@@ -227,6 +227,7 @@ class Gateway {
         : { firstConnection: host.random.uint32() >>> 1 }),
       onListening: error => self.tell({ kind: 'listening', error: error ?? null }),
       onCertificates: certificateNews(this.#context.log, 'etcd'),
+      onHandled: (method, millis) => this.#calls.handled(method, millis),
     })
     const traces = this.#traces
     const seen = traces === undefined ? server : new TracedServer(server, traces)

@@ -8,9 +8,13 @@ import { invariant } from '../../runtime/invariant.ts'
 const capacityInitial = 8
 
 export class Outstanding {
+  /** The lowest byte of the operation's code: of what is pushed from now on, and of what was shifted last. */
+  operation = 0
+  shiftedOperation = 0
   #sequences = new Float64Array(capacityInitial)
   #arrivals = new Float64Array(capacityInitial)
   #rooms = new Float64Array(capacityInitial)
+  #operations = new Float64Array(capacityInitial)
   #head = 0
   #count = 0
   #lastWrite = 0
@@ -38,6 +42,7 @@ export class Outstanding {
     this.#sequences[at] = sequence
     this.#arrivals[at] = nowMillis
     this.#rooms[at] = roomBytes
+    this.#operations[at] = this.operation
     this.#count += 1
     if (sequence === 0) return
     this.#writes += 1
@@ -52,6 +57,7 @@ export class Outstanding {
     this.#count -= 1
     if (this.#sequences[at] !== 0) this.#writes -= 1
     this.shiftedRoomBytes = this.#rooms[at]!
+    this.shiftedOperation = this.#operations[at]!
     return this.#arrivals[at]!
   }
 
@@ -68,6 +74,7 @@ export class Outstanding {
     this.#sequences = this.#unrolled(this.#sequences)
     this.#arrivals = this.#unrolled(this.#arrivals)
     this.#rooms = this.#unrolled(this.#rooms)
+    this.#operations = this.#unrolled(this.#operations)
     this.#head = 0
   }
 

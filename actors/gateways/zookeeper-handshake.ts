@@ -10,6 +10,7 @@ import {
 import { MalformedRecord } from '../../transport/zookeeper/errors.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
+import { operation } from '../../transport/zookeeper/operations.ts'
 import { entryKind } from '../consensus/entry.ts'
 import type { Proposals } from '../state/proposals.ts'
 import {
@@ -91,6 +92,7 @@ export class Handshakes {
     const untilMillis = nowMillis + this.#negotiated(request.timeoutMillis)
     const life = { untilMillis, headBytes: 8 + connection.caller.length }
     const sequence = proposals.commit(entryKind.zookeeper, length, life)
+    connection.outstanding.operation = operation.createSession & 0xff
     connection.outstanding.push(sequence, nowMillis, handshakeRoomBytes)
     connection.room.reserve(handshakeRoomBytes)
   }

@@ -59,6 +59,7 @@ export class Requests {
     const reader = this.#reader.reset(bytes, start, end)
     const xid = reader.int()
     const type = reader.int()
+    connection.outstanding.operation = type & 0xff
     const kind = kinds.get(type)
     if (kind === undefined) this.#answer(connection, xid, errorCode.unimplemented, true, nowMillis)
     else if (kind === 'write') this.#write(connection, type, xid, nowMillis)

@@ -1,4 +1,13 @@
-/** What the gateway counts for four-letter words and the node's status. */
+import { LatencyTable } from '../../runtime/latency-table.ts'
+import type { Metrics } from '../../runtime/metrics.ts'
+import { operation } from '../../transport/zookeeper/operations.ts'
+
+/** By the lowest byte of their codes, which tells them apart. */
+const operations = new Map(
+  Object.entries(operation).map(([name, code]) => [code & 0xff, { operation: name }] as const),
+)
+
+/** What the gateway counts for four-letter words, metrics and the node's status. */
 export class Tally {
   received = 0
   sent = 0
@@ -7,12 +16,24 @@ export class Tally {
   #latencySum = 0
   #latencyMin = Number.POSITIVE_INFINITY
   #latencyMax = 0
+  readonly #latencies = new LatencyTable(256)
 
   constructor(nowMillis: number) {
     this.#startMillis = nowMillis
   }
 
-  answered(latencyMillis: number): void {
+  observe(metrics: Metrics): void {
+    this.#latencies.observe(
+      metrics,
+      'quorate_zookeeper_request_seconds',
+      'From a ZooKeeper request to its answer.',
+      operations,
+    )
+  }
+
+  /** `kind`: the lowest byte of the operation's code. */
+  answered(kind: number, latencyMillis: number): void {
+    this.#latencies.record(kind, latencyMillis)
     this.#answered += 1
     this.#latencySum += latencyMillis
     if (latencyMillis < this.#latencyMin) this.#latencyMin = latencyMillis

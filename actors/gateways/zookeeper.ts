@@ -202,6 +202,7 @@ class Gateway {
   }
 
   #observe(metrics: Metrics): void {
+    this.#tally.observe(metrics)
     observeDoor(metrics, 'zookeeper', {
       connections: () => this.#connections.size,
       proposalsWaiting: () => this.#proposals.waitingCount,
@@ -558,7 +559,7 @@ class Gateway {
   #deliver(connection: Connection, message: ReplyMessage): void {
     const { status, sequence, body } = message
     const arrivedMillis = connection.outstanding.shift()
-    this.#tally.answered(this.#now - arrivedMillis)
+    this.#tally.answered(connection.outstanding.shiftedOperation, this.#now - arrivedMillis)
     this.#outstanding -= 1
     this.#traces?.answered(connection, message)
     connection.room.release(connection.outstanding.shiftedRoomBytes)

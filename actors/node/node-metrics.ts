@@ -13,6 +13,7 @@ import { observeProcess } from '../../runtime/process-metrics.ts'
 import type { System } from '../../runtime/system.ts'
 import { observeThread } from '../../runtime/thread-metrics.ts'
 import type { Control } from './control-actor.ts'
+import { quorateVersion } from './version.ts'
 
 export class NodeMetrics {
   readonly #control: Control
@@ -24,6 +25,7 @@ export class NodeMetrics {
     this.#control = control
     this.#threads = Object.keys(system.placement).filter(thread => thread !== system.thread)
     observeProcess(this.#own)
+    observeBuild(this.#own)
     observeThread(this.#own, system)
   }
 
@@ -33,6 +35,15 @@ export class NodeMetrics {
       this.#own.collect().then(own => answer(textOf([own, ...snapshots])))
     })
   }
+}
+
+function observeBuild(metrics: Metrics): void {
+  const labels = { version: quorateVersion, node_version: process.version, platform: platform() }
+  metrics.observeGauge('quorate_build_info', 'What runs: always 1.', observe => observe(1, labels))
+}
+
+function platform(): string {
+  return `${process.platform}/${process.arch}`
 }
 
 function textOf(snapshots: readonly MetricsSnapshot[]): string {

@@ -1,4 +1,5 @@
 /** What the links to other nodes say, under etcd's names; `To` and `From` are node ids. */
+import type { LatencyTable } from '../../runtime/latency-table.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import type { PeerLinkStatus } from '../../transport/peers/peer-link.ts'
@@ -45,3 +46,19 @@ export function observeLinks(metrics: Metrics, links: () => readonly PeerLinkSta
     ],
   ])
 }
+
+/** By node id. */
+export function observeRoundTrips(metrics: Metrics, roundTrips: LatencyTable): void {
+  const labels = Array.from(
+    { length: nodeIdMax },
+    (_, at) => [at + 1, { To: String(at + 1) }] as const,
+  )
+  roundTrips.observe(
+    metrics,
+    'etcd_network_peer_round_trip_time_seconds',
+    'Round-Trip-Time histogram between peers',
+    new Map(labels),
+  )
+}
+
+const nodeIdMax = 254

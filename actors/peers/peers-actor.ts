@@ -7,6 +7,7 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, TlsFiles } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { LatencyTable } from '../../runtime/latency-table.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { KindCodec } from '../../runtime/protocol.ts'
 import type { NodeGate } from '../../runtime/router.ts'
@@ -25,7 +26,7 @@ import { Acquaintances, type Identity } from './acquaintances.ts'
 import { Callers } from './callers.ts'
 import { type CheckpointStore, CheckpointTransfers } from './checkpoint-transfers.ts'
 import { crossingKinds } from './crossing.ts'
-import { observeLinks } from './link-metrics.ts'
+import { observeLinks, observeRoundTrips } from './link-metrics.ts'
 import type { PeerMember, PeersMessage, PeersNotice } from './messages.ts'
 import { LinkCarrier } from './node-carrier.ts'
 import { peersProtocol } from './protocol.ts'
@@ -80,6 +81,7 @@ class Peers {
   readonly #consensus: Ref<PeersNotice>
   #listener: Listener | undefined
   readonly #callers: Callers
+  readonly #roundTrips = new LatencyTable(nodesMax)
   #stopping = false
 
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
@@ -100,6 +102,7 @@ class Peers {
     )
     const { metrics } = setup.telemetry ?? telemetryOff
     observeLinks(metrics, () => [...this.#links.values()].map(link => link.status()))
+    observeRoundTrips(metrics, this.#roundTrips)
     const { formation } = setup
     if (formation !== undefined) {
       const { members } = setup
@@ -192,6 +195,7 @@ class Peers {
       node,
       address: () => this.#addressOf(node),
       greeter: this.#acquaintances,
+      roundTrips: this.#roundTrips,
       up: hello => this.#linkUp(link, hello),
       down: (closed, end) => this.#linkDown(node, closed, end),
       dialFailed: end => this.#dialFailed(node, end),
@@ -375,6 +379,8 @@ function isAbsence(code: string): boolean {
 /** One object for all: it is told in every round that sends something. */
 const flush: PeersMessage = { kind: 'flush' }
 const processBytes = 16
+/** Ids are bytes. */
+const nodesMax = 256
 
 function identity(
   context: Context<PeersMessage>,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { createLazyMetrics, createMetrics, metricsOff } from '../../runtime/metrics.ts'
+import { LatencyTable } from '../../runtime/latency-table.ts'
 import { formatPrometheus, mergeMetrics } from '../../runtime/metrics-snapshot.ts'
 
 test('what threads collect is merged and written with exact names', async () => {
@@ -77,4 +78,27 @@ test('values that nobody collects for long are all counted', async () => {
   const { families } = await metrics.collect()
   const counts = families[0]?.points[0]?.counts ?? []
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(60_000)
+})
+
+test('what is counted in a table reads as a histogram with a label for each kind there was', async () => {
+  const table = new LatencyTable(3)
+  const metrics = createLazyMetrics()
+  const kinds = new Map([
+    [0, { operation: 'read' }],
+    [1, { operation: 'never' }],
+    [2, { operation: 'write' }],
+  ])
+  table.observe(metrics, 'took_seconds', 'Time.', kinds)
+  for (const millis of [0, 0.1, 0.2, 8192, 10_000]) table.record(2, millis)
+  table.record(0, 1)
+  const text = formatPrometheus(await metrics.collect())
+  expect(text).not.toContain('never')
+  expect(text).toContain('# TYPE took_seconds histogram\n')
+  // A bound belongs to its bucket.
+  expect(text).toContain('took_seconds_bucket{le="0.0001",operation="write"} 2\n')
+  expect(text).toContain('took_seconds_bucket{le="0.00025",operation="write"} 3\n')
+  expect(text).toContain('took_seconds_bucket{le="8.192",operation="write"} 4\n')
+  expect(text).toContain('took_seconds_bucket{le="+Inf",operation="write"} 5\n')
+  expect(text).toContain('took_seconds_sum{operation="write"} 18.1923\n')
+  expect(text).toContain('took_seconds_count{operation="read"} 1\n')
 })

@@ -17,6 +17,8 @@ export interface EtcdServerOptions {
   /** Connections are numbered from here; default 1. */
   readonly firstConnection?: number
   onListening(error?: Error): void
+  /** A call has been answered, or ended otherwise by the handler. */
+  readonly onHandled?: (method: Method, millis: number) => void
   /** Changed certificate files are in use, or why they are not. */
   readonly onCertificates?: (error?: Error) => void
 }

@@ -1,5 +1,6 @@
 /** gRPC calls, and plain requests, on the streams of HTTP/2 connections: from bytes to the handler's callbacks. */
 import { gunzipSync } from 'node:zlib'
+import type { Clock } from '../../runtime/host.ts'
 import type { EtcdHandler, HttpResponse, Method } from './api.ts'
 import { type Route, routeOf } from './call-head.ts'
 import { encodeStatusMessage, grpcStatus } from './grpc.ts'
@@ -22,13 +23,16 @@ class Call {
   message: Uint8Array | null = null
   /** The handler knows of it. */
   handed = false
+  /** Monotonic. */
+  readonly startedMillis: number
   /** The body of a plain request. */
   body: Uint8Array[] = noBody
   /** Memory that its unfinished message or its body takes, as counted at the connection. */
   heldBytes = 0
 
-  constructor(route: Route) {
+  constructor(route: Route, startedMillis: number) {
     this.route = route
+    this.startedMillis = startedMillis
     this.assembly = new MessageAssembly(route.kind === 'call' && route.isGzip)
   }
 }
@@ -37,6 +41,7 @@ export class Calls implements StreamOwner {
   readonly #methods: ReadonlyMap<string, Method>
   readonly #handler: EtcdHandler
   readonly #limits: EtcdServerLimits
+  readonly #clock: Clock
   readonly #closed: (connection: Connection, limit: string) => void
   readonly #eased: () => void
 
@@ -44,12 +49,14 @@ export class Calls implements StreamOwner {
     methods: ReadonlyMap<string, Method>,
     handler: EtcdHandler,
     limits: EtcdServerLimits,
+    clock: Clock,
     closed: (connection: Connection, limit: string) => void,
     eased: () => void,
   ) {
     this.#methods = methods
     this.#handler = handler
     this.#limits = limits
+    this.#clock = clock
     this.#closed = closed
     this.#eased = eased
   }
@@ -58,7 +65,7 @@ export class Calls implements StreamOwner {
     const request = stream.request
     if (request.meaning === undefined) request.meaning = routeOf(request, this.#methods)
     const route = request.meaning as Route
-    const call = new Call(route)
+    const call = new Call(route, this.#clock.monotonicMillis())
     stream.user = call
     if (route.kind === 'refused') {
       failCall(connection, stream, route.status, route.message)
@@ -239,6 +246,11 @@ export class Calls implements StreamOwner {
 export function methodOf(stream: Stream): Method | undefined {
   const route = (stream.user as Call | undefined)?.route
   return route?.kind === 'call' ? route.head.method : undefined
+}
+
+/** Of a stream that is a call. */
+export function startedMillisOf(stream: Stream): number {
+  return (stream.user as Call).startedMillis
 }
 
 /** Ends a call with an error. */

@@ -7,7 +7,7 @@ import type {
   EtcdServerStatus,
   HandledCalls,
 } from './api.ts'
-import { Calls, failCall, methodOf } from './calls.ts'
+import { Calls, failCall, methodOf, startedMillisOf } from './calls.ts'
 import { statusNames } from './grpc.ts'
 import { Http1 } from './http1.ts'
 import { Addresses, clientOf } from './addresses.ts'
@@ -72,6 +72,7 @@ class Port implements EtcdServer {
       methods,
       handler,
       limits,
+      host.clock,
       (_, limit) => this.#count(limit),
       () => this.#eased(),
     )
@@ -229,7 +230,10 @@ class Port implements EtcdServer {
 
   #countHandled(stream: Stream, status: number): void {
     const method = methodOf(stream)
-    if (method !== undefined) this.#handled[method.id * statusCount + status]! += 1
+    if (method === undefined) return
+    this.#handled[method.id * statusCount + status]! += 1
+    const now = this.#options.host.clock.monotonicMillis()
+    this.#options.onHandled?.(method, now - startedMillisOf(stream))
   }
 
   #accept(socket: Socket): void {

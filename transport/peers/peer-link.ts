@@ -6,6 +6,7 @@
  * because control does not need a lane of its own: bulk waits here, not in the kernel, while
  * more than a window of it is unreported by the peer, and control overtakes what waits.
  */
+import type { LatencyTable } from '../../runtime/latency-table.ts'
 import type { PeerAddress } from './address.ts'
 import type { Host, Timer } from '../../runtime/host.ts'
 import type { Connection, ConnectionEnd } from './connection.ts'
@@ -25,6 +26,8 @@ export interface PeerLinkSetup {
   /** `closed`: the other process closed it or died, as opposed to silence or loss. */
   readonly down: (closed: boolean, end: ConnectionEnd) => void
   readonly dialFailed: (end: ConnectionEnd) => void
+  /** Of all links, by node. */
+  readonly roundTrips?: LatencyTable
   /** Envelopes end to end, valid during the call; a thrown error closes the link. */
   readonly envelopes: (body: Uint8Array) => void
 }
@@ -59,6 +62,7 @@ export class PeerLink {
   #received = 0
   #reported = 0
   #roundTripMillis = 0
+  readonly #roundTrips: LatencyTable | undefined
   #dropped = 0
   #framesSent = 0
   #bytesSent = 0
@@ -68,6 +72,7 @@ export class PeerLink {
 
   constructor(setup: PeerLinkSetup) {
     this.#setup = setup
+    this.#roundTrips = setup.roundTrips
     this.#dialSoon(0)
   }
 
@@ -247,6 +252,7 @@ export class PeerLink {
   #takePong(body: Uint8Array): void {
     const sentAt = Buffer.from(body.buffer, body.byteOffset, pingBytes).readDoubleLE(0)
     this.#roundTripMillis = this.#heardAt - sentAt
+    this.#roundTrips?.record(this.#setup.node, this.#roundTripMillis)
   }
 
   /** A late tick means that this thread stood still: what the peer sent meanwhile is not read yet. */

@@ -1,6 +1,7 @@
 /** What a running node tells a scraper, on its admin port and on the port for etcd's clients. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { requestAdmin } from '../../../actors/node/admin-client.ts'
+import { quorateVersion } from '../../../actors/node/version.ts'
 import { EtcdClient } from '../../support/etcd-client.ts'
 import { LocalCluster } from '../../support/local-cluster.ts'
 import { ZookeeperSession } from '../../support/zookeeper-session.ts'
@@ -105,6 +106,14 @@ test('counters grow with traffic at both doors, and gauges follow it', async () 
   const putOk = put.replace('{', '{grpc_code="OK",')
   expect(points(after, 'grpc_server_started_total').get(put)).toBe(20)
   expect(points(after, 'grpc_server_handled_total').get(putOk)).toBe(20)
+  const puts = put.replace('}', ',le="+Inf"}')
+  expect(points(after, 'grpc_server_handling_seconds_count').get(put)).toBe(20)
+  expect(points(after, 'grpc_server_handling_seconds_sum').get(put)).toBeGreaterThan(0.001)
+  expect(points(after, 'grpc_server_handling_seconds_bucket').get(labelsSorted(puts))).toBe(20)
+  const took = points(after, 'quorate_zookeeper_request_seconds_count')
+  expect(took.get('{operation="create"}')).toBe(10)
+  expect(took.get('{operation="getData"}')).toBe(1)
+  expect(took.get('{operation="createSession"}')).toBe(1)
   expect(grown('etcd_server_proposals_committed_total')).toBeGreaterThanOrEqual(31)
   expect(grown('etcd_server_proposals_applied_total')).toBeGreaterThanOrEqual(31)
   expect(grown('etcd_debugging_mvcc_keys_total')).toBe(20)
@@ -120,6 +129,22 @@ test('counters grow with traffic at both doors, and gauges follow it', async () 
   etcd.close()
   await zookeeper.close()
 })
+
+test('what runs, and how far the others are', async () => {
+  const text = await scrape(leader)
+  const [labels] = [...points(text, 'quorate_build_info').keys()]
+  expect(labels).toContain(`version="${quorateVersion}"`)
+  expect(labels).toContain(`node_version="${process.version}"`)
+  await vi.waitFor(async () => {
+    const counts = points(await scrape(leader), 'etcd_network_peer_round_trip_time_seconds_count')
+    const others = cluster.nodes.filter(node => node !== leader).map(node => `{To="${node}"}`)
+    expect([...counts.keys()].toSorted()).toEqual(others)
+  }, 10_000)
+})
+
+function labelsSorted(labels: string): string {
+  return `{${labels.slice(1, -1).split(',').toSorted().join(',')}}`
+}
 
 test('histograms are in seconds, cumulative, and count every sync', async () => {
   const text = await scrape(leader)
