@@ -54,7 +54,6 @@ export async function startNode(config: Config, module = threadModule): Promise<
     wallMillis: systemClock.wallMillis,
     fields: { node: config.node },
   })
-  for (const sentence of trustWarnings(config)) log.warn(sentence)
   const jobs = createJobPool(jobThreadsMax)
   const host = mainHost(jobs)
   const actors = placementOf(config)
@@ -66,6 +65,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
     log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
   }
   log.info('Starting', { threads: Object.keys(actors).join(', ') })
+  for (const sentence of trustWarnings(config)) log.warn(sentence)
   const setup: NodeSetup = {
     ...nodeSetup(config, directory.data),
     ...(config.tracing.exporter === 'none' ? {} : { traceClock: shareTraceClock() }),
