@@ -22,6 +22,8 @@ export class EtcdDoor {
   epoch = 0
   /** Of the nodes' disks, as consensus says (consensus/shell/disk-space.ts). */
   spaceLevel = 0
+  /** And nobody can tell which is right (actors/state/state-difference.ts). */
+  statesDiffer = false
 
   constructor(setup: EtcdSetup, server: EtcdServer, nowMillis: number) {
     this.setup = setup

@@ -228,6 +228,7 @@ export class Unary {
   }
 
   #serve(connection: number, call: number, which: number, message: Uint8Array): Outcome {
+    if (this.#door.statesDiffer && needsState.has(which)) return failure.corrupt
     const reader = this.#door.reader.open(message)
     switch (which) {
       case method.put:
@@ -379,6 +380,17 @@ export class Unary {
     this.#appliedSequence = Math.max(this.#appliedSequence, sequence)
   }
 }
+
+/** As etcd refuses with its alarm for corruption. */
+const needsState: ReadonlySet<number> = new Set([
+  method.put,
+  method.range,
+  method.deleteRange,
+  method.txn,
+  method.compact,
+  method.leaseGrant,
+  method.leaseRevoke,
+])
 
 /** What a client waits less than the estimate of the log's time may be late would be void for nothing. */
 const timeoutMillisMin = 1_000

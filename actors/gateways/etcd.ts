@@ -172,6 +172,9 @@ class Gateway {
       case 'space':
         this.#door.spaceLevel = message.level
         return
+      case 'statesDiffer':
+        this.#door.statesDiffer = message.differ
+        return
       case 'unanswered':
         return message.stream === this.#stream ? this.#unary.unanswered(message.through) : undefined
       case 'handInAgain':

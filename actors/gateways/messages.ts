@@ -38,6 +38,8 @@ export type GatewayMessage =
   /** The node stops: nothing more is taken; answered to control by `done` once all is answered that was. */
   | { readonly kind: 'drain'; readonly id: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
+  /** The states of nodes differ, and nobody can tell which is right: refuse all requests, or no more. */
+  | { readonly kind: 'statesDiffer'; readonly differ: boolean }
   | { readonly kind: 'tick' }
 
 /** Prometheus text, for a `metricsQuestion` of the etcd gateway. */

@@ -10,6 +10,7 @@ const gateway = {
   readReady: { id: 'long', position: 'long' },
   readFailed: { id: 'long' },
   space: { level: 'int' },
+  statesDiffer: { differ: 'boolean' },
   event: { connection: 'long', tag: 'long', body: 'bytes' },
   needsRoom: { stream: 'int', connection: 'long', tag: 'long', bytes: 'long' },
   eventsWait: { waiting: 'boolean' },
@@ -34,6 +35,7 @@ const reserved = [
   'readReady',
   'readFailed',
   'space',
+  'statesDiffer',
 ] as const
 
 /** Status answers are for four-letter words. */

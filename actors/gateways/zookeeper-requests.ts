@@ -44,6 +44,8 @@ export class Requests {
   readonly #writer = new JuteWriter()
   /** Of the nodes' disks, as consensus says (consensus/shell/disk-space.ts). */
   spaceLevel = 0
+  /** And nobody can tell which is right (actors/state/state-difference.ts). */
+  statesDiffer = false
 
   constructor(setup: RequestsSetup) {
     this.#proposals = setup.proposals
@@ -62,6 +64,8 @@ export class Requests {
     connection.outstanding.operation = type & 0xff
     const kind = kinds.get(type)
     if (kind === undefined) this.#answer(connection, xid, errorCode.unimplemented, true, nowMillis)
+    else if (this.statesDiffer && needsState.has(kind))
+      this.#answer(connection, xid, errorCode.runtimeInconsistency, false, nowMillis)
     else if (kind === 'write') this.#write(connection, type, xid, nowMillis)
     else if (kind === 'read') this.#read(connection, type, xid, nowMillis)
     else if (kind === 'sync') this.#sync(connection, xid, nowMillis)
@@ -282,5 +286,7 @@ const kinds = new Map<number, Kind>([
   [operation.addWatch, 'later'],
   [operation.whoAmI, 'later'],
 ])
+
+const needsState: ReadonlySet<Kind> = new Set(['write', 'read', 'sync'])
 
 const nothing = new Uint8Array(0)

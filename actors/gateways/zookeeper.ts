@@ -258,6 +258,9 @@ class Gateway {
       case 'space':
         this.#requests.spaceLevel = message.level
         return
+      case 'statesDiffer':
+        this.#requests.statesDiffer = message.differ
+        return
       case 'readReady':
         this.#syncs.ready(message.id, message.position)
         return

@@ -19,6 +19,7 @@ import { type Config, tokenCharactersMin } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
 import { memberDifferences, membersOf } from './member-differences.ts'
 import type { NodeMetrics } from './node-metrics.ts'
+import { troubles } from './status.ts'
 import { isLoopback, readSecrets } from './peer-trust.ts'
 
 type Answer = (response: AdminResponse) => void
@@ -106,9 +107,10 @@ class Routes {
 
   /** A node without space is not ready, although it serves reads: what it lacks is said first. */
   #answerReady(answer: Answer, unconfirmed: string | undefined): void {
-    this.#control.status(['consensus'], ({ consensus }) => {
-      const { space } = (consensus ?? {}) as { space?: { readonly reason: string } }
-      const reasons = [space?.reason ?? '', unconfirmed ?? ''].filter(reason => reason !== '')
+    this.#control.status(['consensus', 'state'], ({ consensus, state }) => {
+      const reasons = [...troubles({ consensus, state }), unconfirmed ?? ''].filter(
+        reason => reason !== '',
+      )
       if (reasons.length === 0) json(answer, 200, { health: true })
       else json(answer, 503, { health: false, error: reasons.join('; ') })
     })

@@ -27,6 +27,18 @@ export interface NodeStatus {
     readonly sessions: number
     readonly leases: number
     readonly hash: string
+    /** '' or a sentence: states of nodes differ, and no majority decides. */
+    readonly difference?: string
   }
   readonly watches: { readonly watches: number }
+}
+
+/** Sentences about what keeps a node from serving, '' where there is nothing: its disk, its state. */
+export function troubles(status: {
+  readonly consensus?: unknown
+  readonly state?: unknown
+}): string[] {
+  const { space } = (status.consensus ?? {}) as Partial<NodeStatus['consensus']>
+  const { difference } = (status.state ?? {}) as Partial<NodeStatus['state']>
+  return [space?.reason ?? '', difference ?? '']
 }

@@ -16,6 +16,14 @@ export interface Contradiction {
   readonly majority: readonly number[]
 }
 
+/** States differ, and no majority of the members has the same one. */
+export interface Undecided {
+  readonly position: number
+  readonly agreedAt: number
+  /** Nodes with the same state, for each state that there is. */
+  readonly groups: readonly (readonly number[])[]
+}
+
 export const hashEveryPositions = 512
 const positionsKept = 64
 
@@ -53,6 +61,29 @@ export class HashComparison {
     return { position, agreedAt: this.#agreedAt, majority }
   }
 
+  /** At the newest position where this node's state and another's are known, if they differ undecidedly. */
+  undecided(): Undecided | undefined {
+    const newest = [...this.#seen]
+      .filter(([, hashes]) => hashes.size > 1 && hashes.has(this.#own))
+      .reduce<readonly [number, ReadonlyMap<number, PositionHash>] | undefined>(
+        (best, one) => (best === undefined || one[0] > best[0] ? one : best),
+        undefined,
+      )
+    if (newest === undefined) return undefined
+    const [position, hashes] = newest
+    if (this.#majorityOf(hashes) !== undefined) return undefined
+    const groups = new Map<string, number[]>()
+    for (const [node, { low, high }] of hashes) {
+      const state = `${low} ${high}`
+      groups.set(
+        state,
+        [...(groups.get(state) ?? []), node].sort((one, other) => one - other),
+      )
+    }
+    if (groups.size === 1) return undefined
+    return { position, agreedAt: this.#agreedAt, groups: inOrder([...groups.values()]) }
+  }
+
   /** The nodes that make up a majority of equal hashes, if there is one. */
   #majorityOf(hashes: ReadonlyMap<number, PositionHash>): readonly number[] | undefined {
     for (const { low, high } of hashes.values()) {
@@ -61,4 +92,8 @@ export class HashComparison {
     }
     return undefined
   }
+}
+
+function inOrder(groups: number[][]): number[][] {
+  return groups.sort((one, other) => (one[0] ?? 0) - (other[0] ?? 0))
 }

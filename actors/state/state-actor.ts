@@ -29,6 +29,7 @@ import { ReadSchedule } from './read-schedule.ts'
 import { type DutiesSetup, LeaderDuties } from './leader-duties.ts'
 import { Replica } from './replica.ts'
 import { Slice, type SliceSetup, sliceDefaults, type Steps } from './slices.ts'
+import { StateDifference } from './state-difference.ts'
 import { StateMetrics } from './state-metrics.ts'
 import type { WaitingRead } from './waiting-reads.ts'
 import type { Command, Face, Identity, Read, World } from './world.ts'
@@ -78,6 +79,7 @@ class StateMachine {
   readonly #barriers: { replyTo: string; id: number; position: number }[] = []
   readonly #command: Command = newCommand()
   readonly #hashes: HashComparison
+  readonly #difference: StateDifference
   readonly #levels: Levels
   readonly #duties: LeaderDuties
   #levelToldMillis = 0
@@ -139,6 +141,12 @@ class StateMachine {
     // Until a membership is known nobody can be in a majority.
     const memberCount = (): number => this.#memberCount || Number.POSITIVE_INFINITY
     this.#hashes = new HashComparison(setup.identity.node, memberCount)
+    this.#difference = new StateDifference({
+      hashes: this.#hashes,
+      log: context.log,
+      tell: differ => this.#tellDoors({ kind: 'statesDiffer', differ }),
+    })
+    this.#metrics.differing(metrics, () => this.#difference.sentence !== '')
     const sessions = context.find(directory.sessions)
     this.#duties = new LeaderDuties(setup, this.#replica, this.#nowMillis(), message =>
       sessions.tell(message),
@@ -187,6 +195,8 @@ class StateMachine {
         this.#reads.forgetOthers(message.stream)
         this.#longReads.forgetOthers(message.stream)
         this.#tellLogTime()
+        if (this.#difference.sentence !== '')
+          this.#tellDoors({ kind: 'statesDiffer', differ: true })
         return this.#emitter.emit(message)
       case 'unwatched':
         return this.#emitter.unwatched(message.keys, message.registrations)
@@ -238,6 +248,7 @@ class StateMachine {
     if (now - this.#logTimeToldMillis >= logTimeMillis) this.#tellLogTime()
     const { node, leader } = this.#setup.identity
     this.#duties.tick(now, leader === node)
+    this.#difference.tick(now)
   }
 
   /** Not before this process has caught up with its own beginning: until then entries may be of long ago. */
@@ -245,9 +256,12 @@ class StateMachine {
     if (this.#ownSequence(stream.sessions) === 0) return
     const now = this.#nowMillis()
     this.#logTimeToldMillis = now
-    const told = { kind: 'logTime', time: this.#logClock.now(now) } as const
-    this.#context.find<GatewayMessage>(directory.zookeeper).tell(told)
-    this.#context.find<GatewayMessage>(directory.etcd).tell(told)
+    this.#tellDoors({ kind: 'logTime', time: this.#logClock.now(now) })
+  }
+
+  #tellDoors(message: GatewayMessage): void {
+    this.#context.find<GatewayMessage>(directory.zookeeper).tell(message)
+    this.#context.find<GatewayMessage>(directory.etcd).tell(message)
   }
 
   /** History that a client wants gone, or that is much, waits for a checkpoint: the next one still lists it. */
@@ -697,6 +711,7 @@ class StateMachine {
       quotaBytes: this.#replica.space.quotaBytes,
       noSpace: this.#replica.space.isFull,
       longReads: this.#longReads.count,
+      difference: this.#difference.sentence,
       hash: ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16).padStart(16, '0'),
     })
     const asker = replyTo === 'zookeeper' ? directory.zookeeper : directory.control

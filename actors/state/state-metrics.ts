@@ -49,6 +49,16 @@ export class StateMetrics {
     ])
   }
 
+  differing(metrics: Metrics, differ: () => boolean): void {
+    observeGauges(metrics, [
+      [
+        'quorate_states_differ',
+        '1 while states of nodes differ, no majority decides, and requests are refused.',
+        () => (differ() ? 1 : 0),
+      ],
+    ])
+  }
+
   applied(millis: number): void {
     this.#applySeconds.record(millis / 1000)
     if (millis > slowApplyMillis) this.#slowApplies += 1

@@ -17,6 +17,18 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: '    else if (this.#syncWithin(file, later)) {',
     to: '    else if ((file.sync(() => {}), true)) {',
   },
+  /** What a failed sync left in the cache is taken for durable. */
+  failedSyncIsForgotten: {
+    file: 'storage/journal-open.ts',
+    from: '    file.write(lastBatch.bytes, lastBatch.start)\n',
+    to: '',
+  },
+  /** One of what is to be written is lost on its way to the journal, and nobody looks. */
+  persistIsLost: {
+    file: 'actors/journal/journal-actor.ts',
+    from: '        this.#follows(message.order)\n        this.#open().persist(',
+    to: '        if (message.order % 97 === 0) return\n        this.#open().persist(',
+  },
   voteNotPersisted: {
     file: 'actors/consensus/raft/state.ts',
     from: 'encodeHardState({ epoch, votedFor, formed })',

@@ -12,6 +12,8 @@ export interface DiskPace {
   syncMillis(): number
   /** Taken by the disk for the sync that is being asked for: when it is done. */
   nextSyncAtMillis: number
+  /** From now on no sync succeeds. */
+  isFailing: boolean
 }
 
 export function diskOfThread(
@@ -45,11 +47,13 @@ function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskF
     write: (source, position) => file.write(source, position),
     truncate: size => file.truncate(size),
     syncNow() {
+      if (pace.isFailing) return file.syncNow()
       thread.spend(pace.syncMillis())
       pace.nextSyncAtMillis = thread.nowMillis
       file.sync(() => {})
     },
     syncWithin(millisMax, done) {
+      if (pace.isFailing) file.syncNow()
       const millis = pace.syncMillis()
       thread.spend(Math.min(millis, millisMax))
       pace.nextSyncAtMillis = thread.nowMillis + Math.max(0, millis - millisMax)

@@ -45,6 +45,8 @@ export interface NodeWorld {
   readonly placement: 'single' | 'split' | 'spread'
   readonly consensus: ConsensusSizes
   readonly tap: Tap
+  /** The process of this node ends of a sync that was to fail. */
+  readonly diskFailed: (node: number) => void
 }
 
 export const zookeeperPort = 2181
@@ -64,9 +66,14 @@ export class SimulatedNode {
   threads: VirtualThread[] = []
   readonly #world: NodeWorld
   readonly #random: Random
-  readonly #pace: DiskPace = { syncMillis: () => this.#syncMillis(), nextSyncAtMillis: 0 }
+  readonly #pace: DiskPace = {
+    syncMillis: () => this.#syncMillis(),
+    nextSyncAtMillis: 0,
+    isFailing: false,
+  }
   #systems: readonly RunningThread[] = []
   #slowUntilMillis = 0
+  #standsUntilMillis = 0
   #incarnationMin = 1
   readonly #clock = { wallOffsetMillis: 0, drift: 1 }
 
@@ -117,6 +124,8 @@ export class SimulatedNode {
     this.#world.network.closeAllOf(new Set(this.threads))
     this.threads = []
     this.#systems = []
+    this.#pace.isFailing = false
+    this.disk.fault = () => undefined
     if (how === 'process') this.disk.killProcess()
     else this.disk.crash(() => !keepsNothing && below(this.#random, 3) === 0)
   }
@@ -134,6 +143,24 @@ export class SimulatedNode {
 
   slowDisk(millis: number): void {
     this.#slowUntilMillis = this.#world.scheduler.nowMillis + millis
+  }
+
+  standDisk(millis: number): void {
+    this.#standsUntilMillis = this.#world.scheduler.nowMillis + millis
+  }
+
+  /**
+   * The next sync fails, and so do all until the process has ended of it. Not one that was begun in
+   * place: what follows it in the same callback has already happened here.
+   */
+  failDisk(): void {
+    const { scheduler } = this.#world
+    if (this.#pace.nextSyncAtMillis >= scheduler.nowMillis) {
+      scheduler.at(this.#pace.nextSyncAtMillis + 0.01, () => this.failDisk())
+      return
+    }
+    this.#pace.isFailing = true
+    this.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
   }
 
   /** Only while it is down. */
@@ -210,6 +237,7 @@ export class SimulatedNode {
 
   /** Fail-stop: the process ends, as in production (DESIGN.md D1). */
   #failed(actor: string, error: unknown): void {
+    if (this.#pace.isFailing && /EIO/.test(String(error))) return this.#world.diskFailed(this.id)
     this.#world.tap.failed(this.id, actor, error)
     this.stop('process')
   }
@@ -226,6 +254,8 @@ export class SimulatedNode {
   /** Mostly quick; sometimes the disk takes its time. */
   #syncMillis(): number {
     const quick = 0.05 + 0.2 * this.#random.fraction()
+    const standsMillis = this.#standsUntilMillis - this.#world.scheduler.nowMillis
+    if (standsMillis > 0) return standsMillis
     if (this.#world.scheduler.nowMillis < this.#slowUntilMillis)
       return slowSyncMillisMax * this.#random.fraction()
     return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick

@@ -27,6 +27,10 @@ export type Fault =
   /** For a while there is room for little more than what is there. */
   | { readonly kind: 'diskFull'; readonly node: Target; readonly millis: number }
   | { readonly kind: 'diskSlow'; readonly node: Target; readonly millis: number }
+  /** No sync is done before this time is over. */
+  | { readonly kind: 'diskStands'; readonly node: Target; readonly millis: number }
+  /** A sync fails, which ends the process; what was not synced reads as it was, until the power goes. */
+  | { readonly kind: 'diskFails'; readonly node: Target; readonly millis: number }
   /** The data directory is lost: the node waits until it is bound anew. Only one such in a world. */
   | { readonly kind: 'diskLost'; readonly node: Target; readonly millis: number }
   /** It is removed from the members, added as a learner, and promoted. */
@@ -37,7 +41,10 @@ export type Fault =
 /** A node's id, or whoever leads at that moment. */
 export type Target = number | 'leader'
 
-type PlainFault = Exclude<Fault['kind'], 'diskFull' | 'diskSlow' | 'diskLost' | 'remember'>
+type PlainFault = Exclude<
+  Fault['kind'],
+  'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember'
+>
 
 export interface PlannedFault {
   readonly atMillis: number
@@ -144,6 +151,8 @@ function planDiskFaults(random: Random): PlannedFault[] {
   if (!planned.some(({ fault }) => fault.kind === 'diskLost'))
     plan(6, (node, millis) => ({ kind: 'remember', node, millis }))
   plan(6, (node, millis) => ({ kind: 'pause', node, millis: 2 * millis, thread: 'state' }))
+  plan(5, (node, millis) => ({ kind: 'diskStands', node, millis: 3 * millis }))
+  plan(3, (node, millis) => ({ kind: 'diskFails', node, millis: millis / 2 }))
   return planned
 }
 

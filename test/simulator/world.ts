@@ -49,6 +49,10 @@ export async function loadSimulator(): Promise<JobModules> {
 
 const livenessMillis = 60_000
 const restartMillis = 200
+/** Until everybody has heard that there is space again: a checkpoint is tried again after 5 s. */
+const againMillis = 8000
+/** After a sync that failed: the node is up again, and counts on what it has. */
+const powerLossMillis = 3 * restartMillis
 const changeMillis = 500
 const leasesEndMillis = 20_000
 const settleMillis = 2000
@@ -89,6 +93,7 @@ class World {
       placement,
       consensus: options.consensus,
       tap: this.observer,
+      diskFailed: (node: number) => this.#diskFailed(this.nodes[node - 1]!),
     }
     this.nodes = Array.from({ length: nodes }, (_, index) => new SimulatedNode(world, index + 1))
     this.clients = Array.from({ length: options.zookeeperClients }, (_, index) =>
@@ -216,6 +221,13 @@ class World {
       case 'diskSlow':
         this.observer.note(node.id, `has a slow disk for ${fault.millis.toFixed(0)} ms`)
         return node.slowDisk(fault.millis)
+      case 'diskStands':
+        this.observer.note(node.id, `has a disk that stands for ${fault.millis.toFixed(0)} ms`)
+        return node.standDisk(fault.millis)
+      case 'diskFails':
+        if (!node.running) return
+        this.observer.note(node.id, 'has a disk that fails')
+        return node.failDisk()
       case 'diskLost':
         return this.#loseDisk(node, fault.millis)
       case 'remember':
@@ -224,6 +236,12 @@ class World {
         this.observer.note(node.id, `has its clock set by ${fault.millis.toFixed(0)} ms`)
         return node.jumpWallClock(fault.millis)
     }
+  }
+
+  /** It starts again on what reads as it was, and loses power not long after. */
+  #diskFailed(node: SimulatedNode): void {
+    this.#stop(node, 'process', restartMillis)
+    this.scheduler.after(powerLossMillis, () => this.#stop(node, 'power', restartMillis))
   }
 
   /** Whoever is in charge has it replaced, as soon as there is a leader that can. */
@@ -297,9 +315,20 @@ class World {
       port: zookeeperPort,
       operations,
       clients: zookeeperClients,
+      refused: () => this.#refused(),
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
     })
+  }
+
+  /** Only where a disk is full now, or was a moment ago. */
+  #refused(): void {
+    const now = this.scheduler.nowMillis
+    const isFull = this.#options.faults.some(
+      ({ fault, atMillis }) =>
+        fault.kind === 'diskFull' && now >= atMillis && now < atMillis + fault.millis + againMillis,
+    )
+    if (!isFull) this.observer.violate(0, 'a write was refused, and every disk has space')
   }
 
   #createEtcdClient(id: number): EtcdClient {

@@ -24,6 +24,8 @@ import { absent, Watches } from './zookeeper-watches.ts'
 export interface ZookeeperClientSetup extends ClientSetup {
   /** How many there are, with ids from 1. */
   readonly clients: number
+  /** A write was refused since disks have no space. */
+  readonly refused: () => void
 }
 
 const inFlightMax = 8
@@ -310,9 +312,16 @@ export class ZookeeperClient {
       this.#socket?.destroy()
       return
     }
+    if (error === errorCode.quotaExceeded) return this.#refused(request)
     this.acknowledged++
     if (request.kind !== 'make') this.#left--
     this.#take(request, error)
+  }
+
+  /** For lack of space: nothing was done, whatever comes next shows it; it is tried again. */
+  #refused({ kind, path }: Request): void {
+    if (!writing.includes(kind)) this.#violate(`${kind} of ${path} was refused for space`)
+    this.#setup.refused()
   }
 
   #event(): void {
@@ -431,6 +440,16 @@ export class ZookeeperClient {
     this.#setup.violate(`client ${this.#setup.id}: ${sentence}`)
   }
 }
+
+const writing: readonly Request['kind'][] = [
+  'make',
+  'set',
+  'append',
+  'multi',
+  'failingMulti',
+  'hold',
+  'drop',
+]
 
 function sequenceOf(path: string): number {
   return Number(path.slice(-10))

@@ -1,6 +1,6 @@
 /** `quorate status`: one line a node, from their admin ports. */
 import { requestAdmin } from '../admin-client.ts'
-import type { NodeStatus } from '../status.ts'
+import { type NodeStatus, troubles } from '../status.ts'
 import { table } from '../table.ts'
 
 export async function status(options: { endpoints: string; json: boolean }): Promise<void> {
@@ -13,8 +13,9 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
     const sentences = answers.flatMap(one => ('error' in one ? [] : one.differences))
     for (const sentence of new Set(sentences)) console.log(`warning: ${sentence}`)
     for (const answer of answers) {
-      const reason = 'error' in answer ? '' : (answer.consensus.space?.reason ?? '')
-      if (reason !== '' && 'node' in answer) console.log(`warning: ${answer.node}: ${reason}`)
+      if ('error' in answer) continue
+      for (const reason of troubles(answer))
+        if (reason !== '') console.log(`warning: ${answer.node}: ${reason}`)
     }
   }
   if (answers.every(answer => 'error' in answer)) process.exitCode = 1
