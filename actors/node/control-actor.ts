@@ -11,6 +11,7 @@ import { collectorOf } from '../metrics-collector.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import { type AskedChange, inWords, membershipChange } from './member-changes.ts'
 import { membersOf } from './member-differences.ts'
+import { whyNoLeader } from './no-leader.ts'
 
 type Answer = (error: string | undefined, value: unknown) => void
 
@@ -73,8 +74,19 @@ export class Control {
     }
   }
 
-  /** A linearizable read of nothing: a quorum confirmed the leader, and this node has applied what it must. */
+  /**
+   * A linearizable read of nothing: a quorum confirmed the leader, and this node has applied what it
+   * must. Where no leader is known nobody could confirm anything, which is said at once.
+   */
   ready(answer: (error: string | undefined) => void): void {
+    this.status(['consensus'], ({ consensus }) => {
+      const why = whyNoLeader(this.#node, consensus)
+      if (why === undefined) this.#confirm(answer)
+      else answer(why)
+    })
+  }
+
+  #confirm(answer: (error: string | undefined) => void): void {
     const id = this.#ask((error, position) => {
       if (error !== undefined) return answer(error)
       const barrier = this.#ask(answer)

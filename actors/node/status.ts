@@ -12,7 +12,8 @@ export interface NodeStatus {
     /** `reason`: '' or a sentence, where disks have no space. */
     readonly space?: { readonly reason: string }
   }
-  readonly peers: {
+  /** Missing where the actor did not answer in time. */
+  readonly peers?: {
     readonly links: readonly {
       readonly node: number
       readonly up: boolean

@@ -1,4 +1,4 @@
-/** `quorate status`: one line a node, from their admin ports. */
+/** `quorate status`: one line a node, from their admin ports; exit code 1 where not all is well. */
 import { requestAdmin } from '../admin-client.ts'
 import { type NodeStatus, troubles } from '../status.ts'
 import { table } from '../table.ts'
@@ -18,7 +18,22 @@ export async function status(options: { endpoints: string; json: boolean }): Pro
         if (reason !== '') console.log(`warning: ${answer.node}: ${reason}`)
     }
   }
-  if (answers.every(answer => 'error' in answer)) process.exitCode = 1
+  const faults = faultsOf(answers)
+  if (!options.json) for (const fault of faults) console.log(fault)
+  if (faults.length > 0) process.exitCode = 1
+}
+
+/** What keeps this from being a whole cluster, a line for each. */
+function faultsOf(answers: readonly Answer[]): string[] {
+  const faults = answers.flatMap(one =>
+    'error' in one ? [`${one.endpoint} is unreachable: ${one.error}`] : [],
+  )
+  const nodes = answers.flatMap(one => ('error' in one ? [] : [one]))
+  const leader = nodes.find(({ consensus }) => consensus.role === 'leader')
+  if (!nodes.some(({ consensus }) => consensus.leader !== 0)) faults.push('no leader is known')
+  const missing = leader?.peers?.links.filter(({ member, up }) => member && !up) ?? []
+  for (const { node } of missing) faults.push(`node ${node} has no link to the leader`)
+  return faults
 }
 
 const header = [
@@ -40,7 +55,12 @@ async function ask(endpoint: string): Promise<Answer> {
   try {
     const { status: code, text } = await requestAdmin(endpoint, 'GET', '/status')
     if (code !== 200) return { endpoint, error: `HTTP ${code}: ${text.trim()}` }
-    return JSON.parse(text) as NodeStatus
+    const answer = JSON.parse(text) as Partial<NodeStatus>
+    const { consensus, state, watches } = answer
+    // Actors that did not answer in time are missing.
+    if (consensus === undefined || state === undefined || watches === undefined)
+      return { endpoint, error: 'it answers only in part' }
+    return answer as NodeStatus
   } catch (error) {
     return {
       endpoint,
@@ -51,7 +71,7 @@ async function ask(endpoint: string): Promise<Answer> {
 
 /** `commit`: the highest that any of them knows; a node is behind by what it has not applied of that. */
 function row(answer: Answer, commit: number): string[] {
-  if ('error' in answer) return [answer.endpoint, `unreachable: ${answer.error}`]
+  if ('error' in answer) return [answer.endpoint, 'unreachable', ...header.slice(2).map(() => '-')]
   const { node, consensus, state, watches } = answer
   return [
     node,
@@ -69,7 +89,7 @@ function row(answer: Answer, commit: number): string[] {
 
 /** How many of the other members it is linked to, and the longest way there and back. */
 function linksOf({ peers }: NodeStatus): string {
-  const links = peers.links.filter(({ member }) => member)
+  const links = peers?.links.filter(({ member }) => member) ?? []
   const up = links.filter(link => link.up)
   if (links.length === 0) return '-'
   const slowest = Math.max(0, ...up.map(({ roundTripMillis }) => roundTripMillis))

@@ -118,7 +118,16 @@ test('lag is measured against the highest commit of all nodes that were asked', 
       const state = { applied, revision: 1, zxid: 1, sessions: 0 }
       const watches = { watches: 0 }
       const peers = { links: [] }
-      response.end(JSON.stringify({ node: `node${at + 1}`, consensus, state, watches, peers }))
+      response.end(
+        JSON.stringify({
+          node: `node${at + 1}`,
+          differences: [],
+          consensus,
+          state,
+          watches,
+          peers,
+        }),
+      )
     }).listen(20_501 + at, '127.0.0.1'),
   )
   const endpoints = '127.0.0.1:20501,127.0.0.1:20502'
@@ -128,6 +137,37 @@ test('lag is measured against the highest commit of all nodes that were asked', 
   })
   expect(stdout).toMatch(/^node1 .* 3 +-\s*$/m)
   expect(stdout).toMatch(/^node2 .* 4 +-\s*$/m)
+})
+
+test('status fails without a leader and with nodes missing, and keeps its columns', async () => {
+  const answer = (leader: number, role: string, up: boolean) => ({
+    node: 'node1',
+    differences: [],
+    consensus: { role, epoch: 4, leader, commit: 7 },
+    peers: { links: [{ node: 2, up, member: true, roundTripMillis: 1 }] },
+    state: { applied: 7, revision: 3, zxid: 2, sessions: 5 },
+    watches: { watches: 6 },
+  })
+  let current = answer(1, 'leader', true)
+  const server = createHttpServer((_request, response) => response.end(JSON.stringify(current)))
+  await new Promise<void>(resolve => server.listen(20_501, '127.0.0.1', resolve))
+  const status = async (...more: string[]) => {
+    const args = [main, 'status', '--endpoints', ['127.0.0.1:20501', ...more].join(',')]
+    const { code = 0, stdout } = await run(process.execPath, args).catch(error => error)
+    return [code, stdout] as [number, string]
+  }
+  try {
+    expect(await status()).toEqual([0, expect.stringMatching(/^node1 +leader +4 +7 +3 /m)])
+    const [code, table] = await status('127.0.0.1:20502')
+    expect([code, /^127.0.0.1:20502 +unreachable( +-){8} *$/m.test(table)]).toEqual([1, true])
+    expect(table).toContain('127.0.0.1:20502 is unreachable: connect ECONNREFUSED')
+    current = answer(1, 'leader', false)
+    expect(await status()).toEqual([1, expect.stringContaining('node 2 has no link to the leader')])
+    current = answer(0, 'candidate', true)
+    expect(await status()).toEqual([1, expect.stringContaining('no leader is known')])
+  } finally {
+    await new Promise(resolve => server.close(resolve))
+  }
 })
 
 test('a configuration that is not there', async () => {
@@ -150,7 +190,7 @@ test('directories that cannot be used, and endpoints that are none', async () =>
   for (const path of [plain, '/sys/quorate', '/proc/quorate/data']) {
     writeFileSync(cluster.configFile(1), text.replace(cluster.dataDirectory(1), path))
     expect(await startFault()).toMatch(
-      new RegExp(`^quorate: the data directory ${path} cannot be used: E[A-Z]+: .*$`),
+      new RegExp(`^quorate: the data directory ${path} cannot be used: E[A-Z]+: .*$`, 'm'),
     )
   }
   for (const endpoints of ['', '127.0.0.1', 'a:1,,b:2', 'ftp://a:1']) {
@@ -283,13 +323,13 @@ test('a data directory in use, of another node, or damaged', async () => {
   const clusterKeys = { name: 'other', members: [member] }
   writeFileSync(other, JSON.stringify({ ...config, listeners, cluster: clusterKeys }))
   expect(await faultOf('start', '--config', other)).toMatch(
-    new RegExp(`^quorate: ${directory} is in use by process \\d+$`),
+    new RegExp(`^quorate: ${directory} is in use by process \\d+$`, 'm'),
   )
   const elsewhere = join(cluster.directory, 'elsewhere')
   const shared = { ...config, listeners, dataDirectory: elsewhere, logDirectory: directory }
   writeFileSync(other, JSON.stringify({ ...shared, cluster: clusterKeys }))
   expect(await faultOf('start', '--config', other)).toMatch(
-    new RegExp(`^quorate: ${directory} is in use by process \\d+$`),
+    new RegExp(`^quorate: ${directory} is in use by process \\d+$`, 'm'),
   )
   writeFileSync(other, JSON.stringify({ ...config, listeners, cluster: clusterKeys }))
   await cluster.signal(1, 'SIGTERM')
