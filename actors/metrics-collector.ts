@@ -38,7 +38,7 @@ export const collectorActor: Definition<CollectorMessage, Metrics> = {
               const json = JSON.stringify(snapshot)
               context.self.tell({ kind: 'collected', id, json })
             },
-            (error: Error) => context.log.error('Metrics could not be collected', { error }),
+            (error: Error) => context.log.error('Metrics cannot be collected', { error }),
           )
           return
         case 'collected':

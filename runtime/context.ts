@@ -94,7 +94,7 @@ export class ActorContext implements Context<Message> {
       try {
         callback()
       } catch (error) {
-        this.log.error('A callback for the stop of an actor failed', { error })
+        this.log.error('A callback for the stop of an actor has failed', { error })
       }
     }
   }

@@ -20,16 +20,16 @@ export class LimitedLog {
     this.#log = log
   }
 
-  /** `sentence` is the cause too: it has no part that differs from time to time. */
-  warn(sentence: string, fields: LogFields, nowMillis: number): void {
-    const cause = this.#causes.get(sentence)
+  /** `named`: the cause, a word of ours that has no part that differs from time to time. */
+  warn(sentence: string, fields: LogFields, nowMillis: number, named = sentence): void {
+    const cause = this.#causes.get(named)
     if (cause !== undefined && nowMillis - cause.saidMillis < quietMillis) {
       cause.unsaid += 1
       return
     }
     const { unsaid } = cause ?? { unsaid: 0 }
     if (cause === undefined && this.#causes.size >= causesMax) return
-    this.#causes.set(sentence, { saidMillis: nowMillis, unsaid: 0 })
+    this.#causes.set(named, { saidMillis: nowMillis, unsaid: 0 })
     this.#log.warn(sentence, unsaid === 0 ? fields : { ...fields, beforeInSilence: unsaid })
   }
 }

@@ -31,7 +31,7 @@ export class Supervisor {
     }
     const group = restartGroup(parent, cell, supervision)
     const delayMillis = backoffMillis(supervision, restarts)
-    system.log.warn('An actor failed and is restarted', {
+    system.log.warn('An actor has failed and is restarted', {
       actor: cell.name,
       with: group.length - 1,
       restarts,
@@ -53,7 +53,7 @@ export class Supervisor {
   }
 
   #escalate(cell: Cell, parent: Cell, error: Error): void {
-    cell.system.log.error('An actor failed for good', { actor: cell.name, error })
+    cell.system.log.error('An actor has failed for good', { actor: cell.name, error })
     this.stop(cell)
     if (parent === this.#system.root) this.#system.rootFailed(cell.name, error)
     else {

@@ -207,7 +207,7 @@ export class System {
     const now = this.host.clock.monotonicMillis()
     if (now - tally.loggedMillis < limits.deadLetterLogMillis) return
     tally.loggedMillis = now
-    this.log.warn('Messages were lost', {
+    this.log.warn('Messages have been lost', {
       to: actor,
       kind,
       reason,

@@ -103,7 +103,7 @@ class HostedThreads implements Threads {
     this.#pool = (warm ?? warmThreads(common.placement, module)).pool
     this.#pool.on('error', error => {
       // Errors of tasks arrive at their promises; these are about a pool that is ending.
-      if (!this.#stopping) options.log.error('The thread pool failed', { error })
+      if (!this.#stopping) options.log.error('The thread pool has failed', { error })
     })
   }
 
@@ -170,7 +170,7 @@ class HostedThreads implements Threads {
     const { log, onThreadLost, onLost } = this.#options
     this.#controls.get(thread)?.close()
     const next = onThreadLost(thread)
-    log.error('A thread died', { lost: thread, next, error })
+    log.error('A thread has died', { lost: thread, next, error })
     if (next === 'restart') this.#restart(thread)
     onLost(thread, error)
   }

@@ -296,7 +296,7 @@ class Gateway {
     if (error !== null) {
       throw new Error(`cannot listen for etcd clients on ${host}:${port}: ${error.message}`)
     }
-    this.#context.log.info('listening for etcd clients', { host, port: server.port })
+    this.#context.log.info('The node listens for etcd clients', { host, port: server.port })
   }
 
   #clock(): number {

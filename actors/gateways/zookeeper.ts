@@ -326,7 +326,10 @@ class Gateway {
     if (error !== null) {
       throw new Error(`cannot listen for ZooKeeper clients on ${host}:${port}: ${error.message}`)
     }
-    this.#context.log.info('listening for ZooKeeper clients', { host, port: this.#listener?.port })
+    this.#context.log.info('The node listens for ZooKeeper clients', {
+      host,
+      port: this.#listener?.port,
+    })
   }
 
   /** Called by the host, outside of any turn: it only notes and wakes. */
@@ -368,11 +371,7 @@ class Gateway {
   /** As ZooKeeper does: without a word. */
   #refuse(socket: Socket, reason: string): void {
     const { remoteAddress } = socket
-    this.#limitedLog.warn(
-      'A ZooKeeper client was refused',
-      { remoteAddress, reason },
-      this.#clock(),
-    )
+    this.#limitedLog.warn('A ZooKeeper client is refused', { remoteAddress, reason }, this.#clock())
     socket.open({ data() {}, closed() {} })
     socket.destroy()
   }
@@ -524,7 +523,7 @@ class Gateway {
     if (this.#grants.wants(connection, tag, bytes, this.#now)) return
     const { answerBytesMax } = this.#setup
     this.#limitedLog.warn(
-      'An answer was longer than half of limits.answerBytesMax: its connection is closed',
+      'An answer is longer than half of limits.answerBytesMax: its connection is closed',
       { bytes, answerBytesMax, remoteAddress: connection.address },
       this.#now,
     )

@@ -169,7 +169,9 @@ class JournalActor {
     const { journal, log, hardState, tornBytes } = opened
     this.#journal = journal
     if (tornBytes > 0) {
-      this.#context.log.warn('The journal ended in a torn batch, never acknowledged', { tornBytes })
+      this.#context.log.warn('The journal ends in a torn batch, which nobody has been told of', {
+        tornBytes,
+      })
     }
     this.#recovery = { chunks: log.chunks(chunkBytesMax), last: log.last, hardState }
     for (let ahead = 0; ahead < chunksAheadMax; ahead++) this.#sendRecovered()
@@ -201,7 +203,7 @@ class JournalActor {
   #notify(outcome: JournalOutcome): void {
     if (outcome.kind === 'notRemoved') {
       const { reason } = outcome
-      return this.#context.log.warn('Old journal files could not be removed', { reason })
+      return this.#context.log.warn('Old journal files cannot be removed', { reason })
     }
     if (outcome.kind === 'persisted') this.#traces?.persisted(outcome.id)
     if (outcome.kind !== 'persisted') this.#logSpace(outcome.kind === 'diskFull')

@@ -5,7 +5,7 @@
 import type { Context } from '../../runtime/actor.ts'
 import type { Socket } from '../../runtime/host.ts'
 import { CallerBound } from '../../runtime/caller-bound.ts'
-import { LimitedLog } from '../../runtime/log-limit.ts'
+import { LimitedLog } from '../../runtime/limited-log.ts'
 import type { Connection } from '../../transport/peers/connection.ts'
 import { awaitGreeting, type Greeter, type GreetingResult } from '../../transport/peers/greeting.ts'
 import type { Hello } from '../../transport/peers/handshake.ts'
@@ -32,7 +32,7 @@ export class Callers {
     this.#context = context
     this.#greeter = greeter
     this.#greeted = greeted
-    this.#strangers = new LimitedLog(context.log, context.host.clock, limits.strangerLineMillis)
+    this.#strangers = new LimitedLog(context.log)
   }
 
   take(socket: Socket): void {
@@ -59,8 +59,9 @@ export class Callers {
   }
 
   #turnedAway(address: string, code: string, reason: string): void {
-    const what = 'Turned a stranger away from the peer port'
-    this.#strangers.warn(code, what, { address, code, reason })
+    const what = 'A stranger is turned away from the peer port'
+    const now = this.#context.host.clock.monotonicMillis()
+    this.#strangers.warn(what, { address, code, reason }, now, code)
   }
 
   #log(result: GreetingResult & { kind: 'failed' }, address: string): void {
@@ -73,6 +74,6 @@ export class Callers {
     if (from !== 0 && this.#refused.get(from) === code) return
     if (this.#refused.size >= limits.greetingsMax) this.#refused.clear()
     this.#refused.set(from, code)
-    this.#context.log.warn('Refused a peer', { from, address, code, reason })
+    this.#context.log.warn('A peer is refused', { from, address, code, reason })
   }
 }

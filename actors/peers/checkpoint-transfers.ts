@@ -123,7 +123,7 @@ export class CheckpointTransfers {
 
   #sent(node: number, { position, bytes }: CheckpointSource, done: (sent: boolean) => void): void {
     this.#failures.delete(node)
-    this.#context.log.info('A checkpoint was sent', { node, position, bytes })
+    this.#context.log.info('A checkpoint has been sent', { node, position, bytes })
     done(true)
   }
 
@@ -133,7 +133,7 @@ export class CheckpointTransfers {
     this.#failures.set(node, failure)
     if (reason !== '' && reason !== failure.reason) {
       failure.reason = reason
-      this.#context.log.warn('A checkpoint could not be sent', { node, position, reason })
+      this.#context.log.warn('A checkpoint cannot be sent', { node, position, reason })
     }
     const { timers, random } = this.#context.host
     const doubled = limits.checkpointRetryMillisMin * 2 ** Math.min(failure.count++, 10)
@@ -146,7 +146,7 @@ export class CheckpointTransfers {
 
   #logArrival(from: number, arrival: CheckpointArrival): void {
     if (arrival.kind === 'failed') {
-      this.#context.log.warn('A checkpoint did not arrive', { from, reason: arrival.why })
+      this.#context.log.warn('A checkpoint has not arrived', { from, reason: arrival.why })
       return
     }
     const { position, bytes } = arrival.offer

@@ -267,7 +267,7 @@ class Peers {
     this.#failures.delete(from)
     this.#callers.linked(from)
     this.#transfers.linked(from)
-    this.#context.log.info('Linked to a node', { peer: from, incarnation, store: storeId, member })
+    this.#context.log.info('A node is linked', { peer: from, incarnation, store: storeId, member })
     this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
   }
 
@@ -276,7 +276,7 @@ class Peers {
     // It is we who leave: the others hear of it, and our own consensus has stopped.
     if (this.#stopping) return
     if (this.#acquaintances.member(node) === undefined) this.#forgetLater(node)
-    this.#context.log.warn('Lost the link to a node', { peer: node, closed, reason: end.why })
+    this.#context.log.warn('The link to a node is lost', { peer: node, closed, reason: end.why })
     this.#carrier.down(node)
     this.#consensus.tell({ kind: 'linkDown', node, closed })
   }
@@ -300,7 +300,7 @@ class Peers {
     if (failure.logged || (isAbsence(code) && now - failure.since < limits.unreachableMillis))
       return
     failure.logged = true
-    this.#context.log.warn('Cannot link to a node', { peer: node, code, reason: why })
+    this.#context.log.warn('A node cannot be linked', { peer: node, code, reason: why })
   }
 
   #greeted(connection: Connection, hello: Hello): void {
@@ -337,7 +337,7 @@ class Peers {
   #listening(error: string): void {
     const { host, port } = this.#setup.listen
     if (error !== '') throw new Error(`cannot listen for other nodes on ${host}:${port}: ${error}`)
-    this.#context.log.info('Listening for other nodes', {
+    this.#context.log.info('The node listens for other nodes', {
       host,
       port: this.#listener?.port ?? port,
     })

@@ -84,7 +84,9 @@ export class CheckpointDriver {
       this.#files.adopt(arrived)
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'noSpace') throw error
-      this.#context.log.warn('A checkpoint of a peer was not taken over', { reason: error.message })
+      this.#context.log.warn('A checkpoint of a peer cannot be taken over', {
+        reason: error.message,
+      })
       this.discard(arrived)
       return false
     }
@@ -175,7 +177,7 @@ export class CheckpointDriver {
     const slabs = { tree: lister.buffers('tree'), keyspace: lister.buffers('keyspace') }
     this.#files.write({ kind, position, epoch, head, listed: { lists, slabs } }, (error, left) => {
       this.#outcome = error
-      if (left !== '') this.#context.log.warn('An old checkpoint could not be removed', { left })
+      if (left !== '') this.#context.log.warn('An old checkpoint cannot be removed', { left })
       this.#context.self.tell({ kind: 'checkpointWritten' })
     })
   }

@@ -60,7 +60,7 @@ describe('messages', () => {
     host.runDeferred()
     expect(seen).toEqual(['early'])
     expect(system.deadLetters).toBe(1)
-    expect(lines.filter(line => line.includes('Messages were lost'))).toHaveLength(1)
+    expect(lines.filter(line => line.includes('Messages have been lost'))).toHaveLength(1)
   })
 
   test('beyond the bound are counted, and logged once a second', () => {

@@ -26,8 +26,6 @@ export const limits = {
   /** Callers that have not been greeted; beyond, the oldest of the address that has most is hung up on. */
   greetingsMax: 64,
   greetingsPerAddressMax: 16,
-  /** Of each cause for which strangers are turned away the log has one line in so long. */
-  strangerLineMillis: 60_000,
   /** After a farewell; then the socket is destroyed. */
   lingerMillis: 200,
   pingMillis: 250,

@@ -425,7 +425,7 @@ class Shell {
     this.#role = role
     this.#epoch = epoch
     this.#leader = leader
-    this.#context.log.info('Role in the consensus', { role, epoch, leader })
+    this.#context.log.info('The node has another role in the consensus', { role, epoch, leader })
     if (role === 'leader') this.#beginTime()
     if (!moved) return
     this.#reads.leaderChanged()

@@ -62,9 +62,9 @@ export async function startNode(config: Config, module = threadModule): Promise<
   const directory = await ownDirectory(config, host)
   if (directory.data.damage !== '') {
     const what = { damage: directory.data.damage, help: `quorate member replace ${config.node}` }
-    log.error('This store was damaged: the node begins as a new one and waits to be bound', what)
+    log.error('This store is damaged: the node begins as a new one and waits to be bound', what)
   }
-  log.info('Starting', { threads: Object.keys(actors).join(', ') })
+  log.info('The node starts', { threads: Object.keys(actors).join(', ') })
   for (const sentence of trustWarnings(config)) log.warn(sentence)
   const setup: NodeSetup = {
     ...nodeSetup(config, directory.data),
@@ -99,20 +99,20 @@ export async function startNode(config: Config, module = threadModule): Promise<
     jobs,
     onThreadLost: thread => lives.end(thread),
     onLost: (thread, error) => {
-      if (lives.hasEnded(thread)) fatal(log, `thread ${thread} was lost`, error)
+      if (lives.hasEnded(thread)) fatal(log, `Thread ${thread} is lost: the process ends`, error)
     },
-  }).catch((error: Error) => fatal(log, 'the node could not start', error))
+  }).catch((error: Error) => fatal(log, 'The node cannot start', error))
   router.open()
   const metrics = config.metrics.enabled ? new NodeMetrics(control, system) : undefined
   control.metrics = metrics
   const admin = await startAdmin(config, control, metrics, log).catch((error: Error) =>
-    fatal(log, 'the admin port could not be opened', error),
+    fatal(log, 'The admin port cannot be opened', error),
   )
   const stop = async (): Promise<void> => {
     const { shutdownMillis } = config.timings
-    log.info('Stopping')
+    log.info('The node stops')
     setTimeout(() => {
-      log.warn('Stopped before all was handed over', { shutdownMillis })
+      log.warn('The process ends before all is handed over', { shutdownMillis })
       process.exit(0)
     }, shutdownMillis)
     admin.close()
@@ -121,7 +121,7 @@ export async function startNode(config: Config, module = threadModule): Promise<
     system.stop()
     await threads.stop()
     directory.release()
-    log.info('Stopped')
+    log.info('The process ends')
     process.exit(0)
   }
   let stopping = false
@@ -129,13 +129,13 @@ export async function startNode(config: Config, module = threadModule): Promise<
     stop() {
       if (stopping) return
       stopping = true
-      stop().catch((error: Error) => fatal(log, 'the node could not stop', error))
+      stop().catch((error: Error) => fatal(log, 'The node cannot stop in order', error))
     },
     reload: reloadCertificates,
   })
   // Clients of a node that is no member any more would wait for ever. Who asked for it is answered first.
   control.onRemoved = () => {
-    log.warn('This node was removed from the cluster: it stops')
+    log.warn('This node is removed from the cluster: it stops')
     setTimeout(() => process.kill(process.pid, 'SIGTERM'), removedMillis)
   }
   announceReady(control, log, config, () => directory.data.markFormed())
@@ -193,7 +193,7 @@ function announceReady(control: Control, log: Logger, config: Config, formed: ()
       const ports = { zookeeper: zookeeper.port, etcd: etcd.port, admin: admin.port }
       // Starting read the journal and compiled the program; from here on this thread idles.
       collectGarbage()
-      log.info('ready to serve client requests', ports)
+      log.info('The node is ready to serve client requests', ports)
       control.status(['consensus'], ({ consensus }) => {
         for (const difference of memberDifferences(config, membersOf(consensus))) {
           log.warn('The configuration and the membership differ', { difference })

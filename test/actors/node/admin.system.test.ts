@@ -164,22 +164,22 @@ test('certificates of all ports change with their files, and connections go on',
   const session = await open(doors.zookeeper, authority)
 
   change(issue('second'))
-  await untilLines(/Read the certificate again/, 4)
+  await untilLines(/The certificate has been read again/, 4)
   expect(await shown(authority)).toEqual(['second', 'second', 'second', 'second'])
 
   // Half a rotation: a key that does not fit. One line a port, and what was there stays.
   const third = issue('third')
   copyFileSync(third.certificate, certificate)
-  await untilLines(/error Cannot use the changed certificate/, 4)
+  await untilLines(/error The changed certificate cannot be used/, 4)
   expect(await shown(authority)).toEqual(['second', 'second', 'second', 'second'])
   writeFileSync(certificate, 'nothing that is a certificate')
   process.kill(cluster.pid(1), 'SIGHUP')
-  await untilLines(/error Cannot use the changed certificate/, 8)
+  await untilLines(/error The changed certificate cannot be used/, 8)
   expect(await shown(authority)).toEqual(['second', 'second', 'second', 'second'])
   copyFileSync(third.certificate, certificate)
   copyFileSync(third.key, key)
   process.kill(cluster.pid(1), 'SIGHUP')
-  await untilLines(/Read the certificate again/, 8)
+  await untilLines(/The certificate has been read again/, 8)
   expect(await shown(authority)).toEqual(['third', 'third', 'third', 'third'])
 
   // The connection of the beginning still answers.

@@ -151,7 +151,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     leader?.child.kill(signal)
     expect(await leader?.ended).toBe(0)
     expect(performance.now() - began).toBeLessThan(5000 * slowness())
-    expect(leader?.output()).toMatch(/info {2}Stopped node=/)
+    expect(leader?.output()).toMatch(/info {2}The process ends node=/)
     // It is still there when its successor, which it asked to lead, begins to.
     expect(leader?.output()).toContain(`role=follower epoch=${epoch}`)
   },

@@ -62,12 +62,12 @@ test('a node with the disk of another cluster of that name is refused, once, and
   await on.signal(3, 'SIGTERM')
   writeFileSync(on.configFile(3), config)
   const { state } = await on.status(1)
-  const linked = count(on.output(1), /Linked to a node .*peer=3/)
+  const linked = count(on.output(1), /A node is linked .*peer=3/)
   expect(linked).toBeGreaterThan(0)
   on.start(3)
   await on.untilReady(3)
   await sleep(5000)
-  expect(count(on.output(1), /Linked to a node .*peer=3/)).toBe(linked)
+  expect(count(on.output(1), /A node is linked .*peer=3/)).toBe(linked)
   // As it is called, and as it calls.
   expect(count(on.output(1), /of another cluster/)).toBeLessThanOrEqual(2)
   expect(on.output(3)).toMatch(/node [12] has the data of another cluster/)
@@ -102,8 +102,8 @@ test('the old process of a node that was replaced is refused, and the links of t
   await sleep(5000)
   for (const [at, node] of on.nodes.entries()) {
     const since = on.output(node).slice(before[at]?.length)
-    expect(count(since, /Linked to a node|Lost the link/), since).toBe(0)
-    expect(count(since, /Refused a peer/), since).toBeLessThanOrEqual(1)
+    expect(count(since, /A node is linked|The link to a node is lost/), since).toBe(0)
+    expect(count(since, /A peer is refused/), since).toBeLessThanOrEqual(1)
     await on.untilReady(node)
   }
   expect(on.output(4)).toMatch(/node 3 is a member with the store .* quorate member replace 3/)

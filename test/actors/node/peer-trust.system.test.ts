@@ -63,7 +63,7 @@ test('a node with stock software and no secret gets in nowhere, and the cluster 
   await cluster.startAll()
   await startImpostor(config => delete config['cluster']!['secret'])
   const why =
-    /Cannot link to a node .*code=notProven reason="it did not prove|hung up before the proof/
+    /A node cannot be linked .*code=notProven reason="it did not prove|hung up before the proof/
   await untilOutput(3, why)
   expect(await replaceNode3()).toContain(
     'that node, with the store it has now, is a member already',
@@ -72,14 +72,14 @@ test('a node with stock software and no secret gets in nowhere, and the cluster 
   for (const node of [1, 2]) {
     await cluster.untilReady(node)
     const lines = cluster.output(node).split('\n')
-    const strangers = lines.filter(line => line.includes('Turned a stranger away'))
+    const strangers = lines.filter(line => line.includes('A stranger is turned away'))
     expect(strangers.length).toBeGreaterThan(0)
     expect(strangers.length).toBeLessThan(4)
     expect(strangers[0]).toMatch(/address=127\.0\.0\.1 code=notProven/)
-    expect(cluster.output(node).match(/Linked to a node .*peer=3/g)).toHaveLength(1)
+    expect(cluster.output(node).match(/A node is linked .*peer=3/g)).toHaveLength(1)
   }
   // Those of the true node 3.
-  expect(cluster.output(3).match(/Linked to a node/g)).toHaveLength(2)
+  expect(cluster.output(3).match(/A node is linked/g)).toHaveLength(2)
   // The true one comes back with what it had.
   await cluster.signal(3, 'SIGKILL')
   cluster.configure(3, config => {
@@ -97,8 +97,8 @@ test('nodes whose secrets differ do not link; a secret is exchanged node by node
   writeFileSync(file, `${'another'.repeat(6)}\n`, { mode: 0o600 })
   cluster.configure(2, config => Object.assign(config['cluster']!, { secretFile: file }))
   for (const node of cluster.nodes) cluster.start(node)
-  await untilOutput(1, /Turned a stranger away from the peer port .*code=notProven/)
-  await untilOutput(2, /Cannot link to a node .*code=notProven/)
+  await untilOutput(1, /A stranger is turned away from the peer port .*code=notProven/)
+  await untilOutput(2, /A node cannot be linked .*code=notProven/)
   for (const node of cluster.nodes) expect(cluster.output(node)).not.toContain('Linked')
   await cluster.signal(2, 'SIGKILL')
   // Proves with the first line; takes the second too.
@@ -123,14 +123,14 @@ test('with TLS a certificate of the authority, for the address of the node, is w
   await cluster.startAll()
   const stranger = { ...files('stranger', theirs, '127.0.0.1'), authority: theirs.file }
   await startImpostor(config => Object.assign(config['listeners']!, { peers: stranger }))
-  await untilOutput(3, /Cannot link to a node .*(UNABLE_TO_VERIFY|SELF_SIGNED|certificate)/)
+  await untilOutput(3, /A node cannot be linked .*(UNABLE_TO_VERIFY|SELF_SIGNED|certificate)/)
   // One that takes our certificates, and shows its own.
   await startImpostor(config =>
     Object.assign(config['listeners']!, { peers: { ...stranger, authority: ours.file } }),
   )
   await untilOutput(
     1,
-    /Turned a stranger away .*address=127\.0\.0\.1 code=badCertificate reason="the certificate was not accepted: /,
+    /A stranger is turned away .*address=127\.0\.0\.1 code=badCertificate reason="the certificate was not accepted: /,
   )
   // One whose certificate is of the authority, and for another host.
   const elsewhere = files('elsewhere', ours, '10.9.8.7')
@@ -139,6 +139,6 @@ test('with TLS a certificate of the authority, for the address of the node, is w
   // And one with plain TCP.
   await startImpostor(config => delete config['listeners']!['peers'])
   await sleep(1500)
-  expect(cluster.output(3).match(/Linked to a node/g) ?? []).toHaveLength(2)
+  expect(cluster.output(3).match(/A node is linked/g) ?? []).toHaveLength(2)
   for (const node of [1, 2]) await cluster.untilReady(node)
 })

@@ -372,6 +372,6 @@ test('a journal that was damaged is set aside, and the node says what it waits f
   cluster.start(1)
   await cluster.untilAnswers(1)
   expect(cluster.output(1)).toMatch(
-    /error This store was damaged: the node begins as a new one and waits to be bound .*quorate member replace node1/,
+    /error This store is damaged: the node begins as a new one and waits to be bound .*quorate member replace node1/,
   )
 })

@@ -56,10 +56,10 @@ function writersOf(on: LocalCluster): Writer[] {
 
 /** Nothing but the last link news of others and our own two sentences. */
 function expectQuiet(output: string): void {
-  const lines = output.slice(output.lastIndexOf('info  Stopping')).trim().split('\n')
+  const lines = output.slice(output.lastIndexOf('info  The node stops')).trim().split('\n')
   const loud = lines.filter(line => /warn|error/.test(line))
   expect(loud).toEqual([])
-  expect(lines.at(-1)).toContain('info  Stopped')
+  expect(lines.at(-1)).toContain('info  The process ends')
 }
 
 async function expectAllThere(on: LocalCluster, writers: readonly Writer[]): Promise<void> {

@@ -24,7 +24,7 @@ test('placement spread: the thread of the clients starts again, and they go on',
   for (const deaths of [1, 2, 3]) {
     await until(() => writers.every(writer => writer.acknowledged > 100 * deaths))
     process.kill(on.pid(1), 'SIGUSR2')
-    await until(() => on.output(1).split('A thread died').length > deaths)
+    await until(() => on.output(1).split('A thread has died').length > deaths)
     const before = writers.map(writer => writer.acknowledged)
     await until(() => writers.every((writer, at) => writer.acknowledged > (before[at] ?? 0) + 100))
   }

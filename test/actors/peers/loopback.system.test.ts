@@ -99,7 +99,7 @@ describe('peers over loopback', () => {
   test('hang up on a stranger that sends garbage', async () => {
     const members = await freeMembers(1)
     const one = start(1, members)
-    await until(() => one.logs.some(line => line.includes('Listening')))
+    await until(() => one.logs.some(line => line.includes('listens for other nodes')))
     for (const garbage of ['GET / HTTP/1.1\r\n\r\n', '\0'.repeat(16), 'x'.repeat(100_000)]) {
       let said = ''
       let closed = false
@@ -112,9 +112,28 @@ describe('peers over loopback', () => {
       await until(() => closed)
       expect(said).toMatch(/^(.{16}notProven not proven)?$/s)
     }
-    const refused = one.logs.filter(line => line.includes('Turned a stranger away'))
+    const refused = one.logs.filter(line => line.includes('A stranger is turned away'))
     expect(refused).toHaveLength(1)
     expect(refused[0]).toMatch(/code=badFormat .*not a Quorate peer/)
+  })
+
+  test('greet a node while strangers hold on to the port and say nothing', async () => {
+    const members = await freeMembers(2)
+    const one = start(1, members)
+    await until(() => one.logs.some(line => line.includes('listens for other nodes')))
+    let ended = 0
+    const call = (): void => {
+      const socket = host.network.connect(members[0]!)
+      socket.open({ data: () => {}, closed: () => ended++ })
+    }
+    for (let count = 0; count < 300; count++) call()
+    await until(() => ended >= 300 - limits.greetingsPerAddressMax)
+    const two = start(2, members)
+    await until(() => two.notices.includes('up 1 1'))
+    // The last ones have their time, and no more.
+    await until(() => ended === 300)
+    const lines = one.logs.filter(line => line.includes('A stranger is turned away'))
+    expect(lines.length).toBeLessThan(4)
   })
 
   test('live with members whose addresses are none, and link to the others', async () => {
@@ -138,7 +157,7 @@ describe('peers over loopback', () => {
     start(1, members)
     const failures: string[] = []
     const own = { node: 2, host: '127.0.0.1', port: members[0]!.port }
-    await until(() => running[0]!.logs.some(line => line.includes('Listening')))
+    await until(() => running[0]!.logs.some(line => line.includes('listens for other nodes')))
     start(2, [members[0]!, own], { onFailure: error => failures.push(error.message) })
     await until(() => failures.length > 0)
     expect(failures[0]).toContain(`cannot listen for other nodes on 127.0.0.1:${own.port}`)
