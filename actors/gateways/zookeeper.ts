@@ -30,6 +30,7 @@ import { Connection } from './zookeeper-connection.ts'
 import { Grants } from './zookeeper-grants.ts'
 import { Handshakes } from './zookeeper-handshake.ts'
 import { Relief } from './zookeeper-relief.ts'
+import { forOldClient } from './zookeeper-old-clients.ts'
 import { Requests } from './zookeeper-requests.ts'
 import { Standing } from './zookeeper-standing.ts'
 import { Syncs } from './zookeeper-syncs.ts'
@@ -575,7 +576,7 @@ class Gateway {
       else this.#sessionBegins(connection, arrivedMillis)
     } else {
       connection.zxid = this.#reader.reset(body, 8, body.length).long()
-      connection.send(body)
+      connection.send(connection.hasReadOnly ? body : forOldClient(body))
       if (status === replyStatus.sendAndClose) this.#end(connection)
     }
     this.#noteOutput(connection)

@@ -16,7 +16,7 @@ export const errorCode = {
   invalidAcl: -114,
   authFailed: -115,
   sessionMoved: -118,
-  /** Known to clients since 3.7; older ones fail the request with an error of their own. */
+  /** Known to clients since 3.7; those of before 3.4 get systemError (gateways/zookeeper-old-clients.ts). */
   quotaExceeded: -125,
 } as const
 
