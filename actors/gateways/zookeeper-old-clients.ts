@@ -5,12 +5,13 @@
  */
 import { errorCode } from '../../transport/zookeeper/errors.ts'
 
-const errorAt = 12
-const replyHeaderBytes = 16
+/** Behind the length of the frame, xid and zxid. */
+const errorAt = 16
+const replyHeaderBytes = 20
 /** Of each result in a multi that failed: i32 type −1, u8 done, i32 error, i32 error. */
 const failedResultBytes = 13
 
-/** A reply as it is to be sent; the same one where it says nothing new. */
+/** A reply as it is to be sent, its length before it; the same one where it says nothing new. */
 export function forOldClient(reply: Uint8Array): Uint8Array {
   const places = quotaPlaces(reply)
   if (places.length === 0) return reply

@@ -11,7 +11,11 @@ function reply(error: number, write: (writer: JuteWriter) => void = () => {}): U
   writer.long(9)
   writer.int(error)
   write(writer)
-  return new Uint8Array(writer.finish())
+  const body = writer.finish()
+  const frame = new Uint8Array(4 + body.length)
+  new DataView(frame.buffer).setInt32(0, body.length)
+  frame.set(body, 4)
+  return frame
 }
 
 test('a quota that is exceeded is a system error to clients that cannot know it', () => {
