@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Id } from '../../transport/zookeeper/acl.ts'
 import { superIdentity } from '../../transport/zookeeper/identities.ts'
+import { javaText } from '../../transport/zookeeper/java-text.ts'
 import type { AuthRequest } from '../../transport/zookeeper/requests.ts'
 
 /**
@@ -17,10 +18,10 @@ export function authenticate(request: AuthRequest, superDigest: string): Id[] | 
   return superDigest !== '' && id === superDigest ? [own, superIdentity] : [own]
 }
 
-/** `user:base64(SHA1(user:password))`. */
+/** `user:base64(SHA1(user:password))`, of what Java makes of bytes that are not UTF-8. */
 function digestOf(auth: Uint8Array): string {
-  const text = Buffer.from(auth.buffer, auth.byteOffset, auth.length).toString('utf8')
+  const text = javaText(auth)
   const colon = text.indexOf(':')
   const user = colon < 0 ? text : text.slice(0, colon)
-  return `${user}:${createHash('sha1').update(auth).digest('base64')}`
+  return `${user}:${createHash('sha1').update(text, 'utf8').digest('base64')}`
 }

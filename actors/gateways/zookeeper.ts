@@ -409,15 +409,21 @@ class Gateway {
     connection.hasInput = false
     this.#take(connection, now)
     // A word, or the end of the session, is still answered.
-    if (connection.ended && connection.state !== 'leaving') this.#end(connection)
+    const { ended, state, queued } = connection
+    if (ended && !queued && state !== 'leaving') this.#end(connection)
   }
 
   /** All requests that are there, as long as there is room for them. */
   #take(connection: Connection, now: number): void {
     if (!this.#standing.isKnownToLive(connection, this.#now)) return this.#suspend(connection)
+    let left = limits.requestsPerTurnMax
     while (connection.isOpen) {
       if (this.#mustWait(connection)) {
         this.#stall(connection)
+        return
+      }
+      if (left-- === 0) {
+        this.#goOnLater(connection)
         return
       }
       const before = connection.outstanding.count
@@ -430,6 +436,14 @@ class Gateway {
     }
     this.#unstall(connection)
     connection.resume()
+    this.#noteOutput(connection)
+  }
+
+  /** Behind the others that have sent something; no more comes before what has come is taken. */
+  #goOnLater(connection: Connection): void {
+    this.#unstall(connection)
+    connection.pause()
+    this.#queue(connection)
     this.#noteOutput(connection)
   }
 

@@ -36,7 +36,9 @@ export class Answer {
     this.#send(status, headerReply(this.writer, this.xid, this.zxid, code))
   }
 
-  begin(): JuteWriter {
+  /** With a body of so many bytes, where it may be long. */
+  begin(bodyBytes = 0): JuteWriter {
+    this.writer.prepare(replyHeaderBytes + bodyBytes)
     beginReply(this.writer, this.xid, this.zxid, 0)
     return this.writer
   }

@@ -132,9 +132,10 @@ function getData(work: Work): void {
   const node = findReadable(work)
   if (node === 0) return
   const { tree } = world
-  if (!answer.fits(4 + Math.max(0, tree.dataLength(node)) + statBytes)) return
+  const bodyBytes = 4 + Math.max(0, tree.dataLength(node)) + statBytes
+  if (!answer.fits(bodyBytes)) return
   if (reader.boolean()) watch(work, 'data')
-  const writer = answer.begin()
+  const writer = answer.begin(bodyBytes)
   writeData(writer, tree, node)
   writeStat(writer, tree, node)
   answer.finish()
@@ -168,9 +169,10 @@ function getChildren(work: Work): void {
   if (node === 0) return
   const children: Znode[] = []
   const count = tree.children(node, children)
-  if (!answer.fits(childrenBytes(tree, children) + statBytes)) return
+  const bodyBytes = childrenBytes(tree, children) + statBytes
+  if (!answer.fits(bodyBytes)) return
   if (reader.boolean()) watch(work, 'children')
-  const writer = answer.begin()
+  const writer = answer.begin(bodyBytes)
   writer.int(count)
   for (const child of children) {
     writer.span(tree.bytes(child), tree.nameOffset(child), tree.nameLength(child))

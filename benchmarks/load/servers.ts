@@ -142,8 +142,11 @@ function startEtcd(directory: string): Started {
   return { processes, zookeeper: [], etcd: ids.map(id => local(Number(`${id}2479`))) }
 }
 
-/** All load comes from one address; `startZookeeper` has its own word for it. */
-const unlimited = { QUORATE_LIMITS__ZOOKEEPER_CONNECTIONS_PER_ADDRESS_MAX: '0' }
+/** All load comes from one address, and clients that are tried ask all words, as `startZookeeper` has it. */
+const unlimited = {
+  QUORATE_LIMITS__ZOOKEEPER_CONNECTIONS_PER_ADDRESS_MAX: '0',
+  QUORATE_ZOOKEEPER__FOUR_LETTER_WORDS: '["*"]',
+}
 
 function start(command: string, args: readonly string[], directory: string): ChildProcess {
   // What the others have to say at their end is thousands of lines.

@@ -129,8 +129,10 @@ async function measure(cluster: Cluster, attack: Attack): Promise<void> {
   const sampler = setInterval(() => {
     mostBytes = Math.max(mostBytes, cluster.residentBytes()[0] ?? 0)
   }, 50)
+  const cpuBefore = cluster.cpuSeconds()
   const end = await attack.start(target)
   await sleep(Number(values.seconds) * 1000)
+  const cpu = cluster.cpuSeconds().map((seconds, at) => (seconds - (cpuBefore[at] ?? 0)).toFixed(1))
   const during = `there ${near.take()}, elsewhere ${far.take()}`
   end()
   await sleep(10_000)
@@ -139,6 +141,7 @@ async function measure(cluster: Cluster, attack: Attack): Promise<void> {
   const mebibytes = [beforeBytes, mostBytes, afterBytes].map(bytes => Math.round(bytes / 2 ** 20))
   console.log(`${cluster.name}: ${attack.name}`)
   console.log(`  resident ${mebibytes.join(' → ')} MiB (before, most, 10 s after)`)
+  console.log(`  CPU seconds of the nodes in ${values.seconds} s: ${cpu.join(', ')}`)
   console.log(`  during: ${during}`)
   console.log(`  after: there ${near.take()}, elsewhere ${far.take()}`)
   near.stop()

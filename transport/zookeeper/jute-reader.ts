@@ -4,9 +4,9 @@
  * bytes; vector: int count (-1 = null) and items. Whatever does not fit throws `MalformedRecord`.
  */
 import { MalformedRecord } from './errors.ts'
+import { javaText } from './java-text.ts'
 
 const twoTo32 = 4294967296
-const utf8 = new TextDecoder()
 /** Up to here, building a string character by character beats a call into the decoder. */
 const asciiBytesMax = 64
 
@@ -91,5 +91,5 @@ export function readText(bytes: Uint8Array, start: number, length: number): stri
     }
     if (at === end) return text
   }
-  return utf8.decode(bytes.subarray(start, end))
+  return javaText(bytes.subarray(start, end))
 }

@@ -62,6 +62,14 @@ export class JuteWriter {
     if (this.at + count > this.bytes.length) this.#move(count)
   }
 
+  /** A frame of so many bytes begins: one that is long gets memory of just its size. */
+  prepare(count: number): void {
+    if (count <= this.#chunkBytes / 2 || this.at + count <= this.bytes.length) return
+    this.bytes = new Uint8Array(count)
+    this.at = 0
+    this.#start = 0
+  }
+
   int(value: number): void {
     if (this.at + 4 > this.bytes.length) this.#move(4)
     const { bytes, at } = this

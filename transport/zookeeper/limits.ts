@@ -20,6 +20,8 @@ export const limits = {
   closingMillisMax: 10_000,
   /** A client that we do not listen to, for load, is not taken for silent; but no longer than this. */
   heldBackMillisMax: 60_000,
+  /** Requests that are taken from one connection before others have their turn. */
+  requestsPerTurnMax: 256,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */
   outstandingRequestsMax: 1_000,
   /** The same over all connections: what waits in mailboxes stays far below their bounds. */

@@ -37,6 +37,8 @@ export interface ZookeeperNode {
   mute: boolean
   release(): void
   readonly touches: bigint[]
+  /** Connections that reads came from, in their order. */
+  readonly reads: number[]
   readonly watches: ZnodeWatches
   /** The leader has confirmed these sessions, and that it leads. */
   confirm(ids?: Uint8Array): void
@@ -85,6 +87,7 @@ class Node implements ZookeeperNode {
   readonly system: System
   readonly world: World
   readonly touches: bigint[] = []
+  readonly reads: number[] = []
   readonly watches: ZnodeWatches
   held = false
   cutOff = false
@@ -247,8 +250,10 @@ class Node implements ZookeeperNode {
   #state(message: StateMessage): void {
     if (message.kind === 'committed') this.#apply(message.entries)
     else if (message.kind === 'propose') this.system.find(directory.consensus).tell(message)
-    else if (message.kind === 'read') this.#reads.arrived(message)
-    else if (message.kind === 'roomLent') this.#reads.lent(message.bytes)
+    else if (message.kind === 'read') {
+      this.reads.push(message.connection)
+      this.#reads.arrived(message)
+    } else if (message.kind === 'roomLent') this.#reads.lent(message.bytes)
     else if (message.kind === 'room') {
       this.#reads.granted(message.stream, message.connection, message.tag, message.bytes)
     } else if (message.kind === 'connectionGone') {

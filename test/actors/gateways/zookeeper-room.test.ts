@@ -226,6 +226,24 @@ describe('order where answers wait for room', () => {
   })
 })
 
+test('one that sends very much at once leaves others their turn', () => {
+  const { settle, client, node } = scene()
+  const [greedy, modest] = [client(), client()]
+  const before = node.reads.length
+  for (let index = 0; index < 900; index += 1) {
+    greedy.request(operation.exists, watchRecord('/small'))
+  }
+  modest.request(operation.exists, watchRecord('/large'))
+  settle()
+  const order = node.reads.slice(before)
+  const [first, second] = [...new Set(order)]
+  expect(order.indexOf(second ?? 0)).toBe(limits.requestsPerTurnMax)
+  expect(order.filter(one => one === first)).toHaveLength(900)
+  expect(greedy.takeAnswers()).toHaveLength(900)
+  expect(modest.takeAnswers()).toHaveLength(1)
+  expect(greedy.socket.isPaused).toBe(false)
+})
+
 describe('who is let in', () => {
   test('so many connections from one address, and others still', () => {
     const { network, client } = scene({ connectionsPerAddressMax: 3 })

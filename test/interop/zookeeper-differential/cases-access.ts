@@ -164,6 +164,18 @@ export const accessCases: readonly Scenario[] = [
     ],
   },
   {
+    name: 'passwords that are not UTF-8',
+    steps: ['ff', 'eda080', 'edbfff', 'f09f98', 'efbbbf61', 'c0af'].flatMap((hex, index) => [
+      open('a'),
+      ...each(
+        'a',
+        auth('digest', Buffer.concat([Buffer.from('u:'), Buffer.from(hex, 'hex')])),
+        create(`/not-utf-8-${index}`, 0, [acl(31, 'auth', '')]),
+        getAcl(`/not-utf-8-${index}`),
+      ),
+    ]),
+  },
+  {
     name: 'auth packets with null in them',
     known: 'ZooKeeper fails on null; here it is as good as empty',
     steps: [open('a'), send('a', auth('digest', null)), open('b'), send('b', auth(null, 'x'))],

@@ -92,6 +92,8 @@ ${members}
 listeners:
 ${listeners.join('\n')}
 placement: ${placement}
+zookeeper: { fourLetterWords: [ruok, srvr, stat, mntr, isro] }
+limits: { zookeeperConnectionsPerAddressMax: 0 }
 `
     writeFileSync(file, text)
     return { command: process.execPath, args: [main, 'start', '--config', file] }

@@ -84,7 +84,7 @@ export const multi = (...operations: readonly { type: number; body: Buffer }[]) 
   type: op.multi,
   body: wire.multi(operations),
 })
-export const auth = (scheme: string | null, secret: string | null, xid = -4) => ({
+export const auth = (scheme: string | null, secret: string | Uint8Array | null, xid = -4) => ({
   type: op.auth,
   body: wire.auth(scheme, secret),
   xid,

@@ -77,7 +77,7 @@ export function setAcl(path: Path, acl: readonly Acl[] | null, version = -1): Bu
   return Buffer.concat([text(path), acls(acl), int(version)])
 }
 
-export function auth(scheme: string | null, secret: string | null): Buffer {
+export function auth(scheme: string | null, secret: string | Uint8Array | null): Buffer {
   return Buffer.concat([int(0), text(scheme), text(secret)])
 }
 
