@@ -63,6 +63,10 @@ export class Connection {
   stalledMillis = 0
   /** Input waits in the list of connections to look at. */
   queued = false
+  /** Memory of requests that are not whole or not taken, since when, and how many came before. */
+  inputBytes = 0
+  inputSinceMillis = 0
+  receivedBefore = 0
   /** Some of it is the client's: it lives. */
   hasInput = false
   /** The socket has taken all that it had. */

@@ -30,6 +30,7 @@ import { Connection } from './zookeeper-connection.ts'
 import { Grants } from './zookeeper-grants.ts'
 import { Handshakes } from './zookeeper-handshake.ts'
 import { Relief } from './zookeeper-relief.ts'
+import { InputRoom } from './zookeeper-input.ts'
 import { forOldClient } from './zookeeper-old-clients.ts'
 import { Requests } from './zookeeper-requests.ts'
 import { Standing } from './zookeeper-standing.ts'
@@ -111,6 +112,7 @@ class Gateway {
   readonly #door: AnswerRoom
   readonly #grants: Grants
   readonly #relief: Relief
+  readonly #input = new InputRoom()
   readonly #arrivals: Arrivals
   readonly #limitedLog: LimitedLog
   readonly #connections = new Map<number, Connection>()
@@ -408,6 +410,7 @@ class Gateway {
     if (connection.hasInput) this.#heard(connection, now)
     connection.hasInput = false
     this.#take(connection, now)
+    if (connection.isOpen) this.#input.taken(connection, now)
     // A word, or the end of the session, is still answered.
     const { ended, state, queued } = connection
     if (ended && !queued && state !== 'leaving') this.#end(connection)
@@ -529,7 +532,9 @@ class Gateway {
   }
 
   #takeAgain(connection: Connection): void {
-    if (!this.#mustWait(connection)) this.#take(connection, connection.heardMillis)
+    if (this.#mustWait(connection)) return
+    this.#take(connection, connection.heardMillis)
+    if (connection.isOpen) this.#input.taken(connection, this.#now)
   }
 
   #needsRoom({ connection: number, tag, bytes }: NeedsRoom): void {
@@ -626,7 +631,8 @@ class Gateway {
 
   #dropIdle(connection: Connection, sentence: string): void {
     const { address, room } = connection
-    const fields = { remoteAddress: address, heldBytes: room.heldBytes }
+    const { inputBytes } = connection
+    const fields = { remoteAddress: address, heldBytes: room.heldBytes, inputBytes }
     this.#limitedLog.warn(sentence, fields, this.#now)
     this.#drop(connection)
   }
@@ -665,6 +671,9 @@ class Gateway {
 
   #endRound(): void {
     if (this.#stalled.size > 0) this.#takeStalled()
+    for (const connection of this.#input.resumed()) {
+      if (!this.#stalled.has(connection)) connection.resume()
+    }
     this.#syncs.flush(this.#now)
     this.#proposals.flush()
     this.#grants.grant()
@@ -713,6 +722,7 @@ class Gateway {
     this.#traces?.abandoned(connection)
     this.#unstall(connection)
     this.#grants.forget(connection)
+    this.#input.left(connection)
     connection.early.length = 0
     connection.room.releaseAll()
     this.#connections.delete(number)
@@ -750,6 +760,12 @@ class Gateway {
     }
     for (const connection of this.#relief.tick(this.#connections.values(), now)) {
       this.#dropIdle(connection, 'A ZooKeeper client that does not take its answers was dropped')
+    }
+    for (const connection of this.#input.tick(this.#connections.values(), now)) {
+      this.#dropIdle(
+        connection,
+        'A ZooKeeper client that did not finish a long request was dropped',
+      )
     }
     for (const { closedByMillis, socket } of this.#closing) {
       if (closedByMillis <= now) socket.destroy()
@@ -817,6 +833,7 @@ class Gateway {
       stalled: this.#stalled.size,
       suspended: this.#standing.suspended,
       answerBytes: this.#door.usedBytes,
+      inputBytes: this.#input.usedBytes,
       answersWaiting: this.#grants.waitingCount,
       proposalsWaiting: this.#proposals.waitingCount,
     })

@@ -31,6 +31,11 @@ export class FrameSplitter {
     return this.#limit - this.#at
   }
 
+  /** The memory of those. */
+  get heldBytes(): number {
+    return this.#limit === this.#at ? 0 : this.bytes.length
+  }
+
   /** The chunk may be kept until all of it is handed out: its memory is not used again. */
   push(chunk: Uint8Array): void {
     const waiting = this.#limit - this.#at
@@ -72,6 +77,16 @@ export class FrameSplitter {
     return 'frame'
   }
 
+  /** Of the frame that has begun, as far as its length is here and can be true. */
+  #frameBytes(): number {
+    const { bytes } = this
+    const at = this.#at
+    if (this.#limit - at < lengthBytes) return 0
+    const length =
+      (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+    return length < 0 || length > this.#frameBytesMax ? 0 : lengthBytes + length
+  }
+
   /** An idle connection keeps no buffer. */
   #more(waiting: number): Cut {
     if (waiting === 0) {
@@ -83,7 +98,9 @@ export class FrameSplitter {
   }
 
   #grow(needed: number): void {
-    const bytes = new Uint8Array(needed * 2)
+    const frameBytes = this.#frameBytes()
+    const isLong = frameBytes >= needed
+    const bytes = new Uint8Array(isLong ? Math.min(needed * 2, frameBytes) : needed * 2)
     bytes.set(this.bytes.subarray(this.#at, this.#limit))
     this.#limit -= this.#at
     this.#at = 0

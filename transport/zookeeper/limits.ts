@@ -20,6 +20,12 @@ export const limits = {
   closingMillisMax: 10_000,
   /** A client that we do not listen to, for load, is not taken for silent; but no longer than this. */
   heldBackMillisMax: 60_000,
+  /** Requests that are not whole yet, or not taken, over all connections. */
+  inputBytesMax: 64 << 20,
+  /** One connection may always have so much of it. */
+  inputBytesMin: 16 << 10,
+  /** Where there is too much of it, a long request has to be whole by then. */
+  inputMillisMaxShort: 10_000,
   /** Requests that are taken from one connection before others have their turn. */
   requestsPerTurnMax: 256,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */

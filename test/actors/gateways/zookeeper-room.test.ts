@@ -244,6 +244,42 @@ test('one that sends very much at once leaves others their turn', () => {
   expect(greedy.socket.isPaused).toBe(false)
 })
 
+describe('requests that never become whole', () => {
+  const most = Buffer.concat([Buffer.from([0, 15, 66, 64]), Buffer.alloc(900_000)])
+
+  test('take so much memory and no more, and others are served', () => {
+    const { settle, client, status, writer, read, advance } = scene()
+    const holders = Array.from({ length: 150 }, () => client())
+    for (const one of holders) {
+      for (let at = 0; at < most.length && !one.socket.isPaused; at += 65_536) {
+        one.send(Uint8Array.from(most.subarray(at, at + 65_536)))
+        settle()
+      }
+    }
+    expect(status()['inputBytes']).toBeLessThan(limits.inputBytesMax + 150 * 4 * 65_536)
+    read(writer, '/small', 3)
+    writer.request(operation.setData, setRecord('/small', large.subarray(0, 50_000)))
+    settle()
+    expect(writer.takeAnswers()).toHaveLength(4)
+    advance(11_000)
+    expect(status()['inputBytes']).toBeLessThan(limits.inputBytesMax)
+    expect(holders.some(one => one.socket.isClosed)).toBe(true)
+    const last = holders.at(-1)
+    expect([last?.socket.isClosed, last?.socket.isPaused]).toEqual([false, false])
+  })
+
+  test('a connection that goes takes its part with it', () => {
+    const { settle, client, status } = scene()
+    const one = client()
+    one.send(Uint8Array.from(most))
+    settle()
+    expect(status()['inputBytes']).toBe(most.length)
+    one.socket.leave()
+    settle()
+    expect(status()['inputBytes']).toBe(0)
+  })
+})
+
 describe('who is let in', () => {
   test('so many connections from one address, and others still', () => {
     const { network, client } = scene({ connectionsPerAddressMax: 3 })
