@@ -8,8 +8,8 @@ import type { Scheduler } from './scheduler.ts'
 import type { VirtualThread } from './thread.ts'
 
 export interface DiskPace {
-  /** How long the next sync takes. */
-  syncMillis(): number
+  /** How long the next sync takes that begins then. */
+  syncMillis(nowMillis: number): number
   /** Taken by the disk for the sync that is being asked for: when it is done. */
   nextSyncAtMillis: number
   /** From now on no sync succeeds. */
@@ -32,7 +32,7 @@ export function diskOfThread(
     syncDirectory(path) {
       // Of what the same callback changes after it nothing is in it.
       const settle = disk.beginDirectorySync(path)
-      thread.spend(pace.syncMillis())
+      thread.spend(pace.syncMillis(thread.nowMillis))
       scheduler.at(thread.nowMillis, () => !thread.dead && settle())
     },
     freeBytes: path => disk.freeBytes(path),
@@ -48,13 +48,13 @@ function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskF
     truncate: size => file.truncate(size),
     syncNow() {
       if (pace.isFailing) return file.syncNow()
-      thread.spend(pace.syncMillis())
+      thread.spend(pace.syncMillis(thread.nowMillis))
       pace.nextSyncAtMillis = thread.nowMillis
       file.sync(() => {})
     },
     syncWithin(millisMax, done) {
       if (pace.isFailing) file.syncNow()
-      const millis = pace.syncMillis()
+      const millis = pace.syncMillis(thread.nowMillis)
       thread.spend(Math.min(millis, millisMax))
       pace.nextSyncAtMillis = thread.nowMillis + Math.max(0, millis - millisMax)
       if (millis <= millisMax) file.sync(() => {})
@@ -62,7 +62,7 @@ function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskF
       return millis <= millisMax
     },
     sync(done) {
-      pace.nextSyncAtMillis = thread.nowMillis + pace.syncMillis()
+      pace.nextSyncAtMillis = thread.nowMillis + pace.syncMillis(thread.nowMillis)
       file.sync(error => thread.post(() => done(error)))
     },
     close: () => file.close(),

@@ -67,7 +67,7 @@ export class SimulatedNode {
   readonly #world: NodeWorld
   readonly #random: Random
   readonly #pace: DiskPace = {
-    syncMillis: () => this.#syncMillis(),
+    syncMillis: nowMillis => this.#syncMillis(nowMillis),
     nextSyncAtMillis: 0,
     isFailing: false,
   }
@@ -252,12 +252,11 @@ export class SimulatedNode {
   }
 
   /** Mostly quick; sometimes the disk takes its time. */
-  #syncMillis(): number {
+  #syncMillis(nowMillis: number): number {
     const quick = 0.05 + 0.2 * this.#random.fraction()
-    const standsMillis = this.#standsUntilMillis - this.#world.scheduler.nowMillis
+    const standsMillis = this.#standsUntilMillis - nowMillis
     if (standsMillis > 0) return standsMillis
-    if (this.#world.scheduler.nowMillis < this.#slowUntilMillis)
-      return slowSyncMillisMax * this.#random.fraction()
+    if (nowMillis < this.#slowUntilMillis) return slowSyncMillisMax * this.#random.fraction()
     return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick
   }
 }

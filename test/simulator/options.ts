@@ -67,6 +67,8 @@ export interface WorldOptions {
   readonly placement: 'single' | 'split' | 'spread'
   readonly network: NetworkOptions
   readonly consensus: ConsensusSizes
+  /** ZooKeeper clients only ping once they have prepared their znodes, and never sleep. */
+  readonly idle: boolean
   readonly faults: readonly PlannedFault[]
   /** When the last fault is over and all is healed. */
   readonly healedMillis: number
@@ -90,6 +92,7 @@ export function optionsFor(seed: string): WorldOptions {
     placement: placementFor(seededRandom(deriveSeed(seed, 'placement'))),
     network: networkFor(random),
     consensus: sizesFor(seededRandom(deriveSeed(seed, 'sizes'))),
+    idle: false,
     faults,
     healedMillis: Math.max(...faults.map(({ atMillis, fault }) => atMillis + lengthOf(fault))),
   }

@@ -28,6 +28,26 @@ describe('three nodes, under faults', () => {
     }
   })
 
+  test('no idle session ends or moves while a disk stands still for longer than it lives', () => {
+    for (const placement of ['single', 'split', 'spread'] as const) {
+      for (const node of [1, 2, 3]) {
+        const seed = `${placement} ${node}`
+        const fault = { kind: 'diskStands', node, millis: 6000 } as const
+        const faults = [{ atMillis: 1500, fault }]
+        const world = { ...optionsFor(seed), placement, faults, healedMillis: 9000, idle: true }
+        const { violations, lines } = runWorld(world, jobs, 100_000)
+        // While it stands; afterwards a checkpoint may take the place of what the node lacks.
+        const during = lines.filter(line => Number(line.slice(0, 11)) < 1500 + 6000)
+        const found = (what: string): string[] => during.filter(line => line.includes(what))
+        expect(violations, seed).toEqual([])
+        expect(found('disk that stands'), seed).toHaveLength(1)
+        // Each connected once and for all: not even to another node.
+        expect(found(' has session '), seed).toHaveLength(world.zookeeperClients)
+        expect(found(' lost session '), seed).toEqual([])
+      }
+    }
+  })
+
   test('a seed always gives the same run, and another seed another one', () => {
     const once = runWorld(optionsFor('same'), jobs)
     const again = runWorld(optionsFor('same'), jobs)

@@ -305,7 +305,8 @@ class World {
   }
 
   #createClient(id: number): ZookeeperClient {
-    const { seed, operations, zookeeperClients } = this.#options
+    const { seed, zookeeperClients, idle } = this.#options
+    const operations = idle ? 0 : this.#options.operations
     const thread = this.#clientThread(`client${id}`)
     return new ZookeeperClient({
       id,
@@ -315,6 +316,7 @@ class World {
       port: zookeeperPort,
       operations,
       clients: zookeeperClients,
+      maySleep: !this.#options.idle,
       refused: () => this.#refused(),
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),

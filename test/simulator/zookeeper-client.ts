@@ -24,6 +24,8 @@ import { absent, Watches } from './zookeeper-watches.ts'
 export interface ZookeeperClientSetup extends ClientSetup {
   /** How many there are, with ids from 1. */
   readonly clients: number
+  /** It may sleep once for about as long as its session lives. */
+  readonly maySleep: boolean
   /** A write was refused since disks have no space. */
   readonly refused: () => void
 }
@@ -79,7 +81,7 @@ export class ZookeeperClient {
     this.#unprepared = [appendRoot, ephemeralRoot, this.path]
     this.#left = setup.operations
     this.#random = seededRandom(deriveSeed(setup.seed, `client${setup.id}`))
-    this.#sleepsLeft = below(this.#random, 3) === 0 ? 1 : 0
+    this.#sleepsLeft = below(this.#random, 3) === 0 && setup.maySleep ? 1 : 0
     const violate = (sentence: string): void => this.#violate(sentence)
     this.watches = new Watches(violate)
     this.ephemerals = new Ephemerals(setup.id, violate)
