@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
@@ -219,6 +220,53 @@ describe('network', () => {
       systemNetwork.connect({ host: '127.0.0.1', port: 1 }).open({ data() {}, closed: resolve })
     })
     expect(cause).toMatchObject({ byPeer: false, error: { code: 'ECONNREFUSED' } })
+  })
+
+  test('TLS lets clients in while strangers open connections and begin no handshake', async () => {
+    const files = writeCertificate(directory)
+    let accepted = 0
+    const listener = systemNetwork.listen(
+      { host: '127.0.0.1', port: 0, tls: files },
+      socket => {
+        accepted++
+        socket.open({ data: chunk => socket.write(chunk), closed() {} })
+      },
+      () => {},
+    )
+    await until(() => listener.port !== 0)
+    const { port } = listener
+    let ended = 0
+    const strangers = Array.from({ length: 300 }, () =>
+      net
+        .connect(port, '127.0.0.1')
+        .on('close', () => ended++)
+        .on('error', () => {})
+        .resume(),
+    )
+    // No more than this may wait from one address: the oldest make room.
+    await until(() => ended >= 300 - 128)
+    const client = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+    client.write('echo')
+    const chunk = await new Promise<Buffer>(resolve => void client.once('data', resolve))
+    expect(chunk.toString()).toBe('echo')
+    expect(accepted).toBe(1)
+    expect(ended).toBeLessThan(300)
+    // A client that is in is none of them, whatever comes after it.
+    for (let count = 0; count < 200; count++)
+      strangers.push(
+        net
+          .connect(port, '127.0.0.1')
+          .on('close', () => ended++)
+          .on('error', () => {})
+          .resume(),
+      )
+    await until(() => ended >= 500 - 128)
+    client.write('again')
+    const later = await new Promise<Buffer>(resolve => void client.once('data', resolve))
+    expect(later.toString()).toBe('again')
+    client.destroy()
+    for (const stranger of strangers) stranger.destroy()
+    listener.close()
   })
 
   test('TLS agrees on a protocol', async () => {

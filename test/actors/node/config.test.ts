@@ -241,6 +241,33 @@ describe('a wrong configuration is one clear line', () => {
     expect(faultOf(given(both))).toContain('secret and secretFile exclude each other')
   })
 
+  it('for what the admin port and the port of the peers may not be given', () => {
+    const admin = (keys: string) => text.replace('port: 7202', `port: 7202, ${keys}`)
+    expect(faultOf(admin('token: short'))).toMatch(/listeners\.admin\.token: .*>=16 characters/)
+    const both = `token: ${'t'.repeat(16)}, tokenFile: /t`
+    expect(faultOf(admin(both))).toContain('token and tokenFile exclude each other')
+    expect(faultOf(admin(`socket: /${'s'.repeat(107)}`))).toContain(
+      'listeners.admin.socket: must be a path of at most 107 bytes',
+    )
+    expect(faultOf(admin('hosts: a.example'))).toContain('listeners.admin.hosts')
+    const peers = text.replace('listeners:', 'listeners:\n  peers: { certificate: a, key: b }')
+    expect(faultOf(peers)).toContain('listeners.peers.authority: is missing')
+  })
+
+  it('for an authority of peers that is none', () => {
+    const own = mkdtempSync(join(tmpdir(), 'quorate-config-'))
+    const { certificate, key } = writeCertificate(own)
+    const files = `{ certificate: ${certificate}, key: ${key}, authority: ${key} }`
+    const config = parseConfig(
+      text.replace('listeners:', `listeners:\n  peers: ${files}`),
+      'node.yaml',
+    )
+    expect(() => checkCertificates(config)).toThrow(
+      `listeners.peers.authority: ${key} holds none in PEM format: `,
+    )
+    rmSync(own, { recursive: true })
+  })
+
   it('for a placement that forgets an actor', () => {
     const wrong = text.replace('placement: default', 'placement: { all: [consensus, journal] }')
     expect(faultOf(wrong)).toContain('exactly once')

@@ -43,7 +43,7 @@ async function startImpostor(
 
 async function untilOutput(node: number, what: RegExp): Promise<void> {
   for (let tries = 0; !what.test(cluster.output(node)); tries++) {
-    if (tries > 1500) throw new Error(`${what} in none of:\n${cluster.output(node)}`)
+    if (tries > 3000) throw new Error(`${what} in none of:\n${cluster.output(node)}`)
     await sleep(20)
   }
 }
