@@ -254,6 +254,11 @@ export class Keyspace implements Mover {
     return this.#compactionPending
   }
 
+  /** Nothing compacted is in memory any more, and its slabs have been given back. */
+  get compactionDone(): boolean {
+    return !this.#compactionPending && !this.index.slabs.holdsBack
+  }
+
   /** They are, and stay until there is another checkpoint: the next delta still lists them. */
   get compactionWaits(): boolean {
     return (

@@ -134,6 +134,11 @@ export class Slabs {
     this.#allocatedBytes = 0
   }
 
+  /** Slabs in which nothing lives are kept while somebody has pinned them. */
+  get holdsBack(): boolean {
+    return this.#pins > 0 && this.#retired.length > 0
+  }
+
   /** What could not move may be able to now. */
   unstick(): void {
     this.#stuck.fill(false)

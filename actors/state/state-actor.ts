@@ -237,10 +237,10 @@ class StateMachine {
     const { keyspace, tree } = this.#replica
     this.#longReads.tidied()
     keyspace.compactStep(compactionEntriesPerTick)
-    if (!keyspace.compactionPending) etcdFace.compacted(this.#world)
-    else if (this.#wantsCheckpoint()) this.#checkpoints.hasten()
+    if (this.#wantsCheckpoint()) this.#checkpoints.hasten()
     keyspace.maintain()
     tree.maintain()
+    if (keyspace.compactionDone) etcdFace.compacted(this.#world)
     this.#reads.tick()
     this.#checkpoints.tick()
     const now = this.#nowMillis()
