@@ -8,8 +8,11 @@ import { keyText } from '../../transport/etcd/messages/key-text.ts'
 import type { PutRequest } from '../../transport/etcd/messages/put.ts'
 import { type RangeRequest, sortOrder, sortTarget } from '../../transport/etcd/messages/range.ts'
 import type { RequestOp, TxnRequest } from '../../transport/etcd/messages/txn.ts'
+import { KeyIntervals } from './key-intervals.ts'
 
 export const txnOperationsMax = 128
+/** Compares and operations of one transaction with all that is nested in it; etcd bounds each level alone. */
+export const txnPartsMax = 8_192
 export const leaseTtlSecondsMax = 9_000_000_000
 
 export function checkPut(put: PutRequest): Failure | undefined {
@@ -37,6 +40,7 @@ export function checkDeleteRange(request: DeleteRangeRequest): Failure | undefin
 export function checkTxn(txn: TxnRequest): Failure | undefined {
   return (
     checkTxnOperations(txn, txnOperationsMax) ??
+    (partsOf(txn) > txnPartsMax ? failure.tooManyOperations : undefined) ??
     collectChanges(txn.success).failure ??
     collectChanges(txn.failure).failure
   )
@@ -98,15 +102,16 @@ function checkOperation(operation: RequestOp, operationsMax: number): Failure | 
   }
 }
 
-interface Interval {
-  readonly from: string
-  /** '' for a single key. */
-  readonly to: string
+function partsOf({ compare, success, failure: otherwise }: TxnRequest): number {
+  let parts = compare.length + success.length + otherwise.length
+  for (const operation of success) if (operation.kind === 'txn') parts += partsOf(operation.txn)
+  for (const operation of otherwise) if (operation.kind === 'txn') parts += partsOf(operation.txn)
+  return parts
 }
 
 interface Changes {
-  readonly puts: Set<string>
-  readonly deletes: Interval[]
+  puts: Set<string>
+  deletes: KeyIntervals
   failure: Failure | undefined
 }
 
@@ -116,11 +121,11 @@ interface Changes {
  * is compared as it stands, so that, as in etcd, deleting everything and putting goes together.
  */
 function collectChanges(operations: readonly RequestOp[]): Changes {
-  const changes: Changes = { puts: new Set(), deletes: [], failure: undefined }
+  const changes: Changes = { puts: new Set(), deletes: new KeyIntervals(), failure: undefined }
   for (const operation of operations) {
     if (operation.kind !== 'deleteRange') continue
     const { key, rangeEnd } = operation.deleteRange
-    changes.deletes.push({ from: keyText(key), to: keyText(rangeEnd) })
+    changes.deletes.add(keyText(key), keyText(rangeEnd))
   }
   for (const operation of operations) {
     if (operation.kind === 'txn') addNested(changes, operation.txn)
@@ -135,19 +140,17 @@ function addNested(changes: Changes, txn: TxnRequest): void {
   const success = collectChanges(txn.success)
   const otherwise = collectChanges(txn.failure)
   changes.failure ??= success.failure ?? otherwise.failure
-  for (const key of success.puts) addPut(changes, key, undefined)
+  const isFirst = changes.puts.size === 0 && changes.deletes.isEmpty
+  // Nothing that they could contradict: so a chain of transactions does not copy them at every level.
+  if (isFirst) changes.puts = otherwise.puts.size === 0 ? success.puts : new Set(success.puts)
+  else for (const key of success.puts) addPut(changes, key, undefined)
   for (const key of otherwise.puts) addPut(changes, key, success.puts)
-  changes.deletes.push(...success.deletes, ...otherwise.deletes)
+  changes.deletes.addAll(success.deletes)
+  changes.deletes.addAll(otherwise.deletes)
 }
 
 function addPut(changes: Changes, key: string, alternative: ReadonlySet<string> | undefined): void {
   const twice = changes.puts.has(key) && alternative?.has(key) !== true
-  if (twice || changes.deletes.some(interval => covers(interval, key))) {
-    changes.failure ??= failure.duplicateKey
-  }
+  if (twice || changes.deletes.covers(key)) changes.failure ??= failure.duplicateKey
   changes.puts.add(key)
-}
-
-function covers(interval: Interval, key: string): boolean {
-  return interval.to === '' ? interval.from === key : interval.from <= key && key < interval.to
 }
