@@ -2,7 +2,7 @@
  * The disks of a running cluster fill up: real file systems of 16 MiB, one a node, for the journals.
  * Mounting needs root.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   closeSync,
   mkdirSync,
@@ -13,10 +13,12 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { requestAdmin } from '../../actors/node/admin-client.ts'
 import { EtcdClient } from '../support/etcd-client.ts'
 import { LocalCluster } from '../support/local-cluster.ts'
+import { ZookeeperSession } from '../support/zookeeper-session.ts'
 
 const config = {
   timings: { requestTimeoutMillis: 1000 },
@@ -24,6 +26,7 @@ const config = {
   // No checkpoint makes space meanwhile.
   checkpoints: { everyBytes: 64 * 1_048_576 },
 }
+const main = fileURLToPath(new URL('../../actors/node/main.ts', import.meta.url))
 const value = 'v'.repeat(32_768)
 let cluster: LocalCluster | undefined
 let mounts: string[] = []
@@ -67,6 +70,13 @@ test('with full disks what grows is refused at once, the rest goes on, and with 
     const metrics = await requestAdmin(on.admin(node), 'GET', '/metrics')
     expect(metrics.text).toMatch(/quorate_writes_refused_for_space(\{[^}]*\})? 1/)
   }
+  // ZooKeeper's QUOTAEXCEEDED, and a session all the same.
+  const session = new ZookeeperSession([on.zookeeper(1)], 0, 10_000)
+  await expect(session.create('/full', Buffer.from('x'))).rejects.toMatchObject({ code: -125 })
+  await session.close()
+  const endpoints = on.nodes.map(node => on.admin(node)).join(',')
+  const shown = spawnSync(process.execPath, [main, 'status', '--endpoints', endpoints])
+  expect(String(shown.stdout)).toMatch(/warning: node1: writes are refused: no space on the disks/)
   // What makes room, or might, is taken: there is a segment left for it.
   for (let at = 0; at < 10; at += 1) await client.delete(keyOf(at))
   expect((await client.list('full/', false)).length).toBe(acknowledged - 10)
