@@ -90,6 +90,17 @@ test('a node with stock software and no secret gets in nowhere, and the cluster 
   await cluster.untilReady(3)
 })
 
+test('beyond loopback a node that asks for no proof does not start', async () => {
+  cluster = new LocalCluster({ portBase: 20_200, nodeCount: 2 })
+  cluster.configure(1, config => {
+    const members = config['cluster']!['members'] as { peer: string }[]
+    members[1]!.peer = '192.0.2.7:7100'
+  })
+  const child = cluster.start(1)
+  expect(await new Promise(resolve => child.on('exit', resolve))).toBe(1)
+  await untilOutput(1, /^quorate: node node2 is at 192\.0\.2\.7:7100, which is not loopback/)
+})
+
 test('nodes whose secrets differ do not link; a secret is exchanged node by node', async () => {
   cluster = new LocalCluster({ portBase: 20_200, nodeCount: 2 })
   const file = join(scratch(), 'secret')

@@ -1,6 +1,14 @@
 /** Starts that cannot be: each ends with one line that names what is wrong, and exit code 1. */
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -87,6 +95,9 @@ test('--fresh throws data away and keeps the config file that the user has chang
   let text = readFileSync(file, 'utf8')
   for (const [from, to] of ports) text = text.replace(from, to)
   writeFileSync(file, text)
+  const secretFile = join(directory, 'secret')
+  const secret = readFileSync(secretFile, 'utf8')
+  expect(statSync(secretFile).mode & 0o777).toBe(0o600)
   const old = join(directory, 'node1', 'old')
   mkdirSync(dirname(old))
   writeFileSync(old, '')
@@ -106,6 +117,8 @@ test('--fresh throws data away and keeps the config file that the user has chang
   expect(output).toContain('127.0.0.1:20501')
   expect(readFileSync(file, 'utf8')).toBe(text)
   expect(readdirSync(dirname(old))).not.toContain('old')
+  expect(readFileSync(secretFile, 'utf8')).toBe(secret)
+  expect(output).not.toContain('Nothing proves')
 })
 
 test('lag is measured against the highest commit of all nodes that were asked', async () => {
