@@ -83,7 +83,8 @@ export class About {
     const headerAt = stateNumbers.bytes + view.getFloat64(stateNumbers.membershipBytes, true)
     const members = etcdMembers(setup, body.subarray(stateNumbers.bytes, headerAt))
     const errors = leader === 0 ? [failure.noLeader.text] : []
-    if (view.getFloat64(stateNumbers.full, true) === 1) errors.push(noSpaceText(setup.memberId))
+    const isFull = view.getFloat64(stateNumbers.full, true) === 1 || this.#door.spaceLevel > 0
+    if (isFull) errors.push(noSpaceText(setup.memberId))
     const writer = this.#door.writer.begin(512)
     writer.raw(body, headerAt, body.length - headerAt)
     writeStatus(writer, {

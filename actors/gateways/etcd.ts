@@ -408,7 +408,8 @@ class Gateway {
   #askWhetherFull(answer: (full: boolean) => void): void {
     this.#reads.own(etcdRead.status, (body, failed) => {
       const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
-      answer(failed === undefined && view.getFloat64(stateNumbers.full, true) === 1)
+      const isFull = failed === undefined && view.getFloat64(stateNumbers.full, true) === 1
+      answer(isFull || this.#door.spaceLevel > 0)
     })
   }
 
