@@ -11,6 +11,7 @@ const relievedPart = 3 / 4
 
 export class InputRoom {
   #usedBytes = 0
+  #arrivingBytes = 0
   readonly #paused = new Set<Connection>()
 
   get usedBytes(): number {
@@ -18,7 +19,18 @@ export class InputRoom {
   }
 
   get #isOver(): boolean {
-    return this.#usedBytes > limits.inputBytesMax
+    return this.#usedBytes + this.#arrivingBytes > limits.inputBytesMax
+  }
+
+  /** Outside of a turn: a socket may have very much to give before the next one. */
+  arrived(connection: Connection, bytes: number): void {
+    this.#arrivingBytes += bytes
+    if (this.#isOver && connection.splitter.waitingBytes > limits.inputBytesMin) connection.pause()
+  }
+
+  /** What has arrived is about to be taken. */
+  beginTurn(): void {
+    this.#arrivingBytes = 0
   }
 
   /** All that could be taken of what it has sent has been. */

@@ -121,6 +121,9 @@ class Gateway {
   readonly #stalled = new Set<Connection>()
   /** Of them, those whose next request others may not keep waiting. */
   readonly #urgent = new Set<Connection>()
+  /** Of them, those that wait for the door alone, in the order of their turns. */
+  readonly #queueing = new Set<Connection>()
+  #isServingQueue = false
   readonly #scratch = new Uint8Array(scratchBytes)
   readonly #reader = new JuteReader()
   #listener: Listener | undefined
@@ -352,6 +355,7 @@ class Gateway {
       data: chunk => {
         if (!connection.isOpen) return
         connection.splitter.push(chunk)
+        this.#input.arrived(connection, chunk.length)
         connection.hasInput = true
         this.#queue(connection)
       },
@@ -390,6 +394,7 @@ class Gateway {
 
   #takeInputs(): void {
     this.#woken = false
+    this.#input.beginTurn()
     const inputs = this.#inputs
     this.#inputs = []
     const now = this.#clock()
@@ -423,6 +428,11 @@ class Gateway {
     while (connection.isOpen) {
       if (this.#mustWait(connection)) {
         this.#stall(connection)
+        return
+      }
+      if (this.#mustQueue(connection)) {
+        this.#stall(connection)
+        this.#queueing.add(connection)
         return
       }
       if (left-- === 0) {
@@ -479,9 +489,14 @@ class Gateway {
       connection.state === 'handshake' ||
       connection.state === 'leaving' ||
       connection.outstanding.count >= limits.outstandingRequestsMax ||
-      connection.room.isFull ||
-      (this.#isFull && this.#isFullFor(urgencyOf(connection)))
+      connection.room.isFull
     )
+  }
+
+  /** Whoever comes while others wait for the door waits behind them. */
+  #mustQueue(connection: Connection): boolean {
+    const mayPass = this.#isServingQueue || this.#queueing.size === 0
+    return (!mayPass || this.#isFull) && this.#isFullFor(urgencyOf(connection))
   }
 
   /** For what nobody hurries with. */
@@ -505,8 +520,7 @@ class Gateway {
 
   /** What has come stays where it is; more comes only once there is room again. */
   #stall(connection: Connection): void {
-    // Behind the others that wait: each has its turn.
-    this.#stalled.delete(connection)
+    this.#queueing.delete(connection)
     this.#stalled.add(connection)
     if (connection.stalledMillis === 0) connection.stalledMillis = this.#now
     if (urgencyOf(connection) > 0) this.#urgent.add(connection)
@@ -518,21 +532,32 @@ class Gateway {
     connection.stalledMillis = 0
     if (!this.#stalled.delete(connection)) return
     this.#urgent.delete(connection)
+    this.#queueing.delete(connection)
   }
 
   #takeStalled(): void {
     for (const connection of [...this.#urgent]) this.#takeAgain(connection)
-    if (this.#isFull) return
-    let left = this.#stalled.size
-    for (const connection of this.#stalled) {
-      // Those that stall again stand at the end, to be looked at in the next round.
-      if (left-- === 0 || this.#proposals.full) return
+    if (this.#queueing.size < this.#stalled.size) {
+      for (const connection of [...this.#stalled]) {
+        if (!this.#queueing.has(connection)) this.#takeAgain(connection)
+      }
+    }
+    if (this.#queueing.size > 0) this.#serveQueue()
+  }
+
+  #serveQueue(): void {
+    this.#isServingQueue = true
+    // Those that must wait again stand at the end, for the next round.
+    let left = this.#queueing.size
+    for (const connection of this.#queueing) {
+      if (left-- === 0 || this.#isFull) break
       this.#takeAgain(connection)
     }
+    this.#isServingQueue = false
   }
 
   #takeAgain(connection: Connection): void {
-    if (this.#mustWait(connection)) return
+    if (!connection.isOpen || this.#mustWait(connection)) return
     this.#take(connection, connection.heardMillis)
     if (connection.isOpen) this.#input.taken(connection, this.#now)
   }
