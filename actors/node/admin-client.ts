@@ -12,7 +12,7 @@ export interface AdminAnswer {
 /** How a command proves itself, and what it trusts. */
 export interface AdminAccess {
   readonly token?: string
-  /** PEM of authorities, beside those of the machine's NODE_EXTRA_CA_CERTS. */
+  /** PEM of the authorities that are believed, instead of the well-known ones and NODE_EXTRA_CA_CERTS. */
   readonly authority?: string
   /** Of nodes that the caller has started itself, any certificate is good. */
   readonly anyCertificate?: boolean

@@ -223,6 +223,8 @@ test('the admin port over TLS serves the command line, and nobody who does not t
   const trusting = { env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate } }
   const { stdout } = await run(process.execPath, [main, ...status], trusting)
   expect(stdout).toMatch(/^node1 +leader +/m)
+  const named = await run(process.execPath, [main, ...status, '--cacert', certificate])
+  expect(named.stdout).toMatch(/^node1 +leader +/m)
   const untrusting = run(process.execPath, [main, ...status])
   await expect(untrusting).rejects.toMatchObject({
     code: 1,
