@@ -165,6 +165,8 @@ export class SimulatedNode {
 
   /** Only while it is down. */
   loseDisk(): void {
+    // Until it starts again it has none: it is no voter by the store that it had.
+    this.storeId = ''
     this.disk = this.#createDisk()
     this.#incarnationMin += 10_000
   }
