@@ -153,6 +153,11 @@ export class EtcdNode {
     this.system.find(directory.etcd).tell({ kind: 'unanswered', stream: 2, through })
   }
 
+  /** Proposals that wait for `commit`. */
+  get proposedCount(): number {
+    return this.#proposed.length
+  }
+
   get parkedReads(): number {
     return this.#reads?.parkedCount ?? 0
   }

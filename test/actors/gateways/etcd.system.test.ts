@@ -369,7 +369,7 @@ describe('a cluster that does not answer', () => {
     const { node, etcd } = await start()
     node.holdWrites = true
     const waiting = put(etcd, 'a')
-    await pause(50)
+    await until(() => node.proposedCount > 0)
     node.replaceByCheckpoint(1)
     expect((await waiting)[0]).toBe(14)
   })
