@@ -143,7 +143,7 @@ export class WaitingCalls {
     const { bytesMax, connectionBytesMax, hold } = this.#setup
     // The node's memory counts only for those who have some of it.
     const isShort = this.#bytes * 2 > bytesMax && own.calls.size > 0
-    const isMuch = own.bytes > connectionBytesMax || (own.held !== 'no' && own.bytes > 0)
+    const isMuch = own.bytes > connectionBytesMax * (own.held === 'no' ? 1 : 0.5)
     const held = isShort ? 'socket' : isMuch ? 'window' : 'no'
     if (held === own.held) return
     own.held = held

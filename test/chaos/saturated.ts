@@ -31,14 +31,9 @@ const leaseSeconds = 10
 const sessionMillis = 10_000
 /** Beyond what the gateways take at once (limits.proposalsInFlightMax): the rest waits. */
 const workload: Workload = {
-  ...{ door: 'etcd', operation: 'put', connections: 8, inFlight: 3000, valueBytes: 256 },
+  ...{ door: 'etcd', operation: 'put', connections: 8, inFlight: 500, valueBytes: 256 },
   ...{ keyCount: 1000, rate: 0, warmUpSeconds: 0, seconds: 0 },
 }
-
-if (values.help) {
-  console.log('test/chaos/saturated.ts [--seconds 20] [--sessions 1000] [--leases 1000]')
-} else if (values.writers) await write()
-else process.exitCode = (await run()) ? 0 : 1
 
 async function run(): Promise<boolean> {
   const limits = { zookeeperConnectionsPerAddressMax: 0 }
@@ -51,6 +46,8 @@ async function run(): Promise<boolean> {
     console.log(`${sessions.length} sessions and ${leases.count} leases are open`)
     const faults = await underLoad(cluster, sessions, leases)
     for (const fault of faults) console.log(`FAULT: ${fault}`)
+    if (faults.length > 0)
+      for (const node of cluster.nodes) console.log(cluster.output(node).slice(-2000))
     return faults.length === 0
   } finally {
     await cluster.stop()
@@ -80,8 +77,9 @@ class LeaseHolder {
   static async open(cluster: LocalCluster, count: number): Promise<LeaseHolder> {
     const callers = cluster.nodes.map(node => new EtcdCaller(cluster.etcd(node).port))
     const ids = Array.from({ length: count }, (_, at) => at + 1)
-    for (const ID of ids)
-      await callers[ID % nodeCount]!.call('LeaseGrant', { ID, TTL: leaseSeconds })
+    const grant = (ID: number): Promise<unknown> =>
+      callers[ID % nodeCount]!.call('LeaseGrant', { ID, TTL: leaseSeconds })
+    await Promise.all(ids.map(grant))
     return new LeaseHolder(callers, ids)
   }
 
@@ -209,10 +207,15 @@ async function write(): Promise<void> {
       clients.push(await connectZookeeper(zookeeper, sets, index, recorder, refill))
     }
   }
-  for (const client of clients) client.send(client.inFlight, 0)
+  for (const client of clients) client.send(workload.inFlight, 0)
   await sleep(Number(values.seconds) * 1000)
   const refused = [...failed].map(([reason, count]) => `${count} × ${reason}`).join(', ')
   process.send?.(`${answered} writes answered, failed: ${refused === '' ? 'none' : refused}`)
   for (const client of clients) client.close()
   process.exit(0)
 }
+
+if (values.help) {
+  console.log('test/chaos/saturated.ts [--seconds 20] [--sessions 1000] [--leases 1000]')
+} else if (values.writers) await write()
+else process.exitCode = (await run()) ? 0 : 1
