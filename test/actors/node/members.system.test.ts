@@ -54,7 +54,7 @@ test('a fourth node joins, counts, and takes the place of the leader', async () 
   )
   // A node that is removed leaves, so that its clients go elsewhere.
   expect(await cluster.ended(leader)).toBe(0)
-  expect(cluster.output(leader)).toContain('This node was removed from the cluster')
+  expect(cluster.output(leader)).toContain('This node is removed from the cluster')
   await rejoins(cluster, leader, others[0] ?? 0)
   changing = false
   await running

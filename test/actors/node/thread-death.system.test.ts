@@ -56,7 +56,7 @@ test.each([
     process.kill(on.pid(1), 'SIGUSR2')
     expect(await on.ended(1)).toBe(70)
     const last = on.output(1).trim().split('\n').at(-1)
-    expect(last).toContain(`error thread ${thread} was lost`)
+    expect(last).toContain(`error Thread ${thread} is lost`)
     expect(last).toContain('killed by a test')
   },
   30_000,
