@@ -3,7 +3,7 @@
  * the machine may lose power. What was written is durable only when that time has passed.
  */
 import type { Disk, DiskFile } from '../../runtime/host.ts'
-import type { MemoryDisk } from '../support/memory-disk.ts'
+import type { MemoryDisk, MemoryFile } from '../support/memory-disk.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { VirtualThread } from './thread.ts'
 
@@ -23,7 +23,7 @@ export function diskOfThread(
   thread: VirtualThread,
 ): Disk {
   return {
-    open: (path, mode) => timedFile(disk.open(path, mode), pace, thread),
+    open: (path, mode) => timedFile(disk.open(path, mode), pace, scheduler, thread),
     exists: path => disk.exists(path),
     list: directory => disk.list(directory),
     makeDirectory: path => disk.makeDirectory(path),
@@ -39,7 +39,17 @@ export function diskOfThread(
   }
 }
 
-function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskFile {
+function timedFile(
+  file: MemoryFile,
+  pace: DiskPace,
+  scheduler: Scheduler,
+  thread: VirtualThread,
+): DiskFile {
+  // Success is told at once, so that it must not fail later.
+  const syncInPlace = (): void => {
+    pace.nextSyncAtMillis = thread.nowMillis
+    scheduler.at(thread.nowMillis, file.beginSync())
+  }
   return {
     path: file.path,
     sizeBytes: () => file.sizeBytes(),
@@ -49,17 +59,19 @@ function timedFile(file: DiskFile, pace: DiskPace, thread: VirtualThread): DiskF
     syncNow() {
       if (pace.isFailing) return file.syncNow()
       thread.spend(pace.syncMillis(thread.nowMillis))
-      pace.nextSyncAtMillis = thread.nowMillis
-      file.sync(() => {})
+      syncInPlace()
     },
     syncWithin(millisMax, done) {
       if (pace.isFailing) file.syncNow()
       const millis = pace.syncMillis(thread.nowMillis)
       thread.spend(Math.min(millis, millisMax))
-      pace.nextSyncAtMillis = thread.nowMillis + Math.max(0, millis - millisMax)
-      if (millis <= millisMax) file.sync(() => {})
-      else file.sync(error => thread.post(() => done(error)))
-      return millis <= millisMax
+      if (millis <= millisMax) {
+        syncInPlace()
+        return true
+      }
+      pace.nextSyncAtMillis = thread.nowMillis + millis - millisMax
+      file.sync(error => thread.post(() => done(error)))
+      return false
     },
     sync(done) {
       pace.nextSyncAtMillis = thread.nowMillis + pace.syncMillis(thread.nowMillis)

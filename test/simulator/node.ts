@@ -126,7 +126,8 @@ export class SimulatedNode {
     this.#systems = []
     this.#pace.isFailing = false
     this.disk.fault = () => undefined
-    if (how === 'process') this.disk.killProcess()
+    // A process is not killed within a sync either: what it did behind one has not happened.
+    if (how === 'process' && !keepsNothing) this.disk.killProcess()
     else this.disk.crash(() => !keepsNothing && below(this.#random, 3) === 0)
   }
 

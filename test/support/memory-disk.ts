@@ -22,6 +22,11 @@ export interface MemoryDiskOptions {
   readonly capacityBytes?: number
 }
 
+export interface MemoryFile extends DiskFile {
+  /** A sync of what is there now, which succeeds when the result is called, unless the machine failed. */
+  beginSync(): () => void
+}
+
 /** Whether a crash keeps one thing that was not synced: a sector of a file, or the next change of a directory. */
 export type Keep = (path: string) => boolean
 
@@ -46,7 +51,7 @@ export class MemoryDisk implements Disk {
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
   }
 
-  open(path: string, mode: 'read' | 'write' | 'create' | 'createNew'): DiskFile {
+  open(path: string, mode: 'read' | 'write' | 'create' | 'createNew'): MemoryFile {
     this.#check('open', path)
     const { parent, name } = this.#locate(path)
     const found = parent.now.get(name)
@@ -165,7 +170,7 @@ export class MemoryDisk implements Disk {
     this.put(path, bytes)
   }
 
-  #handle(path: string, content: Content): DiskFile {
+  #handle(path: string, content: Content): MemoryFile {
     const life = this.#life
     const disk = this
     const check = (operation: DiskOperation): void => {
@@ -196,6 +201,15 @@ export class MemoryDisk implements Disk {
         if (code !== undefined) throw failure(code, path)
         content.settle(content.dirtySectors())
         this.fileSyncs++
+      },
+      beginSync: () => {
+        check('sync')
+        const dirty = content.dirtySectors()
+        return () => {
+          if (life !== this.#life) return
+          content.settle(dirty)
+          this.fileSyncs++
+        }
       },
       syncWithin(_millisMax, done) {
         if (disk.isSlow(path)) this.sync(done)
