@@ -29,7 +29,7 @@ test('a node that comes back takes the link of a member that it has not heard of
   await on.untilReady(3)
   await on.untilReady(4)
   expect(await member(on, 3, 'list')).toMatch(/^node4 +4 .*voter/m)
-}, 60_000)
+}, 120_000)
 
 test('a change that could not be finished is refused, and says who is silent', async () => {
   const on = await started({})
@@ -47,7 +47,7 @@ test('a change that could not be finished is refused, and says who is silent', a
   await member(on, other, 'remove', `${lost}`)
   for (const node of [leader, other]) await on.untilReady(node)
   expect(await member(on, leader, 'list')).not.toContain(`node${lost}`)
-}, 40_000)
+}, 120_000)
 
 test('a node with the disk of another cluster of that name is refused, once, and changes nothing', async () => {
   const on = await started({})
@@ -73,7 +73,7 @@ test('a node with the disk of another cluster of that name is refused, once, and
   expect(on.output(3)).toMatch(/node [12] has the data of another cluster/)
   expect((await on.status(1)).state.hash).toBe(state.hash)
   expect((await on.status(3)).consensus.leader).toBe(3)
-}, 60_000)
+}, 120_000)
 
 test('the old process of a node that was replaced is refused, and the links of the new one stay', async () => {
   const on = await started({ laterNodes: 1 })
@@ -107,7 +107,7 @@ test('the old process of a node that was replaced is refused, and the links of t
     await on.untilReady(node)
   }
   expect(on.output(4)).toMatch(/node 3 is a member with the store .* quorate member replace 3/)
-}, 60_000)
+}, 120_000)
 
 test('an address is changed by a command, and what differs is shown until then', async () => {
   const on = await started({ laterNodes: 1 })
@@ -138,7 +138,7 @@ test('an address is changed by a command, and what differs is shown until then',
   const status = await statusOf(on)
   expect(status).not.toContain('by the configuration of node3')
   expect(status).toContain('by the configuration of node1')
-}, 60_000)
+}, 120_000)
 
 test('who leads is handed on, and a node that waits says why it lists nobody', async () => {
   const on = await started({ laterNodes: 1 })
@@ -156,7 +156,7 @@ test('who leads is handed on, and a node that waits says why it lists nobody', a
   const add = ['add', '4', '--peer', on.peer(4), '--etcd', etcd]
   const list = await eventually(() => member(on, other, ...add))
   expect(list).toMatch(new RegExp(`^node4 +4 .* ${etcd} +learner`, 'm'))
-}, 40_000)
+}, 120_000)
 
 async function started(options: { laterNodes?: number }): Promise<LocalCluster> {
   cluster = new LocalCluster({ portBase: 20_800, nodeCount: 3, ...options })

@@ -39,7 +39,7 @@ test('a single node whose journal has a flipped byte says what is lost, and goes
   on.start(1)
   await on.untilReady(1)
   expect(await keys(on, 1, 'more')).toHaveLength(3)
-}, 90_000)
+}, 120_000)
 
 test('a node of a lost majority becomes a cluster of its own, and the others are refused until they are empty', async () => {
   const config = { checkpoints: { everyBytes: 65_536 } }
@@ -75,7 +75,7 @@ test('a node of a lost majority becomes a cluster of its own, and the others are
   expect(on.output(3)).toContain('has the data of another cluster')
   expect((await on.status(3)).consensus.leader).toBe(3)
   expect((await on.status(1)).consensus.leader).not.toBe(3)
-}, 90_000)
+}, 120_000)
 
 function recover(on: LocalCluster, node: number, ...options: string[]): Promise<string> {
   return quorate('recover', '--config', on.configFile(node), ...options)
