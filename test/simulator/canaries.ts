@@ -1,5 +1,5 @@
 /**
- * Bugs to be planted: each is one change of the source as it is loaded, and the simulator must find
+ * Bugs to be planted: each is a change of the source as it is loaded, and the simulator must find
  * it within its budget of seeds. A simulator that finds nothing proves nothing.
  */
 import { registerHooks } from 'node:module'
@@ -8,6 +8,10 @@ export interface Canary {
   readonly file: string
   readonly from: string
   readonly to: string
+  /** Where more than one place guards against it. */
+  readonly also?: readonly Canary[]
+  /** Of five nodes whose members come and go (member-options.ts). */
+  readonly world?: 'members'
 }
 
 export const canaries: Readonly<Record<string, Canary>> = {
@@ -33,6 +37,25 @@ export const canaries: Readonly<Record<string, Canary>> = {
     file: 'actors/consensus/raft/state.ts',
     from: 'encodeHardState({ epoch, votedFor, formed })',
     to: 'encodeHardState({ epoch, votedFor: 0, formed })',
+  },
+  /** The second one forgets the voters whose agreement the first one still needs. */
+  twoMembershipChangesAtOnce: {
+    file: 'actors/consensus/raft/changes.ts',
+    from: 'const pending = state.memberships.latestPosition > state.commit',
+    to: 'const pending = false',
+    also: [
+      {
+        file: 'actors/consensus/membership.ts',
+        from: "if (isJoint(membership)) return { refused: 'changePending' }",
+        to: '',
+      },
+      {
+        file: 'actors/consensus/shell/operator-requests.ts',
+        from: "(this.#changeAsked === undefined ? '' : 'refused: changePending')",
+        to: "''",
+      },
+    ],
+    world: 'members',
   },
   /** Raft's figure 8. */
   commitOldEpochByCounting: {
@@ -98,12 +121,18 @@ export function plant(name: string): void {
   const canary = canaries[name]
   if (canary === undefined)
     throw new Error(`no such bug: ${name}; there are ${Object.keys(canaries).join(', ')}`)
-  const changed = new URL(`../../${canary.file}`, import.meta.url).href
+  const places = new Map(
+    [canary, ...(canary.also ?? [])].map(one => [
+      new URL(`../../${one.file}`, import.meta.url).href,
+      one,
+    ]),
+  )
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
-      if (url !== changed) return loaded
-      return { ...loaded, source: change(String(loaded.source), canary) }
+      const place = places.get(url)
+      if (place === undefined) return loaded
+      return { ...loaded, source: change(String(loaded.source), place) }
     },
   })
 }

@@ -1,10 +1,12 @@
 /**
  *   npm run sim -- --seed S           replays one seed and prints what happened, line by line
  *   npm run sim -- --seeds N [--from S]   runs N seeds and prints those that fail
+ *   … --members                           of five nodes whose members come and go (member-options.ts)
  *   … --bug NAME                          with a bug planted (canaries.ts): ends at the first seed that finds it
  */
 import { parseArgs } from 'node:util'
-import { plant } from './canaries.ts'
+import { canaries, plant } from './canaries.ts'
+import { memberOptionsFor } from './member-options.ts'
 import { optionsFor } from './options.ts'
 import type { WorldResult } from './world.ts'
 
@@ -15,6 +17,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     lines: { type: 'string', default: '100000' },
     bug: { type: 'string' },
+    members: { type: 'boolean', default: false },
   },
 })
 if (values.bug !== undefined) {
@@ -25,13 +28,15 @@ if (values.bug !== undefined) {
     process.exit(1)
   }
 }
+const isOfMembers = values.members || canaries[values.bug ?? '']?.world === 'members'
+const worldFor = isOfMembers ? memberOptionsFor : optionsFor
 const { loadSimulator, runWorld } = await import('./world.ts')
 const jobs = await loadSimulator()
 if (values.seed === undefined) runMany(Number(values.from), Number(values.seeds ?? '200'))
 else replay(values.seed)
 
 function replay(seed: string): void {
-  const result = runWorld(optionsFor(seed), jobs, Number(values.lines))
+  const result = runWorld(worldFor(seed), jobs, Number(values.lines))
   for (const line of result.lines) console.log(line)
   console.log(summary(result))
   for (const violation of result.violations) console.log(`  ${violation}`)
@@ -41,7 +46,7 @@ function replay(seed: string): void {
 function runMany(from: number, count: number): void {
   let failed = 0
   for (let seed = from; seed < from + count; seed++) {
-    const result = runWorld(optionsFor(String(seed)), jobs)
+    const result = runWorld(worldFor(String(seed)), jobs)
     if (result.violations.length === 0) continue
     failed++
     console.log(summary(result))

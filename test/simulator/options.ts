@@ -35,6 +35,11 @@ export type Fault =
   | { readonly kind: 'diskLost'; readonly node: Target; readonly millis: number }
   /** It is removed from the members, added as a learner, and promoted. */
   | { readonly kind: 'remember'; readonly node: Target; readonly millis: number }
+  /**
+   * The leader and one other are cut off from the rest, and it is asked to remove the rest, one after the
+   * other. Whoever is no voter when that is over is brought in again.
+   */
+  | { readonly kind: 'split'; readonly companion: number; readonly millis: number }
   /** All nodes lose power together. */
   | { readonly kind: 'outage'; readonly millis: number }
 
@@ -43,7 +48,7 @@ export type Target = number | 'leader'
 
 type PlainFault = Exclude<
   Fault['kind'],
-  'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember'
+  'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember' | 'split'
 >
 
 export interface PlannedFault {

@@ -8,6 +8,7 @@ import {
   decodeMembership,
   emptyMembership,
   hasMember,
+  isJoint,
   isVoter,
   nodesOf,
 } from '../../actors/consensus/membership.ts'
@@ -54,6 +55,8 @@ const againMillis = 8000
 /** After a sync that failed: the node is up again, and counts on what it has. */
 const powerLossMillis = 3 * restartMillis
 const changeMillis = 500
+/** Between the changes that a leader is asked for which is cut off: less than it takes to notice. */
+const splitAskMillis = 60
 const leasesEndMillis = 20_000
 const settleMillis = 2000
 const linesKeptDefault = 200
@@ -183,6 +186,7 @@ class World {
       for (const node of this.nodes) this.#stop(node, 'power', fault.millis)
       return
     }
+    if (fault.kind === 'split') return this.#split(fault.companion, fault.millis)
     const node = this.#target(fault.node)
     const others = this.nodes.filter(other => other !== node)
     switch (fault.kind) {
@@ -244,6 +248,26 @@ class World {
     this.scheduler.after(powerLossMillis, () => this.#stop(node, 'power', restartMillis))
   }
 
+  #split(companion: number, millis: number): void {
+    const leader = this.#target('leader')
+    const rest = this.nodes.filter(({ id }) => id !== leader.id && id !== companion)
+    this.observer.note(leader.id, `is cut off with ${companion} for ${millis.toFixed(0)} ms`)
+    this.#partitions++
+    for (const other of rest) {
+      for (const node of this.nodes.filter(one => !rest.includes(one))) {
+        this.network.cut(other.machine, node.machine)
+        this.network.cut(node.machine, other.machine)
+      }
+    }
+    const isFull = this.#membership().voters.length === this.nodes.length
+    for (const [index, { id }] of isFull ? rest.entries() : []) {
+      const ask = (): void => this.#askOf(leader, { kind: 'remove', node: id })
+      this.scheduler.after(1 + index * splitAskMillis, ask)
+    }
+    this.scheduler.after(millis, () => this.network.heal())
+    for (const node of this.nodes) this.#bringIn(node, millis + changeMillis * (1 + node.id))
+  }
+
   /** Whoever is in charge has it replaced, as soon as there is a leader that can. */
   #loseDisk(node: SimulatedNode, millis: number): void {
     this.#stop(node, 'power', millis)
@@ -259,6 +283,9 @@ class World {
     const membership = this.#membership()
     const isOut = membership.voters.length > 0 && !nodesOf(membership).includes(node.id)
     if (isOut) return this.#bringIn(node, millis)
+    // One at a time: the observer wants every committed entry on most of all disks.
+    const isFull = membership.voters.length === this.nodes.length && !isJoint(membership)
+    if (!isFull) return void this.scheduler.after(changeMillis, () => this.#remember(node, millis))
     this.observer.note(node.id, 'is to leave the members')
     this.#ask({ kind: 'remove', node: node.id })
     this.scheduler.after(changeMillis, () => this.#remember(node, millis))
@@ -276,9 +303,13 @@ class World {
   }
 
   #ask(change: MembershipChange): void {
+    this.#askOf(this.#target('leader'), change)
+  }
+
+  #askOf(leader: SimulatedNode, change: MembershipChange): void {
     const bytes = Buffer.from(JSON.stringify(change))
     const asked = { kind: 'changeMembership', replyTo: 'control', id: 1, change: bytes } as const
-    this.#target('leader').tell(directory.consensus, asked)
+    if (leader.running) leader.tell(directory.consensus, asked)
   }
 
   /** The newest that anybody has applied so far. */
