@@ -32,12 +32,18 @@ export function diskOfThread(
     syncDirectory(path) {
       // Of what the same callback changes after it nothing is in it.
       const settle = disk.beginDirectorySync(path)
-      thread.spend(pace.syncMillis(thread.nowMillis))
+      thread.spend(Math.min(pace.syncMillis(thread.nowMillis), inPlaceMillisMax))
       scheduler.at(thread.nowMillis, () => !thread.dead && settle())
     },
     freeBytes: path => disk.freeBytes(path),
   }
 }
+
+/**
+ * What a callback does behind such a sync is seen by other threads at once, which in truth it is not: one
+ * of theirs could make a name durable whose file is not yet. So a disk that stands does not hold these.
+ */
+const inPlaceMillisMax = 120
 
 function timedFile(
   file: MemoryFile,
@@ -58,7 +64,7 @@ function timedFile(
     truncate: size => file.truncate(size),
     syncNow() {
       if (pace.isFailing) return file.syncNow()
-      thread.spend(pace.syncMillis(thread.nowMillis))
+      thread.spend(Math.min(pace.syncMillis(thread.nowMillis), inPlaceMillisMax))
       syncInPlace()
     },
     syncWithin(millisMax, done) {
