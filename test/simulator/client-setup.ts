@@ -8,6 +8,8 @@ export interface ClientSetup {
   readonly machines: readonly string[]
   readonly port: number
   readonly operations: number
+  /** Goes on after its operations until then, so that there is work while the faults last. */
+  readonly busyUntilMillis: number
   readonly note: (event: string) => void
   readonly violate: (sentence: string) => void
 }

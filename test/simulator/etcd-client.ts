@@ -119,11 +119,9 @@ export class EtcdClient {
   #put(connection: GrpcConnection): void {
     const key = below(this.#random, 3) === 0 ? this.#sharedKey() : this.#ownKey()
     const value = this.#value(key)
-    this.#call(connection, 'KV/Put', { key: bytes(key), value: bytes(value) }, () => ({
-      kind: 'put',
-      key,
-      value,
-    }))
+    const request = { key: bytes(key), value: bytes(value) }
+    const answer = (): Answer => ({ kind: 'put', key, value })
+    this.#call(connection, 'KV/Put', request, answer, { value })
   }
 
   #range(connection: GrpcConnection): void {
@@ -131,7 +129,7 @@ export class EtcdClient {
     const keys = below(this.#random, 2) === 0 ? everything : { from: this.#sharedKey(), to: '' }
     const request = { key: bytes(keys.from), range_end: bytes(keys.to), serializable }
     const answer = ({ kvs }: Decoded): Answer => ({ kind: 'range', keys, found: kvs.map(keyValue) })
-    this.#call(connection, 'KV/Range', request, answer, serializable)
+    this.#call(connection, 'KV/Range', request, answer, { isLocal: serializable })
   }
 
   /** Puts a shared key if it is as this client saw it last, or else looks at it. */
@@ -143,14 +141,15 @@ export class EtcdClient {
     const look = { request_range: { key: bytes(key) } }
     const compare = { target: 2, key: bytes(key), mod_revision: modified }
     const request = { compare: [compare], success: [put], failure: [look] }
-    this.#call(connection, 'KV/Txn', request, ({ header, succeeded, responses }) => {
+    const answer = ({ header, succeeded, responses }: Decoded): Answer => {
       const found = responses[0]?.response_range?.kvs?.[0]
       this.#modified.set(
         key,
         succeeded ? Number(header.revision) : Number(found?.mod_revision ?? 0),
       )
       return { kind: 'swap', key, modified, value, succeeded }
-    })
+    }
+    this.#call(connection, 'KV/Txn', request, answer, { value })
   }
 
   #delete(connection: GrpcConnection): void {
@@ -234,12 +233,17 @@ export class EtcdClient {
     method: string,
     request: object,
     answer: (response: Decoded) => Answer,
-    isLocal = false,
+    { isLocal = false, value = '' } = {},
   ): void {
     const floor = this.#setup.history.floor
     this.#send(connection, method, request, {
       answered: response => this.#tell(answer(response), response.header, floor, isLocal),
-      failed: status => this.#failed(status),
+      failed: status => {
+        const { history, host } = this.#setup
+        if (status !== lostStatus && value !== '')
+          history.refused(value, host.clock.monotonicMillis())
+        this.#failed(status)
+      },
     })
   }
 
@@ -285,7 +289,9 @@ export class EtcdClient {
 
   #answeredOne(): void {
     this.acknowledged++
-    if (this.#left > 0) this.#left--
+    const { busyUntilMillis, host } = this.#setup
+    const isBusy = host.clock.monotonicMillis() < busyUntilMillis
+    if (this.#left > (isBusy ? lastLeaseAt + inFlightMax : 0)) this.#left--
     if (this.#left === 0) this.#lease.leave()
   }
 
@@ -299,7 +305,7 @@ export class EtcdClient {
 
   #value(key: string): string {
     const value = `${this.#setup.id}-${++this.#values}`
-    this.#setup.history.sends(key, value)
+    this.#setup.history.sends(key, value, this.#setup.host.clock.monotonicMillis())
     return value
   }
 

@@ -61,7 +61,11 @@ export class EtcdHistory {
   readonly #firstSeenMillis: number[] = []
   readonly #answers: { readonly revision: number; readonly answer: Answer }[] = []
   /** Every value that was sent, by value, which occurs once. */
-  readonly #sent = new Map<string, string>()
+  readonly #sent = new Map<string, { readonly key: string; readonly sentMillis: number }>()
+  /** Values whose clients were told that their time is over. */
+  readonly #refused = new Map<string, number>()
+  /** So long after that a write may still be applied at most, over what was sent then. */
+  lateMillisMax = 0
   readonly #leases = new Map<number, Lease>()
   /** Of all answers so far. */
   #highest = 0
@@ -81,8 +85,12 @@ export class EtcdHistory {
     return this.#committedMillis - Math.max(sentMillis, this.#servingSinceMillis)
   }
 
-  sends(key: string, value: string): void {
-    this.#sent.set(value, key)
+  sends(key: string, value: string, sentMillis: number): void {
+    this.#sent.set(value, { key, sentMillis })
+  }
+
+  refused(value: string, nowMillis: number): void {
+    this.#refused.set(value, nowMillis)
   }
 
   granted(lease: Lease): void {
@@ -136,12 +144,20 @@ export class EtcdHistory {
   /** Dense revisions; what is there was sent, and is there once. */
   #verifyChanges(changes: readonly Change[], revision: number, violate: Violate): void {
     let last = firstRevision
+    let newestMillis = 0
     const seen = new Set<string>()
     for (const { key, value, modified, deleted } of changes) {
       if (modified !== last && modified !== last + 1) violate(`revision ${last + 1} has no change`)
       last = modified
       if (deleted) continue
-      if (this.#sent.get(value) !== key) violate(`${key} held ${value}, which nobody sent`)
+      const sent = this.#sent.get(value)
+      if (sent?.key !== key) violate(`${key} held ${value}, which nobody sent`)
+      const refusedMillis = this.#refused.get(value) ?? Number.POSITIVE_INFINITY
+      if (newestMillis > refusedMillis + this.lateMillisMax)
+        violate(
+          `${value} was refused at ${refusedMillis.toFixed(0)} ms and came over what was sent at ${newestMillis.toFixed(0)} ms`,
+        )
+      newestMillis = Math.max(newestMillis, sent?.sentMillis ?? 0)
       if (seen.has(value)) violate(`${key} was given ${value} twice`)
       seen.add(value)
     }

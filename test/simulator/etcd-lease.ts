@@ -10,8 +10,8 @@ interface LeaseSetup {
   readonly history: EtcdHistory
 }
 
-/** Without a leader it may take longer. */
-const waitMillisMax = 5000
+/** A node that is cut off ends the stream after its request time-out of 7 s; without a leader it may take longer. */
+const waitMillisMax = 8500
 
 export class EtcdLease {
   current: Lease | undefined

@@ -46,7 +46,7 @@ export class SimulatedNetwork {
   readonly #listeners = new Map<string, OpenListener>()
   readonly #ends = new Set<SocketEnd>()
   /** Ordered pairs `from>to` of machines between which nothing passes. */
-  readonly #cut = new Set<string>()
+  readonly #cut = new Map<string, number>()
   readonly #aliases = new Map<string, string>()
   #nextPort = 40_000
 
@@ -71,7 +71,17 @@ export class SimulatedNetwork {
   }
 
   cut(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`)
+    const key = `${from}>${to}`
+    this.#cut.set(key, (this.#cut.get(key) ?? 0) + 1)
+  }
+
+  /** One of the cuts of this way is over. */
+  mend(from: string, to: string): void {
+    const key = `${from}>${to}`
+    const left = (this.#cut.get(key) ?? 0) - 1
+    if (left > 0) this.#cut.set(key, left)
+    else this.#cut.delete(key)
+    for (const end of this.#ends) end.transmit()
   }
 
   heal(): void {

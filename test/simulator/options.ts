@@ -22,6 +22,15 @@ export type Fault =
       readonly direction: 'both' | 'in' | 'out'
       readonly millis: number
     }
+  /** Two nodes do not hear each other, or one not the other; the third hears both. */
+  | {
+      readonly kind: 'apart'
+      readonly node: Target
+      /** Which of the others, by index. */
+      readonly other: number
+      readonly direction: 'both' | 'in' | 'out'
+      readonly millis: number
+    }
   | { readonly kind: 'reset'; readonly node: Target }
   | { readonly kind: 'clock'; readonly node: Target; readonly millis: number }
   /** For a while there is room for little more than what is there. */
@@ -48,7 +57,14 @@ export type Target = number | 'leader'
 
 type PlainFault = Exclude<
   Fault['kind'],
-  'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember' | 'split'
+  | 'apart'
+  | 'diskFull'
+  | 'diskSlow'
+  | 'diskStands'
+  | 'diskFails'
+  | 'diskLost'
+  | 'remember'
+  | 'split'
 >
 
 export interface PlannedFault {
@@ -75,6 +91,8 @@ export interface WorldOptions {
   /** ZooKeeper clients only ping once they have prepared their znodes, and never sleep. */
   readonly idle: boolean
   readonly faults: readonly PlannedFault[]
+  /** Clients work until then at least. */
+  readonly busyUntilMillis: number
   /** When the last fault is over and all is healed. */
   readonly healedMillis: number
 }
@@ -87,7 +105,12 @@ export function optionsFor(seed: string): WorldOptions {
   const random = seededRandom(deriveSeed(seed, 'options'))
   const zookeeperClients = 2 + below(random, 2)
   const etcdClients = 1 + below(random, 3)
-  const faults = [...planFaults(random), ...planDiskFaults(seededRandom(deriveSeed(seed, 'disks')))]
+  const cuts = planLongCuts(seededRandom(deriveSeed(seed, 'cuts')))
+  const faults = [
+    ...planFaults(random),
+    ...planDiskFaults(seededRandom(deriveSeed(seed, 'disks'))),
+    ...cuts,
+  ]
   return {
     seed,
     nodes,
@@ -99,7 +122,8 @@ export function optionsFor(seed: string): WorldOptions {
     consensus: sizesFor(seededRandom(deriveSeed(seed, 'sizes'))),
     idle: false,
     faults,
-    healedMillis: Math.max(...faults.map(({ atMillis, fault }) => atMillis + lengthOf(fault))),
+    busyUntilMillis: cuts.length === 0 ? 0 : Math.max(...cuts.map(endOf)) + 2000,
+    healedMillis: Math.max(...faults.map(endOf)),
   }
 }
 
@@ -164,6 +188,35 @@ function planDiskFaults(random: Random): PlannedFault[] {
   return planned
 }
 
+/**
+ * In a third of the seeds: cuts that last longer than sessions live, after all other faults as a rule. Whatever
+ * the cut (one node, two from each other, one way, the leader), locks have one holder.
+ */
+function planLongCuts(random: Random): PlannedFault[] {
+  if (below(random, 3) !== 0) return []
+  const planned: PlannedFault[] = []
+  let atMillis = 3000 + 4000 * random.fraction()
+  for (let left = 1 + below(random, 2); left > 0; left--) {
+    const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
+    const direction = (['both', 'both', 'in', 'out'] as const)[below(random, 4)]!
+    const millis = 4500 + 7000 * random.fraction()
+    const other = below(random, nodes - 1)
+    if (below(random, 4) === 0) {
+      // A leader that misses a client's touches, decides, and is deposed before it is heard.
+      planned.push({
+        atMillis,
+        fault: { kind: 'apart', node: 'leader', other, direction: 'in', millis: 3600 },
+      })
+      const fault = { kind: 'isolate', node: 'leader', direction: 'both', millis: 2500 } as const
+      planned.push({ atMillis: atMillis + 3500, fault })
+    } else if (below(random, 3) === 0)
+      planned.push({ atMillis, fault: { kind: 'apart', node, other, direction, millis } })
+    else planned.push({ atMillis, fault: { kind: 'isolate', node, direction, millis } })
+    atMillis += millis + 1000 + 1000 * random.fraction()
+  }
+  return planned
+}
+
 function planFault(random: Random, kind: PlainFault): Fault {
   const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
   const millis = 50 + 2000 * random.fraction() ** 2
@@ -186,6 +239,10 @@ function planFault(random: Random, kind: PlainFault): Fault {
     case 'outage':
       return { kind, millis: millis / 2 }
   }
+}
+
+function endOf({ atMillis, fault }: PlannedFault): number {
+  return atMillis + lengthOf(fault)
 }
 
 function lengthOf(fault: Fault): number {

@@ -17,6 +17,7 @@ import { isDiskFull, StorageError } from '../../storage/errors.ts'
 import { deriveSeed } from '../../runtime/random.ts'
 import { type JobModules, loadJobModules } from './jobs.ts'
 import { EtcdClient } from './etcd-client.ts'
+import { Holders } from './holders.ts'
 import { calmNetwork, SimulatedNetwork } from './network.ts'
 import { etcdPort, SimulatedNode, zookeeperPort } from './node.ts'
 import { Observer } from './observer.ts'
@@ -59,6 +60,8 @@ const changeMillis = 500
 const splitAskMillis = 60
 const leasesEndMillis = 20_000
 const settleMillis = 2000
+/** A command may be applied this long after it was refused: clocks drift, and deadlines are not finer. */
+const lateMillisMax = 1500
 const linesKeptDefault = 200
 
 export function runWorld(
@@ -81,12 +84,14 @@ class World {
   #membershipPosition = 0
   #newestMembership = emptyMembership
   #partitions = 0
+  readonly #holders = new Holders()
 
   constructor(options: WorldOptions, jobs: JobModules, linesKept: number) {
     this.#options = options
     const { seed, nodes, placement } = options
     this.network = new SimulatedNetwork(this.scheduler, seed, options.network)
     this.observer = new Observer(this.scheduler, nodes, linesKept)
+    this.observer.etcd.lateMillisMax = lateMillisMax + clockJumpsOf(options)
     const world = {
       seed,
       scheduler: this.scheduler,
@@ -199,17 +204,9 @@ class World {
         )
         return node.pause(fault.millis, fault.thread)
       case 'isolate':
-        this.observer.note(
-          node.id,
-          `is cut off (${fault.direction}) for ${fault.millis.toFixed(0)} ms`,
-        )
-        this.#partitions++
-        for (const other of others) {
-          if (fault.direction !== 'out') this.network.cut(other.machine, node.machine)
-          if (fault.direction !== 'in') this.network.cut(node.machine, other.machine)
-        }
-        this.scheduler.after(fault.millis, () => this.network.heal())
-        return
+        return this.#cut(node, others, fault)
+      case 'apart':
+        return this.#cut(node, [others[fault.other % others.length]!], fault)
       case 'reset':
         this.observer.note(node.id, 'has its connections reset')
         for (const other of others) {
@@ -266,6 +263,24 @@ class World {
     }
     this.scheduler.after(millis, () => this.network.heal())
     for (const node of this.nodes) this.#bringIn(node, millis + changeMillis * (1 + node.id))
+  }
+
+  #cut(
+    node: SimulatedNode,
+    others: readonly SimulatedNode[],
+    { direction, millis }: { readonly direction: 'both' | 'in' | 'out'; readonly millis: number },
+  ): void {
+    const from = others.length === 1 ? ` from node ${others[0]!.id}` : ''
+    this.observer.note(node.id, `is cut off${from} (${direction}) for ${millis.toFixed(0)} ms`)
+    this.#partitions++
+    const ways = others.flatMap(other => [
+      ...(direction === 'out' ? [] : [[other.machine, node.machine] as const]),
+      ...(direction === 'in' ? [] : [[node.machine, other.machine] as const]),
+    ])
+    for (const [start, end] of ways) this.network.cut(start, end)
+    this.scheduler.after(millis, () => {
+      for (const [start, end] of ways) this.network.mend(start, end)
+    })
   }
 
   /** Whoever is in charge has it replaced, as soon as there is a leader that can. */
@@ -349,6 +364,8 @@ class World {
       clients: zookeeperClients,
       maySleep: !this.#options.idle,
       refused: () => this.#refused(),
+      holders: this.#holders,
+      busyUntilMillis: this.#options.busyUntilMillis,
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
     })
@@ -373,6 +390,7 @@ class World {
       machines: this.nodes.map(({ machine }) => machine),
       port: etcdPort,
       operations,
+      busyUntilMillis: this.#options.busyUntilMillis,
       history: this.observer.etcd,
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
@@ -392,6 +410,13 @@ class World {
       failed: (_thread, error) => this.observer.failed(0, name, error),
     })
   }
+}
+
+/** Log time stands still for as long as clocks were set back. */
+function clockJumpsOf({ faults }: WorldOptions): number {
+  let millis = 0
+  for (const { fault } of faults) if (fault.kind === 'clock') millis += Math.abs(fault.millis)
+  return millis
 }
 
 function memberOf(node: SimulatedNode): Member {

@@ -18,7 +18,14 @@ import { decodeStat } from '../../transport/zookeeper/stat.ts'
 import { decodeWatcherEvent } from '../../transport/zookeeper/watcher-event.ts'
 import { type ClientSetup, pace } from './client-setup.ts'
 import { Ephemerals, pathsOf } from './zookeeper-ephemerals.ts'
-import { appendRoot, encodeRequest, ephemeralRoot, type Request } from './zookeeper-request.ts'
+import type { Holders } from './holders.ts'
+import {
+  appendRoot,
+  encodeRequest,
+  ephemeralRoot,
+  lockPaths,
+  type Request,
+} from './zookeeper-request.ts'
 import { absent, Watches } from './zookeeper-watches.ts'
 
 export interface ZookeeperClientSetup extends ClientSetup {
@@ -28,6 +35,7 @@ export interface ZookeeperClientSetup extends ClientSetup {
   readonly maySleep: boolean
   /** A write was refused since disks have no space. */
   readonly refused: () => void
+  readonly holders: Holders
 }
 
 const inFlightMax = 8
@@ -71,6 +79,9 @@ export class ZookeeperClient {
   #servedMillis = 0
   #closing = false
   #mayBeClosed = false
+  /** Locks that this session holds, as far as it knows. */
+  readonly #locks = new Set<string>()
+  #floor: ReadonlyMap<string, number> = new Map()
   #sleepsLeft: number
   #reconnectMillis: number = reconnectMillis
   #left: number
@@ -157,6 +168,7 @@ export class ZookeeperClient {
     this.#established = false
     for (const request of this.#inFlight) this.#forget(request)
     this.#inFlight = []
+    for (const path of this.#locks) this.#setup.holders.lost(path, this.#setup.id)
     const millis = this.#reconnectMillis * (1 + this.#random.fraction())
     this.#reconnectMillis = reconnectMillis
     this.#setup.host.timers.after(millis, () => this.#connect())
@@ -166,6 +178,7 @@ export class ZookeeperClient {
   #forget({ kind, path }: Request): void {
     if (kind === 'set' || kind === 'multi') this.#unknownSets++
     else if (kind === 'hold' || kind === 'drop') this.ephemerals.lost(path)
+    else if (kind === 'unlock') this.#locks.delete(path)
     else if (kind === 'close') this.#mayBeClosed = true
     this.#closing = false
   }
@@ -214,6 +227,8 @@ export class ZookeeperClient {
     this.#session = session
     this.#password = password.slice()
     this.#established = true
+    this.#floor = new Map()
+    for (const path of this.#locks) this.#holds(path)
     this.#servedMillis = this.#heardMillis
     if (this.watches.count > 0) this.#setWatches()
   }
@@ -224,6 +239,8 @@ export class ZookeeperClient {
     this.#password = new Uint8Array(16)
     this.#mayBeClosed = false
     this.#closing = false
+    for (const path of this.#locks) this.#setup.holders.lost(path, this.#setup.id)
+    this.#locks.clear()
     this.ephemerals.sessionEnded()
     this.watches.clear()
   }
@@ -250,8 +267,9 @@ export class ZookeeperClient {
   }
 
   #next(): void {
-    const dice = below(this.#random, 20)
-    if (dice < 7) this.#send('set')
+    const dice = below(this.#random, 24)
+    if (dice >= 20) this.#useLock(lockPaths[below(this.#random, lockPaths.length)]!)
+    else if (dice < 7) this.#send('set')
     else if (dice < 9) this.#send('append')
     else if (dice < 11) this.#send('get', ownPath(1 + below(this.#random, this.#setup.clients)))
     else if (dice < 12) this.#send('sync')
@@ -272,14 +290,30 @@ export class ZookeeperClient {
     this.#send(this.ephemerals.state(path) === 'there' ? 'drop' : 'hold', path)
   }
 
+  /** Taken whenever it is free, and held for long. */
+  #useLock(path: string): void {
+    const isInFlight = this.#inFlight.some(request => request.path === path)
+    const isDone = this.#locks.has(path) && below(this.#random, 6) > 0
+    if (isInFlight || isDone) return this.#send('sync')
+    this.#send(this.#locks.has(path) ? 'unlock' : 'lock', path)
+  }
+
+  #holds(path: string): void {
+    const { holders, id, host } = this.#setup
+    holders.gained(path, id, host, sentence => this.#violate(sentence))
+  }
+
   #send(kind: Request['kind'], path = this.path): void {
     const sets = kind === 'set' || kind === 'multi'
     if (kind === 'append' || kind === 'multi') this.appendsSent++
     const number = sets ? ++this.setsSent : 0
     const watch = below(this.#random, 2) === 0
     const sentMillis = this.#setup.host.clock.monotonicMillis()
-    const request: Request = { kind, xid: ++this.#xid, number, path, watch, sentMillis }
+    if (kind === 'sync') this.#floor = this.#setup.holders.floor()
+    const floor = this.#floor
+    const request: Request = { kind, xid: ++this.#xid, number, path, watch, sentMillis, floor }
     if (kind === 'close') this.#closing = true
+    if (kind === 'unlock') this.#setup.holders.lost(path, this.#setup.id)
     this.#inFlight.push(request)
     this.#frame(this.#socket!, writer => encodeRequest(writer, request, this.#setup.id))
   }
@@ -308,7 +342,8 @@ export class ZookeeperClient {
     }
     if (zxid < this.#lastZxid) this.#violate(`zxid went back from ${this.#lastZxid} to ${zxid}`)
     this.#lastZxid = Math.max(this.#lastZxid, zxid)
-    this.#servedMillis = request.sentMillis
+    // What this node reads says nothing about its leader.
+    if (!isRead(request)) this.#servedMillis = request.sentMillis
     if (request.kind === 'close') {
       this.#sessionEnded('closed')
       this.#socket?.destroy()
@@ -316,7 +351,8 @@ export class ZookeeperClient {
     }
     if (error === errorCode.quotaExceeded) return this.#refused(request)
     this.acknowledged++
-    if (request.kind !== 'make') this.#left--
+    const isBusy = this.#left <= 2 * inFlightMax && this.#heardMillis < this.#setup.busyUntilMillis
+    if (request.kind !== 'make' && !isBusy) this.#left = Math.max(0, this.#left - 1)
     this.#take(request, error)
   }
 
@@ -346,6 +382,15 @@ export class ZookeeperClient {
         this.#expect(request, error, errorCode.ok, errorCode.noNode)
         if (error === errorCode.ok) this.watches.changed('exists', path)
         return this.ephemerals.deleted(path, error)
+      case 'lock':
+        this.#expect(request, error, errorCode.ok, errorCode.nodeExists)
+        if (error !== errorCode.ok) return
+        this.#locks.add(path)
+        return this.#holds(path)
+      case 'unlock':
+        this.#expect(request, error, errorCode.ok)
+        this.#locks.delete(path)
+        return
       case 'exists':
         this.#expect(request, error, errorCode.ok, errorCode.noNode)
         return this.#takeExists(request, error)
@@ -412,13 +457,18 @@ export class ZookeeperClient {
     this.#unknownSets = 0
     this.version = version
     this.lastSetAcknowledged = request.number
+    this.#setup.holders.acknowledged(this.path, version)
     this.#setup.note(`client ${this.#setup.id} set ${request.number} is version ${version}`)
   }
 
-  #takeGet({ path, watch }: Request): void {
+  #takeGet({ path, watch, floor }: Request): void {
     const data = Number(Buffer.from(this.#reader.buffer() ?? []).toString())
     const { version } = decodeStat(this.#reader)
     this.watches.shows('data', path, version, watch)
+    if (version < (floor.get(path) ?? 0))
+      this.#violate(
+        `read version ${version} of ${path} behind a sync that had to show ${floor.get(path)}`,
+      )
     if (path !== this.path) return
     if (version < this.version || version > this.version + this.#unknownSets) {
       this.#violate(`read version ${version} after its own ${this.version}`)
@@ -452,6 +502,9 @@ const writing: readonly Request['kind'][] = [
   'hold',
   'drop',
 ]
+function isRead({ kind }: Request): boolean {
+  return kind === 'get' || kind === 'exists' || kind === 'children'
+}
 
 function sequenceOf(path: string): number {
   return Number(path.slice(-10))

@@ -18,6 +18,9 @@ export interface Request {
     | 'failingMulti'
     | 'hold'
     | 'drop'
+    /** An ephemeral znode that all clients want. */
+    | 'lock'
+    | 'unlock'
     | 'exists'
     | 'children'
     | 'close'
@@ -27,10 +30,13 @@ export interface Request {
   readonly path: string
   readonly watch: boolean
   readonly sentMillis: number
+  /** Of a sync, and of what was sent behind it: what it has to show. */
+  readonly floor: ReadonlyMap<string, number>
 }
 
 export const appendRoot = '/appended'
 export const ephemeralRoot = '/ephemeral'
+export const lockPaths = ['/lock-0', '/lock-1'] as const
 const everyone = [{ perms: permission.all, scheme: 'world', id: 'anyone' }]
 /** Of no znode here. */
 const wrongVersion = 1_000_000
@@ -44,10 +50,12 @@ export function encodeRequest(writer: JuteWriter, request: Request, client: numb
     case 'append':
       return encodeCreate(writer, prefixOf(client), createMode.persistentSequential)
     case 'hold':
+    case 'lock':
       return encodeCreate(writer, path, createMode.ephemeral)
     case 'set':
       return encodeSet(writer, path, number)
     case 'drop':
+    case 'unlock':
       writer.string(path)
       writer.int(-1)
       return
@@ -93,6 +101,8 @@ const operationOf: Record<Request['kind'], number> = {
   failingMulti: operation.multi,
   hold: operation.create,
   drop: operation.delete,
+  lock: operation.create,
+  unlock: operation.delete,
   exists: operation.exists,
   children: operation.getChildren2,
   close: operation.closeSession,
