@@ -114,6 +114,41 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'if (alive && question.renew) deadline.atMillis',
     to: 'if (alive && !question.renew) deadline.atMillis',
   },
+  expiryOfAnotherEpoch: {
+    file: 'actors/state/state-actor.ts',
+    from: 'if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return',
+    to: 'if (view.getFloat64(start + lifetimeEnd.epoch) > command.epoch) return',
+  },
+  renewedAfterItsEndWasProposed: {
+    file: 'actors/sessions/sessions-actor.ts',
+    from: 'const alive = deadline !== undefined && deadline.proposedIn !== this.#epoch',
+    to: 'const alive = deadline !== undefined',
+  },
+  touchedAfterItsEndWasProposed: {
+    file: 'actors/sessions/sessions-actor.ts',
+    from: 'if (deadline !== undefined && deadline.proposedIn !== this.#epoch) continue',
+    to: 'if (deadline !== undefined) continue',
+  },
+  syncIsLocal: {
+    file: 'actors/gateways/zookeeper-syncs.ts',
+    from: 'this.#waiting.push({ connection, request })',
+    to: 'this.#effects.ready(connection, request, 0)',
+  },
+  sessionsEndAtHalfTheirTime: {
+    file: 'actors/sessions/deadlines.ts',
+    from: 'if (one.atMillis > nowMillis) this.#file(one)',
+    to: 'if (one.atMillis - one.ttlMillis / 2 > nowMillis) this.#file(one)',
+  },
+  connectionsOutliveTheirSessions: {
+    file: 'actors/gateways/zookeeper-standing.ts',
+    from: "return state !== 'established' || nowMillis < aliveUntilMillis",
+    to: "return state !== 'established' || nowMillis < Infinity",
+  },
+  refusedIsAppliedLater: {
+    file: 'actors/state/proposals.ts',
+    from: 'chunk.untilMillis.push(life.untilMillis)',
+    to: 'chunk.untilMillis.push(Number.POSITIVE_INFINITY)',
+  },
 }
 
 /** To be called before anything that is changed is imported. */

@@ -225,6 +225,8 @@ export class Observer implements Tap {
   #checkCommitTold({ from, epoch, commit }: Extract<ConsensusMessage, { kind: 'append' }>): void {
     if (commit <= this.#commitTold) return
     this.#commitTold = commit
+    // What a process began with, in its own checkpoint, had been committed before.
+    if (commit <= this.#log(from).recoveredFrom) return
     const entry = this.#committed.get(commit) ?? this.#log(from).durable.get(commit)
     // The first membership is committed by all having recorded it, before there is a leader.
     if (entry === undefined || entry.epoch === epoch || entry.epoch === formationEpoch) return

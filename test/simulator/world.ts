@@ -310,8 +310,9 @@ class World {
   #bringIn(node: SimulatedNode, afterMillis: number): void {
     this.scheduler.after(afterMillis, () => {
       const membership = this.#membership()
-      if (isVoter(membership, node.id, node.storeId) && membership.outgoing.length === 0)
-        return this.observer.note(node.id, 'is a voter')
+      // One that could not start yet, on a new disk, has no store that anybody could know.
+      const isIn = isVoter(membership, node.id, node.storeId) && membership.outgoing.length === 0
+      if (node.running && isIn) return this.observer.note(node.id, 'is a voter')
       if (node.running) this.#ask(nextChange(membership, memberOf(node)))
       this.#bringIn(node, changeMillis)
     })

@@ -42,6 +42,7 @@ const inFlightMax = 8
 const sessionMillis = 4000
 const { burstMillisMin, burstMillisMax, pingMillis, silenceMillis, reconnectMillis } = pace
 const sleepMillis = 4000
+const restMillis = 6000
 /** A leader that does not hear of a client for a while (a cut of 2.5 s at most) counts that against it. */
 const earlyShareMax = 0.35
 
@@ -82,6 +83,8 @@ export class ZookeeperClient {
   /** Locks that this session holds, as far as it knows. */
   readonly #locks = new Set<string>()
   #floor: ReadonlyMap<string, number> = new Map()
+  /** Until then it only looks at things, as one does that holds a lock: no write of it waits for a leader. */
+  #restsUntilMillis = 0
   #sleepsLeft: number
   #reconnectMillis: number = reconnectMillis
   #left: number
@@ -115,13 +118,25 @@ export class ZookeeperClient {
       burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction(),
       () => {
         if (this.#mayLeave() && below(this.#random, 30) === 0) this.#leave()
+        if (this.#locks.size > 0 && below(this.#random, 8) === 0) this.#rest()
         this.#fill()
         this.#burst()
       },
     )
   }
 
+  #rest(): void {
+    const { host, busyUntilMillis } = this.#setup
+    const millis = host.clock.monotonicMillis() + restMillis * (1 + this.#random.fraction())
+    this.#restsUntilMillis = Math.min(millis, busyUntilMillis)
+  }
+
+  get #isResting(): boolean {
+    return this.#setup.host.clock.monotonicMillis() < this.#restsUntilMillis
+  }
+
   #mayLeave(): boolean {
+    if (this.#isResting) return false
     return this.#established && !this.#closing && this.#unprepared.length === 0 && this.#left > 5
   }
 
@@ -261,6 +276,7 @@ export class ZookeeperClient {
         return
       }
       if (this.#inFlight.length >= this.#left) return
+      if (this.#isResting) return this.#look()
       this.#next()
       if (below(this.#random, 4) === 0) return
     }
@@ -277,6 +293,11 @@ export class ZookeeperClient {
     else if (dice < 15) this.#send('children', appendRoot)
     else if (dice < 17) this.#send('exists', this.#someEphemeral())
     else this.#useEphemeral(this.ephemerals.paths[below(this.#random, 3)]!)
+  }
+
+  #look(): void {
+    if (below(this.#random, 3) === 0) return this.#send('sync')
+    this.#send('get', ownPath(1 + below(this.#random, this.#setup.clients)))
   }
 
   /** Of any client. */
