@@ -433,5 +433,7 @@ function nextChange(membership: Membership, member: Member): MembershipChange {
 }
 
 function isFull(error: unknown): boolean {
-  return isDiskFull(error) || (error instanceof StorageError && error.code === 'noSpace')
+  if (isDiskFull(error)) return true
+  // Also one whose sync failed: there is a next start.
+  return error instanceof StorageError && (error.code === 'noSpace' || error.code === 'diskFailed')
 }

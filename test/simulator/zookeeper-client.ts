@@ -522,6 +522,8 @@ const writing: readonly Request['kind'][] = [
   'failingMulti',
   'hold',
   'drop',
+  'lock',
+  'unlock',
 ]
 function isRead({ kind }: Request): boolean {
   return kind === 'get' || kind === 'exists' || kind === 'children'
