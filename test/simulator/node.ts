@@ -164,6 +164,12 @@ export class SimulatedNode {
     this.disk.fault = operation => (operation === 'sync' ? 'EIO' : undefined)
   }
 
+  /** The process that met the failure has ended, or did not begin for it. */
+  mendDisk(): void {
+    this.#pace.isFailing = false
+    this.disk.fault = () => undefined
+  }
+
   /** Only while it is down. */
   loseDisk(): void {
     // Until it starts again it has none: it is no voter by the store that it had.

@@ -172,7 +172,8 @@ class World {
     } catch (error) {
       // An operator would try again once there is room.
       if (!isFull(error)) return this.observer.failed(node.id, '(start)', error)
-      this.observer.note(node.id, 'cannot start: its disk is full')
+      this.observer.note(node.id, 'cannot start: its disk is full, or failed')
+      node.mendDisk()
       this.scheduler.after(restartMillis, () => this.#start(node))
     }
   }
