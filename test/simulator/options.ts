@@ -57,14 +57,7 @@ export type Target = number | 'leader'
 
 type PlainFault = Exclude<
   Fault['kind'],
-  | 'apart'
-  | 'diskFull'
-  | 'diskSlow'
-  | 'diskStands'
-  | 'diskFails'
-  | 'diskLost'
-  | 'remember'
-  | 'split'
+  'apart' | 'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember' | 'split'
 >
 
 export interface PlannedFault {
