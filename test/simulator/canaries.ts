@@ -119,16 +119,6 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'if (view.getFloat64(start + lifetimeEnd.epoch) !== command.epoch) return',
     to: 'if (view.getFloat64(start + lifetimeEnd.epoch) > command.epoch) return',
   },
-  renewedAfterItsEndWasProposed: {
-    file: 'actors/sessions/sessions-actor.ts',
-    from: 'const alive = deadline !== undefined && deadline.proposedIn !== this.#epoch',
-    to: 'const alive = deadline !== undefined',
-  },
-  touchedAfterItsEndWasProposed: {
-    file: 'actors/sessions/sessions-actor.ts',
-    from: 'if (deadline !== undefined && deadline.proposedIn !== this.#epoch) continue',
-    to: 'if (deadline !== undefined) continue',
-  },
   syncIsLocal: {
     file: 'actors/gateways/zookeeper-syncs.ts',
     from: 'this.#waiting.push({ connection, request })',
