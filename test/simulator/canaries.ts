@@ -81,8 +81,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   ephemeralOutlivesItsSession: {
     file: 'actors/state/zookeeper-sessions.ts',
-    from: 'for (const node of owned) writes.remove(',
-    to: 'for (const node of owned.slice(1)) writes.remove(',
+    from: 'for (const node of owned) {',
+    to: 'for (const node of owned.slice(1)) {',
   },
   watchesThatComeBackMissChanges: {
     file: 'actors/state/zookeeper-catch-up.ts',
@@ -111,8 +111,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   leaseIsNotRenewed: {
     file: 'actors/sessions/sessions-actor.ts',
-    from: 'if (alive && question.renew) deadline.atMillis',
-    to: 'if (alive && !question.renew) deadline.atMillis',
+    from: 'if (alive && renew) deadline.atMillis',
+    to: 'if (alive && !renew) deadline.atMillis',
   },
   expiryOfAnotherEpoch: {
     file: 'actors/state/state-actor.ts',
