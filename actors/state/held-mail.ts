@@ -1,8 +1,8 @@
-/** What waits, in its order, while an apply is in slices. As many reads as the gateways let wait. */
+/** What waits, in its order, while work is in slices: an apply, a fan-out of events. */
 import type { StateMessage } from './messages.ts'
 
-export class HeldMail {
-  #messages: StateMessage[] = []
+export class HeldMail<M = StateMessage> {
+  #messages: M[] = []
   #at = 0
 
   get isEmpty(): boolean {
@@ -13,11 +13,11 @@ export class HeldMail {
     return this.#messages.length - this.#at
   }
 
-  push(message: StateMessage): void {
+  push(message: M): void {
     this.#messages.push(message)
   }
 
-  shift(): StateMessage | undefined {
+  shift(): M | undefined {
     const message = this.#messages[this.#at]
     if (message === undefined) return undefined
     this.#at += 1

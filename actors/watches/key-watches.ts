@@ -7,12 +7,14 @@
 import { keyText } from '../../transport/etcd/messages/key-text.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeWatch, type WatchCreate, type WatchId } from '../../transport/etcd/messages/watch.ts'
+import { left, type Steps, unitsOfBytes } from '../state/slices.ts'
 import { EventRoom, type EventRoomLimits } from './event-room.ts'
+import type { FanOutSlices } from './fan-out.ts'
 import { EventEncoder } from './key-events.ts'
 import { KeyIndex } from './key-index.ts'
 import { isEmptyRange, KeyWatchOf, WatchStream } from './key-watch.ts'
 import { WatchResponses, type WatchResponsesSetup } from './watch-responses.ts'
-import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch } from './messages.ts'
+import type { KeyEvent, KeyHistory, KeysChanged, KeyWatch, RevisionChanges } from './messages.ts'
 
 export interface KeyWatchesSetup extends WatchResponsesSetup {
   /** A watch that asked for it and had no events hears of progress this often. */
@@ -23,6 +25,8 @@ export interface KeyWatchesSetup extends WatchResponsesSetup {
   readonly room?: EventRoomLimits
   /** To be answered, in order with the changes, by `keyHistory` with this id. */
   readonly askHistory: (id: number, firstRevision: number, revisionsMax: number) => void
+  /** Without it everything is done at once. */
+  readonly slices?: FanOutSlices
 }
 
 const historyRevisionsMax = 1000
@@ -40,6 +44,7 @@ export class KeyWatches {
   readonly #setup: KeyWatchesSetup
   readonly #responses: WatchResponses
   readonly #gatheredBytesMax: number
+  readonly #unslicedMax: number
   readonly #events = new EventEncoder()
   readonly #reader = new Reader()
   readonly #streams = new Map<number, Map<number, WatchStream>>()
@@ -54,6 +59,8 @@ export class KeyWatches {
   readonly #deferred = new Set<KeyWatchOf>()
   readonly #matched: KeyWatchOf[] = []
   #dirty: WatchStream[] = []
+  /** Watches in `#dirty`. */
+  #dirtyCount = 0
   /** Events given to watches so far. */
   eventCount = 0
   #count = 0
@@ -72,6 +79,7 @@ export class KeyWatches {
 
   constructor(setup: KeyWatchesSetup) {
     this.#setup = setup
+    this.#unslicedMax = setup.slices?.unslicedMax ?? Number.POSITIVE_INFINITY
     this.#room = new EventRoom(setup.room ?? roomDefault)
     this.#responses = new WatchResponses({
       ...setup,
@@ -99,42 +107,65 @@ export class KeyWatches {
     return count
   }
 
-  /** A WatchRequest, already checked by the gateway, at this point of the ordered stream. */
-  register(message: KeyWatch): void {
+  /**
+   * A WatchRequest, already checked by the gateway, at this point of the ordered stream. What this and
+   * the next three return is the rest of long work, to be run to its end before anything else is called.
+   */
+  register(message: KeyWatch): Steps | undefined {
     this.#responses.setEpoch(message.epoch)
     this.#reach(message.revision)
     const request = decodeWatch(this.#reader.open(message.request))
     const { connection, tag } = message
-    if (request.kind === 'create')
-      return this.#create(this.#openStream(connection, tag), request, message)
+    if (request.kind === 'create') {
+      this.#create(this.#openStream(connection, tag), request, message)
+      return undefined
+    }
     const stream = this.#streams.get(connection)?.get(tag)
-    if (stream === undefined) return
+    if (stream === undefined) return undefined
+    if (request.kind === 'progress') return left(this.#setup, this.#answerProgress(stream))
     if (request.kind === 'cancel') this.#cancel(stream, request.watchId)
-    else if (request.kind === 'progress') this.#answerProgress(stream)
+    return undefined
   }
 
   /** Changes of the next revision: all, or the next part of them. */
-  changed({ revision, epoch, events, more }: KeysChanged): void {
+  changed(change: KeysChanged): Steps | undefined {
+    const { revision, epoch, more } = change
     this.#responses.setEpoch(epoch)
-    if (revision <= this.#revision) return
+    if (revision <= this.#revision) return undefined
     this.#reach(revision - 1)
-    if (this.#liveCount > 0) for (const event of events) this.#deliver(this.#live, event, revision)
+    const { length } = change.events
+    const delivered = this.#liveCount > 0 ? this.#deliver(this.#live, change) : length
+    if (delivered < length) return this.#changedInSlices(change, delivered)
+    this.#changeDelivered(revision, more)
+    return undefined
+  }
+
+  *#changedInSlices(change: KeysChanged, from: number): Steps {
+    yield* this.#deliverInSlices(this.#live, change, from)
+    this.#changeDelivered(change.revision, change.more)
+  }
+
+  #changeDelivered(revision: number, more: boolean): void {
     this.#partial = more
     // Only now: a stream that stops half-way gets the whole revision again.
     if (!more) this.#revision = revision
   }
 
-  history(slice: KeyHistory): void {
+  history(slice: KeyHistory): Steps | undefined {
     this.#reach(slice.revision)
-    if (slice.id !== this.#walkId) return
+    if (slice.id !== this.#walkId) return undefined
     this.#dropCompacted(slice.compactRevision)
-    for (const { revision, events } of slice.changes) {
-      for (const event of events) this.#deliver(this.#behindIndex, event, revision)
+    return left(this.#setup, this.#historyInSlices(slice))
+  }
+
+  *#historyInSlices(slice: KeyHistory): Steps {
+    for (const changes of slice.changes) {
+      yield* this.#deliverInSlices(this.#behindIndex, changes, 0)
     }
     this.#partial = slice.more
     if (slice.more) return
     this.#walkId = 0
-    this.#advance(slice.upTo)
+    yield* this.#advance(slice.upTo)
     this.#walk()
   }
 
@@ -186,15 +217,35 @@ export class KeyWatches {
   }
 
   /** Sends what gathered; to be called before anything that must not overtake events. */
-  flush(): void {
-    const dirty = this.#dirty
-    if (dirty.length === 0 || this.#partial) return
-    this.#dirty = []
-    for (const stream of dirty) {
-      const watches = stream.dirty
-      stream.dirty = []
-      for (const watch of watches) this.#sendPending(watch)
+  flush(): Steps | undefined {
+    if (this.#dirty.length === 0 || this.#partial) return undefined
+    if (this.#dirtyCount + unitsOfBytes(this.#gatheredBytes) > this.#unslicedMax)
+      return this.#flushInSlices()
+    for (const stream of this.#takeDirty()) {
+      for (const watch of takeDirtyOf(stream)) this.#sendPending(watch)
     }
+    return undefined
+  }
+
+  *#flushInSlices(): Steps {
+    for (const stream of this.#takeDirty()) {
+      for (const watch of takeDirtyOf(stream)) {
+        const units = unitsOfBytes(watch.pendingBytes)
+        this.#sendPending(watch)
+        if (this.#isSpent(units)) yield
+      }
+    }
+  }
+
+  #takeDirty(): readonly WatchStream[] {
+    const dirty = this.#dirty
+    this.#dirty = []
+    this.#dirtyCount = 0
+    return dirty
+  }
+
+  #isSpent(units: number): boolean {
+    return this.#setup.slices?.slice.spent(units) === true
   }
 
   /** Whether an answer to this connection could overtake events of its own watches. */
@@ -263,10 +314,10 @@ export class KeyWatches {
   }
 
   /** Only where every watch of the stream has all up to this revision. */
-  #answerProgress(stream: WatchStream): void {
+  *#answerProgress(stream: WatchStream): Steps {
     if (stream.watches.size === 0) return
     for (const watch of stream.watches.values()) if (!this.#isSynced(watch)) return
-    this.flush()
+    yield* this.flush() ?? []
     // A stream that just got too much is not synced any more.
     for (const watch of stream.watches.values()) if (!this.#isSynced(watch)) return
     this.#responses.progress(stream, this.#revision, -1)
@@ -400,18 +451,50 @@ export class KeyWatches {
     this.#walk()
   }
 
-  #deliver(index: KeyIndex<KeyWatchOf>, event: KeyEvent, revision: number): void {
+  /** As many events as need no slices; returns how many those were. */
+  #deliver(index: KeyIndex<KeyWatchOf>, { revision, events }: RevisionChanges): number {
+    let unitsLeft = this.#unslicedMax
+    for (let at = 0; at < events.length; at += 1) {
+      const event = events[at] as KeyEvent
+      const matched = this.#match(index, event)
+      unitsLeft -= 1 + matched.length
+      if (unitsLeft < 0) return at
+      for (let one = 0; one < matched.length; one += 1) {
+        this.#deliverTo(matched[one] as KeyWatchOf, event, revision)
+      }
+    }
+    return events.length
+  }
+
+  *#deliverInSlices(
+    index: KeyIndex<KeyWatchOf>,
+    { revision, events }: RevisionChanges,
+    from: number,
+  ): Steps {
+    for (let at = from; at < events.length; at += 1) {
+      const event = events[at] as KeyEvent
+      const matched = this.#match(index, event)
+      if (this.#isSpent(1)) yield
+      for (let one = 0; one < matched.length; one += 1) {
+        this.#deliverTo(matched[one] as KeyWatchOf, event, revision)
+        if (this.#isSpent(1)) yield
+      }
+    }
+  }
+
+  /** Those who watch this key; good until the next call. */
+  #match(index: KeyIndex<KeyWatchOf>, event: KeyEvent): readonly KeyWatchOf[] {
     const matched = this.#matched
     matched.length = 0
     index.collect(keyText(event.key), matched)
-    if (matched.length === 0) return
-    this.#events.open(event)
-    for (let at = 0; at < matched.length; at += 1) {
-      const watch = matched[at] as KeyWatchOf
-      const wanted = event.deleted ? !watch.noDelete : !watch.noPut
-      if (wanted && revision >= watch.next && this.#takesPart(watch)) {
-        this.#addPending(watch, this.#events.bytes(watch.prevKv), revision)
-      }
+    if (matched.length > 0) this.#events.open(event)
+    return matched
+  }
+
+  #deliverTo(watch: KeyWatchOf, event: KeyEvent, revision: number): void {
+    const wanted = event.deleted ? !watch.noDelete : !watch.noPut
+    if (wanted && revision >= watch.next && this.#takesPart(watch)) {
+      this.#addPending(watch, this.#events.bytes(watch.prevKv), revision)
     }
   }
 
@@ -443,6 +526,7 @@ export class KeyWatches {
     const { stream } = watch
     if (stream.dirty.length === 0) this.#dirty.push(stream)
     stream.dirty.push(watch)
+    this.#dirtyCount += 1
   }
 
   #sendPending(watch: KeyWatchOf): void {
@@ -476,8 +560,9 @@ export class KeyWatches {
   }
 
   /** History up to `upTo` has been delivered to all that took part. */
-  #advance(upTo: number): void {
+  *#advance(upTo: number): Steps {
     for (const watch of [...this.#behind]) {
+      if (this.#isSpent(1)) yield
       if (watch.next < this.#walkFrom) continue
       if (watch.next <= upTo) watch.next = upTo + 1
       if (watch.next <= this.#revision) continue
@@ -494,4 +579,10 @@ export class KeyWatches {
       this.#responses.compacted(watch.stream, watch.id, compactRevision)
     }
   }
+}
+
+function takeDirtyOf(stream: WatchStream): readonly KeyWatchOf[] {
+  const watches = stream.dirty
+  stream.dirty = []
+  return watches
 }

@@ -24,6 +24,8 @@ export type WatchesMessage =
   | { readonly kind: 'gatewayStarted'; readonly stream: number }
   | { readonly kind: 'status'; readonly replyTo: string; readonly id: number }
   | { readonly kind: 'tick' }
+  /** To itself, between two slices of a fan-out. */
+  | { readonly kind: 'goOn' }
 
 /** Changes from here on belong to this span: 16 bytes of trace id, 8 of span id. Empty: to none. */
 export interface Cause {

@@ -76,6 +76,7 @@ export const watchesProtocol = defineProtocol<WatchesMessage>(
     connectionClosed: { stream: 'int', connection: 'long' },
     status: { replyTo: 'string', id: 'long' },
     tick: {},
+    goOn: {},
   },
   { reserved },
 )

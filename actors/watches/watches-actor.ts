@@ -12,8 +12,11 @@ import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { GatewayMessage } from '../gateways/messages.ts'
 import { encodeHistoryRequest } from '../state/etcd-commands.ts'
+import { HeldMail } from '../state/held-mail.ts'
 import { doorOf, roomUnlimited, stream } from '../state/messages.ts'
+import { done, Slice, type SliceSetup, type Steps } from '../state/slices.ts'
 import { EventTraces } from './event-traces.ts'
+import { fanOutDefaults, heldMessagesMax } from './fan-out.ts'
 import { KeyWatches } from './key-watches.ts'
 import type {
   KeysChanged,
@@ -32,6 +35,8 @@ export interface WatchesSetup {
   readonly progressMillis: number
   /** Events that etcd's clients have not taken: of all together; one connection may have a quarter of it. */
   readonly eventBytesMax?: number
+  /** How long a slice of a fan-out is. */
+  readonly slice?: SliceSetup
   readonly telemetry?: Telemetry
 }
 
@@ -44,7 +49,7 @@ export const watchesActor: Definition<WatchesMessage, WatchesSetup> = {
   start(context, setup) {
     const watches = new Watches(context, setup)
     context.every(tickMillis, { kind: 'tick' })
-    context.onRoundEnd(() => watches.flush())
+    context.onRoundEnd(() => watches.endRound())
     return message => watches.handle(message)
   },
 }
@@ -63,22 +68,34 @@ class Watches {
   #znodesIdle = true
   #keysIdle = true
   #eventsWait = false
+  readonly #slice: Slice
+  /** The rest of what is in hand. */
+  #steps: Steps | undefined
+  /** What came since: it waits in its order. */
+  readonly #held = new HeldMail<WatchesMessage>()
+  /** Until then what comes waits: the thread has to have its turn. */
+  #isGoingOn = false
+  #isTakingHeld = false
+  #tickIsHeld = false
 
   constructor(context: Context<WatchesMessage>, setup: WatchesSetup) {
     this.#context = context
     this.#zookeeper = context.find<GatewayMessage>(directory.zookeeper)
     this.#etcd = context.find<GatewayMessage>(directory.etcd)
-    this.#znodes = new ZnodeWatches({
-      event: (connection, body) => {
-        this.#znodeEvents += 1
-        this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
-      },
-    })
+    const slice = setup.slice ?? fanOutDefaults
+    this.#slice = new Slice(context.host.clock, slice)
+    const slices = { slice: this.#slice, unslicedMax: slice.unslicedKeysMax }
+    const event = (connection: number, body: Uint8Array): void => {
+      this.#znodeEvents += 1
+      this.#zookeeper.tell({ kind: 'event', connection, tag: 0, body })
+    }
+    this.#znodes = new ZnodeWatches({ event }, slices)
     const { tracing, metrics } = setup.telemetry ?? telemetryOff
     this.#traces = tracing.enabled ? new EventTraces(tracing) : undefined
     const state = context.find(directory.state)
     this.#keys = new KeyWatches({
       ...setup,
+      slices,
       ...(setup.eventBytesMax === undefined
         ? {}
         : {
@@ -127,6 +144,13 @@ class Watches {
   }
 
   handle(message: WatchesMessage): void {
+    if (message.kind === 'goOn') this.#goOn()
+    else if (message.kind === 'status') this.#answerStatus(message.replyTo, message.id)
+    else if (this.#isGoingOn) this.#hold(message)
+    else this.#take(message)
+  }
+
+  #take(message: WatchesMessage): void {
     switch (message.kind) {
       case 'reply':
         return this.#passOn(message)
@@ -147,9 +171,9 @@ class Watches {
       case 'keyWatch':
         this.#registrations += 1
         this.#keysIdle = false
-        return this.#keys.register(message)
+        return this.#begin(this.#keys.register(message))
       case 'keyHistory':
-        return this.#keys.history(message)
+        return this.#begin(this.#keys.history(message))
       case 'keyStream':
         return this.#keyStream(message)
       case 'cause':
@@ -163,25 +187,89 @@ class Watches {
         if (doorOf(message.stream) === stream.zookeeper) this.#znodes.closeAll()
         else this.#keys.closeAll()
         return
-      case 'status':
-        return this.#answerStatus(message.replyTo, message.id)
       case 'eventsTaken':
         return this.#keys.taken(message.connections, message.bytes)
       case 'tick':
         return this.#tick()
+      case 'goOn':
+      case 'status':
+        return
       default:
         return unreachable(message)
     }
   }
 
-  flush(): void {
-    this.#keys.flush()
+  /** In order behind what is in hand. */
+  #hold(message: WatchesMessage): void {
+    if (message.kind === 'tick') {
+      if (this.#tickIsHeld) return
+      this.#tickIsHeld = true
+    }
+    this.#held.push(message)
+    if (this.#held.count > heldMessagesMax) this.#finishAll()
+  }
+
+  /** Takes on what may be long, and does its first slice; `then` comes right behind its end. */
+  #begin(steps: Steps | undefined, then?: () => void): void {
+    if (steps === undefined) return then?.()
+    this.#steps = then === undefined ? steps : followed(steps, then)
+    if (!this.#isTakingHeld) this.#slice.begin()
+    this.#step()
+    this.#goOnSoon()
+  }
+
+  #step(): void {
+    if (this.#steps?.next().done === true) this.#steps = undefined
+  }
+
+  #goOnSoon(): void {
+    if (this.#isGoingOn) return
+    this.#isGoingOn = true
+    // After the thread's other actors had their turn.
+    this.#context.self.tell({ kind: 'goOn' })
+  }
+
+  #goOn(): void {
+    this.#isGoingOn = false
+    this.#slice.begin()
+    this.#step()
+    this.#isTakingHeld = true
+    while (this.#steps === undefined && !this.#slice.spent(1)) {
+      const message = this.#held.shift()
+      if (message === undefined) break
+      this.#take(message)
+    }
+    this.#isTakingHeld = false
+    if (this.#steps !== undefined || !this.#held.isEmpty) this.#goOnSoon()
+  }
+
+  #finishAll(): void {
+    this.#isTakingHeld = true
+    for (;;) {
+      if (this.#steps !== undefined) done(this.#steps)
+      this.#steps = undefined
+      const message = this.#held.shift()
+      if (message === undefined) break
+      this.#take(message)
+    }
+    this.#isTakingHeld = false
+  }
+
+  endRound(): void {
+    if (this.#isGoingOn) return
+    const steps = this.#keys.flush()
+    if (steps === undefined) this.#flushed()
+    else this.#begin(steps, () => this.#flushed())
+  }
+
+  #flushed(): void {
     this.#traces?.flushed()
     if (!this.#znodesIdle && this.#znodes.count === 0) this.#znodesIdle = this.#tellIdle(false)
     if (!this.#keysIdle && this.#keys.count === 0) this.#keysIdle = this.#tellIdle(true)
   }
 
   #tick(): void {
+    this.#tickIsHeld = false
     this.#keys.tick(this.#context.host.clock.monotonicMillis())
     const waiting = this.#keys.isStarved
     if (waiting === this.#eventsWait) return
@@ -192,22 +280,27 @@ class Watches {
   #znodeChanged(change: ZnodeChanged): void {
     const span = this.#traces?.begin()
     const before = this.#znodeEvents
-    this.#znodes.changed(change)
-    if (span !== undefined) this.#traces?.told(span, change.path, this.#znodeEvents - before)
+    const steps = this.#znodes.changed(change)
+    if (span === undefined) return this.#begin(steps)
+    this.#begin(steps, () => this.#traces?.told(span, change.path, this.#znodeEvents - before))
   }
 
   #keysChanged(change: KeysChanged): void {
     const span = this.#traces?.begin()
     const before = this.#keys.eventCount
-    this.#keys.changed(change)
-    const told = this.#keys.eventCount - before
-    if (span !== undefined) this.#traces?.told(span, `revision ${change.revision}`, told)
+    const steps = this.#keys.changed(change)
+    if (span === undefined) return this.#begin(steps)
+    this.#begin(steps, () => {
+      const told = this.#keys.eventCount - before
+      this.#traces?.told(span, `revision ${change.revision}`, told)
+    })
   }
 
   #passOn(reply: ReplyMessage): void {
     if (doorOf(reply.stream) === stream.zookeeper) return this.#zookeeper.tell(reply)
-    if (this.#keys.hasStreams(reply.connection)) this.#keys.flush()
-    this.#etcd.tell(reply)
+    const steps = this.#keys.hasStreams(reply.connection) ? this.#keys.flush() : undefined
+    if (steps === undefined) this.#etcd.tell(reply)
+    else this.#begin(steps, () => this.#etcd.tell(reply))
   }
 
   #keyStream({ connection, tag, change }: KeyStream): void {
@@ -231,4 +324,9 @@ class Watches {
     const answer: StatusAnswer = { kind: 'statusAnswer', from: 'watches', id, json }
     this.#context.find<StatusAnswer>({ name: replyTo }).tell(answer)
   }
+}
+
+function* followed(steps: Steps, then: () => void): Steps {
+  yield* steps
+  then()
 }

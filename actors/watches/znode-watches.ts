@@ -9,6 +9,8 @@ import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { eventType, permission } from '../../transport/zookeeper/operations.ts'
 import { parentOf } from '../../transport/zookeeper/paths.ts'
 import { eventFrame } from '../../transport/zookeeper/watcher-event.ts'
+import type { Steps } from '../state/slices.ts'
+import type { FanOutSlices } from './fan-out.ts'
 import type { ZnodeChanged, ZnodeWatch, ZnodeWatches as ManyWatches } from './messages.ts'
 
 export interface EventSink {
@@ -25,14 +27,17 @@ export class ZnodeWatches {
   readonly #places = new Map<string, Place>()
   readonly #watchers = new Map<number, Watcher>()
   readonly #sink: EventSink
+  readonly #slices: FanOutSlices | undefined
   readonly #writer = new JuteWriter()
   #idlePlaces = 0
   #recursiveCount = 0
   /** Registrations there are, counted once per connection and path. */
   count = 0
 
-  constructor(sink: EventSink) {
+  /** Without slices everybody is told at once. */
+  constructor(sink: EventSink, slices?: FanOutSlices) {
     this.#sink = sink
+    this.#slices = slices
   }
 
   get connectionCount(): number {
@@ -77,15 +82,23 @@ export class ZnodeWatches {
     this.#watcher(connection).identities = identities
   }
 
-  /** Sends and consumes what this change sets off, in ZooKeeper's order. */
-  changed(change: ZnodeChanged): void {
-    if (this.count === 0) return
+  /**
+   * Sends and consumes what this change sets off, in ZooKeeper's order. What it returns is the rest,
+   * where many watch: to be run to its end before anything else is told to this object.
+   */
+  changed(change: ZnodeChanged): Steps | undefined {
+    if (this.count === 0) return undefined
     const { path, event } = change
     const own = this.#places.get(path)
+    const isOwnOnly = event === eventType.dataChanged || path === '/'
+    const parent = isOwnOnly ? undefined : this.#places.get(parentOf(path))
+    if (this.#slices !== undefined) {
+      const watcherCount = (own?.watchers.size ?? 0) + (parent?.watchers.size ?? 0)
+      if (watcherCount > this.#slices.unslicedMax) return this.#tellMany(change, own, parent)
+    }
     if (own !== undefined || this.#recursiveCount > 0) this.#tellOwn(change, own)
-    if (event === eventType.dataChanged || path === '/') return
-    const parent = this.#places.get(parentOf(path))
     if (parent !== undefined) this.#tellParent(change, parent)
+    return undefined
   }
 
   close(connection: number): void {
@@ -109,35 +122,52 @@ export class ZnodeWatches {
   #tellOwn(change: ZnodeChanged, own: Place | undefined): void {
     const { event, path } = change
     const told = newEvent(event, path, change.zxid, change.acl)
-    const deleted = event === eventType.deleted
     const already = this.#recursiveCount > 0 ? new Set<number>() : undefined
-    if (own !== undefined) {
-      const wanted = deleted ? dataBits | childBits : dataBits
-      const consumed = deleted ? watching.data | watching.children : watching.data
-      this.#tell(told, own, wanted, consumed, already)
-    }
+    if (own !== undefined) this.#tell(told, own, ownBits(event), already)
     if (already !== undefined) this.#tellAncestors(told, path, already)
   }
 
   #tellParent({ zxid, parentAcl }: ZnodeChanged, parent: Place): void {
     const told = newEvent(eventType.childrenChanged, parent.path, zxid, parentAcl)
-    this.#tell(told, parent, childBits, watching.children, undefined)
+    this.#tell(told, parent, parentBits, undefined)
   }
 
-  #tell(
+  #tell(event: Event, place: Place, bits: ToldBits, told: Set<number> | undefined): void {
+    for (const [connection, watched] of place.watchers)
+      this.#tellOne(event, place, bits, connection, watched, told)
+  }
+
+  /** The same as `changed`, a slice at a time. */
+  *#tellMany(change: ZnodeChanged, own: Place | undefined, parent: Place | undefined): Steps {
+    const { event, path, zxid, acl, parentAcl } = change
+    const already = this.#recursiveCount > 0 ? new Set<number>() : undefined
+    const told = newEvent(event, path, zxid, acl)
+    if (own !== undefined) yield* this.#tellInSlices(told, own, ownBits(event), already)
+    if (already !== undefined) this.#tellAncestors(told, path, already)
+    if (parent === undefined) return
+    const toldParent = newEvent(eventType.childrenChanged, parent.path, zxid, parentAcl)
+    yield* this.#tellInSlices(toldParent, parent, parentBits, undefined)
+  }
+
+  *#tellInSlices(event: Event, place: Place, bits: ToldBits, told: Set<number> | undefined): Steps {
+    for (const [connection, watched] of place.watchers) {
+      this.#tellOne(event, place, bits, connection, watched, told)
+      if (this.#slices?.slice.spent(1) === true) yield
+    }
+  }
+
+  #tellOne(
     event: Event,
     place: Place,
-    wanted: number,
-    consumed: number,
+    { wanted, consumed }: ToldBits,
+    connection: number,
+    watched: number,
     told: Set<number> | undefined,
   ): void {
-    const { watchers } = place
-    for (const [connection, bits] of watchers) {
-      if ((bits & wanted) === 0) continue
-      told?.add(connection)
-      this.#consume(place, connection, bits, consumed)
-      this.#deliver(event, connection)
-    }
+    if ((watched & wanted) === 0) return
+    told?.add(connection)
+    this.#consume(place, connection, watched, consumed)
+    this.#deliver(event, connection)
   }
 
   #tellAncestors(told: Event, path: string, already: Set<number>): void {
@@ -241,6 +271,23 @@ interface Event {
 const watching = { data: 1, children: 2, persistent: 4, recursive: 8 } as const
 const dataBits = watching.data | watching.persistent | watching.recursive
 const childBits = watching.children | watching.persistent
+/** Which registrations an event is for, and which of them end with it. */
+interface ToldBits {
+  readonly wanted: number
+  readonly consumed: number
+}
+
+const changedBits: ToldBits = { wanted: dataBits, consumed: watching.data }
+const deletedBits: ToldBits = {
+  wanted: dataBits | childBits,
+  consumed: watching.data | watching.children,
+}
+const parentBits: ToldBits = { wanted: childBits, consumed: watching.children }
+
+function ownBits(event: ZnodeChanged['event']): ToldBits {
+  return event === eventType.deleted ? deletedBits : changedBits
+}
+
 const nobody = new Uint8Array(0)
 /** So many idle places are kept in any case. */
 const idleMin = 64

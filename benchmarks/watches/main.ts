@@ -1,11 +1,15 @@
 /**
  * What a change costs with few and with many unrelated znode watches, at three places: the state
  * machine says the change, the index finds who watches, one event goes out. Prints nanoseconds a
- * change and the ratio; the bar is 1.5.
+ * change and the ratio; the bar is 1.5. Then how long the slices are in which one change goes to many.
  *
  *     node actors/node/launcher.mjs --script benchmarks/watches/main.ts
  */
+import { watchesActor } from '../../actors/watches/watches-actor.ts'
 import { ZnodeWatches } from '../../actors/watches/znode-watches.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { manualHost, testActor } from '../../runtime/testkit.ts'
+import { encode } from '../../test/transport/etcd/messages/schema.ts'
 import { encodeIdentities } from '../../transport/zookeeper/identities.ts'
 
 const few = 10
@@ -52,6 +56,8 @@ for (const one of cases) {
   )
 }
 
+fanOut(many)
+
 /** Medians of alternating runs, so that a busy machine hits both alike. */
 function alternately(one: Case, fewIndex: ZnodeWatches, manyIndex: ZnodeWatches): [number, number] {
   const times: [number[], number[]] = [[], []]
@@ -92,4 +98,56 @@ function tell(watches: ZnodeWatches, event: 1 | 3, path: string): void {
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!
+}
+
+/** The longest that nothing else of the thread runs while one change goes to many: a slice. */
+function fanOut(watcherCount: number): void {
+  const ids = { clusterId: new Uint8Array(8), memberId: new Uint8Array(8) }
+  const host = { ...manualHost(), clock: systemClock }
+  const actor = testActor(watchesActor, { ...ids, progressMillis: 1e9 }, { host })
+  const at = { revision: 1, compactRevision: 0, epoch: 1 }
+  const request = encode('WatchRequest', { create_request: { key: Buffer.from('k') } })
+  for (let index = 0; index < watcherCount; index += 1) {
+    const connection = 1 + (index % 1000)
+    actor.handle({ kind: 'keyWatch', connection, tag: 1 + ((index / 1000) | 0), ...at, request })
+    actor.handle({ kind: 'znodeWatch', connection: index, path: '/k', watcher: 'data', identities })
+  }
+  const finish = (): number[] => {
+    const slices: number[] = []
+    for (;;) {
+      const next = actor.told.some(({ to, message }) => to === 'watches' && message.kind === 'goOn')
+      actor.takeTold()
+      if (!next) return slices
+      const began = systemClock.monotonicMillis()
+      actor.round({ kind: 'goOn' })
+      slices.push(systemClock.monotonicMillis() - began)
+    }
+  }
+  finish()
+  actor.takeTold()
+  const one = new Uint8Array(100)
+  const event = { deleted: false, key: Buffer.from('k'), current: one, previous: nobody }
+  const changed = {
+    kind: 'keysChanged',
+    revision: 2,
+    epoch: 1,
+    more: false,
+    events: [event],
+  } as const
+  const acls = { acl: nobody, parentAcl: nobody }
+  const znode = { kind: 'znodeChanged', event: 3, path: '/k', zxid: 7, ...acls } as const
+  for (const [name, message] of [
+    ['key', changed],
+    ['znode', znode],
+  ] as const) {
+    const began = systemClock.monotonicMillis()
+    actor.round(message)
+    const first = systemClock.monotonicMillis() - began
+    const slices = [first, ...finish()]
+    const sum = slices.reduce((all, millis) => all + millis, 0)
+    console.log(
+      `one change of a ${name}, ${watcherCount} watch it: ${slices.length} slices, median ` +
+        `${median(slices).toFixed(1)} ms, longest ${Math.max(...slices).toFixed(1)} ms, ${sum.toFixed(0)} ms in all`,
+    )
+  }
 }

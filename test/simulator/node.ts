@@ -327,6 +327,8 @@ class TappedSystem extends System {
 
   #ownSetup<Setup>(name: string, given: Setup, random: Random): Setup {
     if (name === 'state') return withReplica(random.uint32(), given)
+    if (name === 'watches')
+      return { ...given, slice: { millis: 2, unitsMax: 3, unslicedKeysMax: 2 } }
     if (name === 'consensus') return withSizes(this.#sizes, given)
     return given
   }
