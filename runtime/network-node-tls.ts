@@ -4,8 +4,10 @@
  * be used change nothing but the log.
  */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import type net from 'node:net'
 import tls from 'node:tls'
 import { BroadcastChannel } from 'node:worker_threads'
+import { CallerBound } from './caller-bound.ts'
 import type { TlsFiles } from './host.ts'
 
 /** No error: the new files are in use. */
@@ -114,4 +116,30 @@ function read({ certificate, key, authority }: TlsFiles): tls.SecureContextOptio
   if (authority === undefined) return own
   // Only nodes talk here, all of them ours.
   return { ...own, ca: readFileSync(authority), minVersion: 'TLSv1.3' }
+}
+
+/** Of one port: callers whose TLS handshake is not done. */
+export const tlsLimits = { handshakeMillisMax: 5000, callersMax: 512, perAddressMax: 128 } as const
+
+export function boundHandshakes(server: tls.Server): void {
+  const bound = new CallerBound(tlsLimits)
+  const handshakes = new Map<string, () => void>()
+  server.on('connection', (raw: net.Socket) => {
+    const caller = callerOf(raw)
+    const leave = bound.add(raw.remoteAddress ?? '', () => raw.destroy())
+    handshakes.set(caller, leave)
+    raw.once('close', () => {
+      leave()
+      if (handshakes.get(caller) === leave) handshakes.delete(caller)
+    })
+  })
+  server.on('secureConnection', secure => {
+    const caller = callerOf(secure)
+    handshakes.get(caller)?.()
+    handshakes.delete(caller)
+  })
+}
+
+function callerOf({ remoteAddress, remotePort }: net.Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

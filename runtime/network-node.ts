@@ -2,9 +2,8 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { threadPool } from './buffer-pool.ts'
-import { CallerBound } from './caller-bound.ts'
 import { rememberedNames } from './name-lookup.ts'
-import { credentialsOf } from './network-node-tls.ts'
+import { boundHandshakes, credentialsOf, tlsLimits } from './network-node-tls.ts'
 import type {
   Listener,
   ListenOptions,
@@ -114,32 +113,6 @@ function createServer(
   boundHandshakes(server)
   credentials.follow(server, error => events.onCertificates?.(error))
   return server
-}
-
-/** Of one port: callers whose TLS handshake is not done. */
-const tlsLimits = { handshakeMillisMax: 5000, callersMax: 512, perAddressMax: 128 } as const
-
-function boundHandshakes(server: tls.Server): void {
-  const bound = new CallerBound(tlsLimits)
-  const handshakes = new Map<string, () => void>()
-  server.on('connection', (raw: net.Socket) => {
-    const caller = callerOf(raw)
-    const leave = bound.add(raw.remoteAddress ?? '', () => raw.destroy())
-    handshakes.set(caller, leave)
-    raw.once('close', () => {
-      leave()
-      if (handshakes.get(caller) === leave) handshakes.delete(caller)
-    })
-  })
-  server.on('secureConnection', secure => {
-    const caller = callerOf(secure)
-    handshakes.get(caller)?.()
-    handshakes.delete(caller)
-  })
-}
-
-function callerOf({ remoteAddress, remotePort }: net.Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }
 
 const noBytes = Buffer.alloc(0)

@@ -11,6 +11,7 @@ import type { CallHead } from '../../transport/etcd/api.ts'
 import { failure } from '../../transport/etcd/messages/failures.ts'
 import { startEtcdServer } from '../../transport/etcd/server.ts'
 import { certificateNews } from '../certificate-news.ts'
+import { handshakeNews } from '../handshake-news.ts'
 import { directory } from '../directory.ts'
 import type { LeaseAnswers } from '../sessions/messages.ts'
 import { etcdRead, stateNumbers, timesBytes } from '../state/etcd-commands.ts'
@@ -230,6 +231,7 @@ class Gateway {
         : { firstConnection: host.random.uint32() >>> 1 }),
       onListening: error => self.tell({ kind: 'listening', error: error ?? null }),
       onCertificates: certificateNews(this.#context.log, 'etcd'),
+      onHandshakeFailed: handshakeNews(this.#context.log, host.clock, 'etcd'),
       onHandled: (method, millis) => this.#calls.handled(method, millis),
     })
     const traces = this.#traces

@@ -15,6 +15,7 @@ import { operation } from '../../transport/zookeeper/operations.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { certificateNews } from '../certificate-news.ts'
+import { handshakeNews } from '../handshake-news.ts'
 import type { StatusAnswer } from '../control.ts'
 import { directory } from '../directory.ts'
 import type { SessionsConfirmed } from '../sessions/messages.ts'
@@ -323,7 +324,10 @@ class Gateway {
       listen,
       socket => this.#accept(socket),
       error => this.#context.self.tell({ kind: 'listening', error: error ?? null }),
-      { onCertificates: certificateNews(this.#context.log, 'zookeeper') },
+      {
+        onCertificates: certificateNews(this.#context.log, 'zookeeper'),
+        onHandshakeFailed: handshakeNews(this.#context.log, this.#context.host.clock, 'zookeeper'),
+      },
     )
   }
 

@@ -3,6 +3,7 @@
  * /metrics; POST /members and /transfer. Errors are JSON with one sentence.
  */
 import { hostname } from 'node:os'
+import { systemClock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { createGuard, type Guard } from '../../transport/admin/admin-guard.ts'
 import {
@@ -15,6 +16,7 @@ import type { Membership, WaitingReason } from '../consensus/interface.ts'
 import { help } from '../consensus/shell/waiting-notice.ts'
 import { splitAddress } from '../../transport/peers/address.ts'
 import { certificateNews } from '../certificate-news.ts'
+import { handshakeNews } from '../handshake-news.ts'
 import { type Config, tokenCharactersMin } from './config-schema.ts'
 import type { Control } from './control-actor.ts'
 import { memberDifferences, membersOf } from './member-differences.ts'
@@ -40,6 +42,7 @@ export function startAdmin(
     ...(socket === undefined ? {} : { socket }),
     guard: guardOf(config),
     onCertificates: certificateNews(log, 'admin'),
+    onHandshakeFailed: handshakeNews(log, systemClock, 'admin'),
     handle: (request, answer) => routes.handle(request, answer),
   })
 }

@@ -7,6 +7,7 @@
 import type { Context, Definition, Ref } from '../../runtime/actor.ts'
 import type { Listener, TlsFiles } from '../../runtime/host.ts'
 import { unreachable } from '../../runtime/invariant.ts'
+import { LimitedLog } from '../../runtime/limited-log.ts'
 import { LatencyTable } from '../../runtime/latency-table.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import type { KindCodec } from '../../runtime/protocol.ts'
@@ -74,6 +75,9 @@ class Peers {
   /** The last failed dial by node: only news is logged. */
   readonly #failures = new Map<number, DialFailure>()
   readonly #links = new Map<number, PeerLink>()
+  /** Links that were refused the last time: that they are up again is news once they last. */
+  readonly #unsaidLinks = new Map<number, Hello>()
+  readonly #refusals: LimitedLog
   /** How to give up introductions that are under way, by node. */
   readonly #introductions = new Map<number, () => void>()
   /** What the process at the other end of each link that is up said of itself. */
@@ -87,6 +91,7 @@ class Peers {
   constructor(context: Context<PeersMessage>, setup: PeersSetup) {
     this.#context = context
     this.#setup = setup
+    this.#refusals = new LimitedLog(context.log)
     const schemas = new SchemaSet(setup.kinds ?? crossingKinds(), setup.olderSchemas ?? [schemasV0])
     this.#consensus = context.find<PeersNotice>(directory.consensus)
     this.#acquaintances = new Acquaintances(identity(context, setup, schemas), setup, {
@@ -118,6 +123,7 @@ class Peers {
         return this.#learnMembers(message)
       case 'introduce':
         this.#introduce()
+        this.#sayLastingLinks()
         return
       case 'sendCheckpoint':
         this.#sendCheckpoint(message.node)
@@ -260,15 +266,39 @@ class Peers {
 
   #linkUp(link: PeerLink, hello: Hello): void {
     const { from, storeId, incarnation, schemas } = hello
-    const member = this.#acquaintances.member(from) !== undefined
     this.#hellos.set(from, hello)
     this.#acquaintances.meet(hello)
     this.#carrier.up(from, link, schemas)
+    this.#transfers.linked(from)
+    if (link.isRefused) this.#unsaidLinks.set(from, hello)
+    else this.#sayLinked(hello)
+    this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
+  }
+
+  #sayLinked({ from, storeId, incarnation }: Hello): void {
+    const member = this.#acquaintances.member(from) !== undefined
+    // What it fails for from now on is news.
     this.#failures.delete(from)
     this.#callers.linked(from)
-    this.#transfers.linked(from)
     this.#context.log.info('A node is linked', { peer: from, incarnation, store: storeId, member })
-    this.#consensus.tell({ kind: 'linkUp', node: from, storeId, incarnation })
+  }
+
+  #sayLastingLinks(): void {
+    for (const [node, hello] of this.#unsaidLinks) {
+      if ((this.#links.get(node)?.livesMillis ?? 0) < limits.lastingLinkMillis) continue
+      this.#unsaidLinks.delete(node)
+      this.#sayLinked(hello)
+    }
+  }
+
+  /** A store that the other side does not want comes again and again: once a minute is enough. */
+  #sayLost(node: number, closed: boolean, { code, why }: ConnectionEnd): void {
+    const sentence = 'The link to a node is lost'
+    const fields = { peer: node, closed, reason: why }
+    const now = this.#context.host.clock.monotonicMillis()
+    this.#unsaidLinks.delete(node)
+    if (this.#links.get(node)?.isRefused !== true) this.#context.log.warn(sentence, fields)
+    else this.#refusals.warn(sentence, fields, now, `${node} ${code}`)
   }
 
   #linkDown(node: number, closed: boolean, end: ConnectionEnd): void {
@@ -276,7 +306,7 @@ class Peers {
     // It is we who leave: the others hear of it, and our own consensus has stopped.
     if (this.#stopping) return
     if (this.#acquaintances.member(node) === undefined) this.#forgetLater(node)
-    this.#context.log.warn('The link to a node is lost', { peer: node, closed, reason: end.why })
+    this.#sayLost(node, closed, end)
     this.#carrier.down(node)
     this.#consensus.tell({ kind: 'linkDown', node, closed })
   }

@@ -5,7 +5,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { Server as TlsServer } from 'node:tls'
-import { credentialsOf, type OnReload } from '../../runtime/network-node-tls.ts'
+import {
+  boundHandshakes,
+  credentialsOf,
+  type OnReload,
+  tlsLimits,
+} from '../../runtime/network-node-tls.ts'
 import type { TlsFiles } from '../../runtime/host.ts'
 import type { Guard, RequestHead } from './admin-guard.ts'
 import { openSocket } from './unix-socket.ts'
@@ -34,6 +39,8 @@ export interface AdminServerOptions {
   readonly guard: Guard
   readonly handle: (request: AdminRequest, answer: (response: AdminResponse) => void) => void
   readonly onCertificates?: OnReload
+  /** A caller did not get through the TLS handshake. */
+  readonly onHandshakeFailed?: (address: string, error: Error) => void
 }
 
 export interface AdminServer {
@@ -89,7 +96,15 @@ function listenerFor(options: AdminServerOptions, isLocal: boolean): RequestList
 
 function secure(tls: TlsFiles, options: AdminServerOptions, listener: RequestListener): Server {
   const credentials = credentialsOf(tls)
-  const server = createSecureServer({ ...bounds, ...credentials.options }, listener)
+  const handshakeTimeout = tlsLimits.handshakeMillisMax
+  const server = createSecureServer(
+    { ...bounds, ...credentials.options, handshakeTimeout },
+    listener,
+  )
+  server.on('tlsClientError', (error, socket) =>
+    options.onHandshakeFailed?.(socket.remoteAddress ?? '', error),
+  )
+  boundHandshakes(server)
   credentials.follow(server as TlsServer, options.onCertificates ?? (() => {}))
   return server
 }

@@ -21,6 +21,8 @@ export interface EtcdServerOptions {
   readonly onHandled?: (method: Method, millis: number) => void
   /** Changed certificate files are in use, or why they are not. */
   readonly onCertificates?: (error?: Error) => void
+  /** A caller did not get through the TLS handshake. */
+  readonly onHandshakeFailed?: (address: string, error: Error) => void
 }
 
 export interface Method {

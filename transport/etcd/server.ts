@@ -85,7 +85,10 @@ class Port implements EtcdServer {
         if (error === undefined) this.#tickLater()
         options.onListening(error)
       },
-      { onCertificates: error => options.onCertificates?.(error) },
+      {
+        onCertificates: error => options.onCertificates?.(error),
+        onHandshakeFailed: (address, error) => options.onHandshakeFailed?.(address, error),
+      },
     )
   }
 

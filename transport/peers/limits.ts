@@ -17,6 +17,11 @@ export const limits = {
   controlQueueBytesMax: 8 * 1024 * 1024,
   redialMillisMin: 10,
   redialMillisMax: 400,
+  /** Refused so many times in a row for what only an operator can change, the next dial waits longer. */
+  refusalsMax: 3,
+  redialRefusedMillisMax: 5000,
+  /** A link that was refused before, and has been up for so long, is news. */
+  lastingLinkMillis: 2000,
   /** How often a node that is not dialled goes and says who it is: it may be no member yet. */
   introductionMillis: 2000,
   /** Links with nodes that are no members as far as is known here: one of them may lead (peers-actor.ts). */

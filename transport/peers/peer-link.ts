@@ -53,6 +53,9 @@ export class PeerLink {
   #timer: Timer | undefined
   #stopped = false
   #failures = 0
+  /** In a row, for a reason that lasts: of dials, and of connections that had been greeted. */
+  #refusals = 0
+  #upAt = 0
   #tickAt = 0
   #heardAt = 0
   #slab = Buffer.allocUnsafe(frameHeaderBytes + 64 * 1024)
@@ -79,6 +82,16 @@ export class PeerLink {
   /** It dials, and in vain so far. */
   get failing(): boolean {
     return this.#connection === undefined && this.#failures > 1
+  }
+
+  /** The last time, for a reason that lasts. */
+  get isRefused(): boolean {
+    return this.#refusals > 0
+  }
+
+  /** For how long it has been up. */
+  get livesMillis(): number {
+    return this.up ? this.#setup.host.clock.monotonicMillis() - this.#upAt : 0
   }
 
   get up(): boolean {
@@ -179,6 +192,7 @@ export class PeerLink {
       return
     }
     this.#lastEnd = result.end.why
+    if (lastingRefusals.has(result.end.code)) this.#refusals += 1
     this.#setup.dialFailed(result.end)
     if (this.#connection === undefined) this.#backOff()
   }
@@ -186,19 +200,21 @@ export class PeerLink {
   /** Doubles up to the most, less up to half of it at random: nodes do not dial in step. */
   #backOff(): void {
     const doubled = limits.redialMillisMin * 2 ** Math.min(this.#failures++, 10)
-    const capped = Math.min(doubled, limits.redialMillisMax)
+    const isOften = this.#refusals > limits.refusalsMax
+    const most = isOften ? limits.redialRefusedMillisMax : limits.redialMillisMax
+    const capped = Math.min(doubled, most)
     this.#dialSoon(capped * (1 - this.#setup.host.random.fraction() / 2))
   }
 
   #goUp(connection: Connection, hello: Hello): void {
     this.#connection = connection
-    this.#failures = 0
+    if (this.#refusals <= limits.refusalsMax) this.#failures = 0
     this.#sent = 0
     this.#confirmed = 0
     this.#received = 0
     this.#reported = 0
     this.#queue.clear()
-    this.#tickAt = this.#heardAt = this.#setup.host.clock.monotonicMillis()
+    this.#upAt = this.#tickAt = this.#heardAt = this.#setup.host.clock.monotonicMillis()
     connection.handlers = {
       frame: (kind, body, received) => this.#frame(connection, kind, body, received),
       drained: () => this.flush(),
@@ -212,6 +228,8 @@ export class PeerLink {
   #closed(end: ConnectionEnd): void {
     this.#connection = undefined
     this.#queue.clear()
+    if (lastingRefusals.has(end.code)) this.#refusals += 1
+    else this.#refusals = this.#failures = 0
     this.#lastEnd = end.why
     this.#setup.down(end.byPeer, end)
     this.#backOff()
@@ -302,5 +320,7 @@ export class PeerLink {
   }
 }
 
+/** Until somebody does something about it the next dial ends in the same way. */
+const lastingRefusals = new Set<string>(['otherStore', 'otherCluster', 'otherFormation'])
 const pingBytes = 8
 const nothing = new Uint8Array(0)

@@ -251,6 +251,40 @@ describe('peers', () => {
     expect(world.nodes.get(2)!.notices.at(-1)).toBe('up 3 1')
   })
 
+  for (const lost of [1, 2]) {
+    test(`dial seldom, and say once, while the store of node ${lost} is lost and nobody replaces it`, () => {
+      const world = new TestWorld(2)
+      const [bound, other] = [storeOf(lost), 'e'.repeat(32)]
+      const healthy = world.start(3 - lost)
+      const empty = world.start(lost, { storeId: other })
+      healthy.peers.tell({
+        ...known(world.members),
+        position: 9,
+        bound: [
+          { node: 1, store: lost === 1 ? bound : storeOf(1) },
+          { node: 2, store: lost === 2 ? bound : storeOf(2) },
+        ],
+      })
+      world.run(55_000)
+      for (const { logs } of [healthy, empty]) {
+        const about = logs.filter(line =>
+          /is lost|is linked|cannot be linked|is refused/.test(line),
+        )
+        expect(about.length).toBeLessThan(5)
+      }
+      const ups = empty.notices.filter(notice => notice.startsWith('up'))
+      expect(ups.length).toBeLessThan(32)
+      // The link that lasts is news again, and the next loss said at once.
+      const anew = [1, 2].map(node => ({ node, store: node === lost ? other : storeOf(node) }))
+      healthy.peers.tell({ ...known(world.members), position: 10, bound: anew })
+      world.run(9000)
+      expect(healthy.logs.at(-1)).toContain('A node is linked')
+      world.kill(lost)
+      world.run(100)
+      expect(healthy.logs.at(-1)).toContain('The link to a node is lost')
+    })
+  }
+
   test('dial a member that introduces itself, over one link', () => {
     const world = new TestWorld(2)
     world.start(1)
@@ -419,4 +453,9 @@ function status(world: TestWorld, node: number) {
   peers.tell({ kind: 'status', replyTo: 'control', id: 1 })
   world.run(5)
   return JSON.parse(statuses.at(-1)!)
+}
+
+/** That of a node to which the test gives none (nodes.ts). */
+function storeOf(node: number): string {
+  return String(node).repeat(32)
 }
