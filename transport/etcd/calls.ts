@@ -44,6 +44,7 @@ export class Calls implements StreamOwner {
   readonly #clock: Clock
   readonly #closed: (connection: Connection, limit: string) => void
   readonly #eased: () => void
+  readonly #assembling: () => void
 
   constructor(
     methods: ReadonlyMap<string, Method>,
@@ -52,6 +53,7 @@ export class Calls implements StreamOwner {
     clock: Clock,
     closed: (connection: Connection, limit: string) => void,
     eased: () => void,
+    assembling: () => void,
   ) {
     this.#methods = methods
     this.#handler = handler
@@ -59,6 +61,7 @@ export class Calls implements StreamOwner {
     this.#clock = clock
     this.#closed = closed
     this.#eased = eased
+    this.#assembling = assembling
   }
 
   request(connection: Connection, stream: Stream): void {
@@ -98,9 +101,23 @@ export class Calls implements StreamOwner {
       else if (step !== 'needMore') this.#refuseMessage(connection, stream, step, assembly)
     }
     if (stream.localClosed) return
-    hold(connection, call, assembly.heldBytes)
+    this.#hold(connection, stream, call, assembly.heldBytes)
+  }
+
+  /** Clients send a single message again; a stream of messages ends as Unavailable, and is opened again. */
+  refuseHalfReceived(connection: Connection): void {
+    for (const stream of [...connection.streams.values()]) {
+      if ((stream.user as Call).heldBytes > 0) connection.reset(stream, errorCode.refusedStream)
+    }
+    connection.flush()
+  }
+
+  #hold(connection: Connection, stream: Stream, call: Call, bytes: number): void {
+    const isMore = bytes > call.heldBytes
+    hold(connection, call, bytes)
     if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
       connection.reset(stream, errorCode.refusedStream)
+    else if (isMore) this.#assembling()
   }
 
   ended(connection: Connection, stream: Stream): void {
@@ -206,13 +223,14 @@ export class Calls implements StreamOwner {
     start: number,
     end: number,
   ): void {
-    hold(connection, call, call.heldBytes + end - start)
+    const heldBytes = call.heldBytes + end - start
+    if (heldBytes > this.#limits.messageBytesMax) {
+      connection.respond(stream, [':status', '413'], new Uint8Array(0))
+      return
+    }
     if (call.body === noBody) call.body = []
     call.body.push(new Uint8Array(bytes.subarray(start, end)))
-    if (call.heldBytes > this.#limits.messageBytesMax)
-      connection.respond(stream, [':status', '413'], new Uint8Array(0))
-    else if (connection.assemblyBytes > this.#limits.assemblyBytesMax)
-      connection.reset(stream, errorCode.refusedStream)
+    this.#hold(connection, stream, call, heldBytes)
   }
 
   #serveHttp(connection: Connection, stream: Stream, call: Call): void {
@@ -281,7 +299,7 @@ function answerHttp(
 }
 
 function hold(connection: Connection, call: Call, bytes: number): void {
-  connection.assemblyBytes += bytes - call.heldBytes
+  connection.assemble(bytes - call.heldBytes)
   call.heldBytes = bytes
 }
 

@@ -13,6 +13,8 @@ export interface EtcdServerLimits {
   readonly messageBytesMax: number
   /** Bytes of half-received messages of one connection; the stream that passes it is reset. */
   readonly assemblyBytesMax: number
+  /** Of all connections: beyond it the one that has most of it loses all that it has sent in part (REFUSED_STREAM). */
+  readonly portAssemblyBytesMax: number
   /** Encoded header block, continuations included. */
   readonly headerBlockBytesMax: number
   /** Decoded headers, as SETTINGS_MAX_HEADER_LIST_SIZE counts; more gets 431. */
@@ -66,6 +68,7 @@ export const defaultLimits: EtcdServerLimits = {
   streamBytesMax: 256 * 1024 * 1024,
   messageBytesMax: 1_572_864 + 524_288,
   assemblyBytesMax: 64 * 1024 * 1024,
+  portAssemblyBytesMax: 96 * 1024 * 1024,
   headerBlockBytesMax: 64 * 1024,
   headerListBytesMax: 64 * 1024,
   continuationFramesMax: 16,

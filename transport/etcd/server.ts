@@ -46,7 +46,7 @@ class Port implements EtcdServer {
   readonly #newcomers = new Set<Newcomer>()
   readonly #connections = new Map<number, Connection>()
   readonly #refusals: Record<string, number> = {}
-  readonly #load: PortLoad = { streams: 0, heldBytes: 0, pressed: false }
+  readonly #load: PortLoad = { streams: 0, assemblyBytes: 0, heldBytes: 0, pressed: false }
   easedWanted = false
   readonly #addresses = new Addresses()
   /** By method and status. */
@@ -75,6 +75,7 @@ class Port implements EtcdServer {
       host.clock,
       (_, limit) => this.#count(limit),
       () => this.#eased(),
+      () => this.#relieveAssembly(),
     )
     this.#http1 = new Http1(handler, host.clock, limits)
     const tls = listen.tls && { protocols: ['h2', 'http/1.1'], ...listen.tls }
@@ -209,6 +210,16 @@ class Port implements EtcdServer {
   }
 
   /** The connection, if that stream of it can still be answered; it will be flushed. */
+  /** Too much is half received: whoever has most of it sends it again later. */
+  #relieveAssembly(): void {
+    if (this.#load.assemblyBytes <= this.#limits.portAssemblyBytesMax) return
+    let most: Connection | undefined
+    for (const connection of this.#connections.values()) {
+      if (connection.assemblyBytes > (most?.assemblyBytes ?? 0)) most = connection
+    }
+    if (most !== undefined) this.#calls.refuseHalfReceived(most)
+  }
+
   #find(number: number, stream: number): Connection | undefined {
     const connection = this.#connections.get(number)
     const at: Stream | undefined = connection?.streams.get(stream)

@@ -468,6 +468,38 @@ describe('assemblyBytesMax, of streams that the gateway ends', () => {
   })
 })
 
+describe('portAssemblyBytesMax', () => {
+  it('takes what is half received from the connection that has most of it, and others get through', () => {
+    const port = testPort({ portAssemblyBytesMax: 50_000 })
+    const [greedy, honest] = [port.connect().handshake(), port.connect().handshake()]
+    const message = grpcMessage(Buffer.alloc(20_000))
+    for (const stream of [1, 3]) {
+      greedy.send(greedy.headers(stream, fieldsFor('/test.Echo/Unary')))
+      greedy.send(frame(frameType.data, 0, stream, message.subarray(0, 10_000)))
+    }
+    expect(greedy.say()).toEqual([])
+    honest.send(honest.headers(1, fieldsFor('/test.Echo/Unary')))
+    honest.send(frame(frameType.data, 0, 1, message.subarray(0, 15_000)))
+    expect(greedy.say()).toEqual(['RST_STREAM 1 7', 'RST_STREAM 3 7'])
+    honest.send(frame(frameType.data, flag.endStream, 1, message.subarray(15_000)))
+    expect(honest.say()).toContain('HEADERS 1 :status=200 content-type=application/grpc')
+  })
+
+  it('gives memory back with the connection', () => {
+    const port = testPort({ portAssemblyBytesMax: 50_000 })
+    const half = grpcMessage(Buffer.alloc(20_000)).subarray(0, 10_000)
+    for (let count = 0; count < 10; count += 1) {
+      const client = port.connect().handshake()
+      for (const stream of [1, 3]) {
+        client.send(client.headers(stream, fieldsFor('/test.Echo/Unary')))
+        client.send(frame(frameType.data, 0, stream, half))
+      }
+      expect(client.say()).toEqual([])
+      client.socket.destroy()
+    }
+  })
+})
+
 describe('streamBufferedBytesLow', () => {
   const limits = { streamBufferedBytesLow: 2000 }
 

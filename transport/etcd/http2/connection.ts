@@ -40,6 +40,8 @@ export interface StreamOwner {
 /** What all connections of a port have open together. */
 export interface PortLoad {
   streams: number
+  /** Half-received messages. */
+  assemblyBytes: number
   /** Output that clients have not taken. */
   heldBytes: number
   /** Others wait for the memory of what is held. */
@@ -64,8 +66,9 @@ export class Connection implements SenderOwner {
   readonly abandoned = new Set<number>()
   /** It is in the server's list of connections to flush. */
   dirty = false
-  /** The owner's: memory for half-received messages, and whether the gateway knows of it. */
+  /** Memory for half-received messages. */
   assemblyBytes = 0
+  /** The owner's: whether the gateway knows of it. */
   known = false
 
   // For the parts of the connection.
@@ -162,6 +165,13 @@ export class Connection implements SenderOwner {
     if (streamsMax > 0 && own > streamsMax) return false
     if (own * streamBytes > connectionStreamBytesMax) return false
     return (this.#load.streams + 1) * streamBytes <= streamBytesMax
+  }
+
+  /** The owner's half-received messages hold so much more. */
+  assemble(bytes: number): void {
+    if (!this.isServing) return
+    this.assemblyBytes += bytes
+    this.#load.assemblyBytes += bytes
   }
 
   opened(stream: Stream): void {
@@ -444,6 +454,8 @@ export class Connection implements SenderOwner {
       this.sender.drop(stream)
     }
     this.#load.streams -= this.streams.size
+    this.#load.assemblyBytes -= this.assemblyBytes
+    this.assemblyBytes = 0
     this.streams.clear()
     this.owner.closed(this, limit)
   }
