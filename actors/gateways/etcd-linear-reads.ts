@@ -1,7 +1,8 @@
 /**
  * Linearizable reads (DESIGN.md D9): one question to consensus at a time stands for all reads that
  * came before it was asked; those that come meanwhile are the next batch. A question that fails, or
- * gets no answer, is asked again under a new id: an old answer never serves a newer read.
+ * gets no answer, is asked again under a new id: an old answer never serves a newer read. It serves those for
+ * which it was asked, however late it comes: where all answers are late, none would come in time otherwise.
  */
 export interface LinearRead {
   readonly connection: number
@@ -27,6 +28,8 @@ export class LinearReads {
   #waiting: LinearRead[] = []
   #asked: LinearRead[] = []
   #id = 0
+  /** The first question for the reads that are asked for. */
+  #firstId = 0
   #askedMillis = 0
   /** The last question failed: the next is for a leader's notice or a later tick. */
   #failed = false
@@ -51,11 +54,12 @@ export class LinearReads {
     if (this.#asked.length > 0 || this.#waiting.length === 0 || this.#failed) return
     this.#asked = this.#waiting
     this.#waiting = []
+    this.#firstId = this.#id + 1
     this.#ask(nowMillis)
   }
 
   ready(id: number, position: number): void {
-    if (id !== this.#id) return
+    if (id < this.#firstId || id > this.#id) return
     const asked = this.#asked
     this.#asked = []
     for (const read of asked) {
@@ -81,7 +85,7 @@ export class LinearReads {
     this.#failed = false
     if (this.#asked.length > 0 && nowMillis - this.#askedMillis >= this.#setup.retryMillis) {
       this.slowCount += 1
-      this.#putBack()
+      this.#ask(nowMillis)
     }
     this.#asked = this.#dropLate(this.#asked, nowMillis)
     this.#waiting = this.#dropLate(this.#waiting, nowMillis)

@@ -38,7 +38,6 @@ import { Deadlines } from './etcd-deadlines.ts'
 import type { EtcdDoor } from './etcd-door.ts'
 import type { Leases } from './etcd-leases.ts'
 import { limits } from './etcd-limits.ts'
-import { LogDelay } from './etcd-log-delay.ts'
 import type { LinearRead, LinearReads } from './etcd-linear-reads.ts'
 import { method } from './etcd-methods.ts'
 import { ownConnection, type StateReads } from './etcd-state-reads.ts'
@@ -78,7 +77,6 @@ export class Unary {
   readonly #writeDeadlines: Deadlines
   readonly #readDeadlines: Deadlines
   readonly #localDeadlines: Deadlines
-  readonly #delay: LogDelay
   #appliedSequence = 0
   /** Of the call that is served now: how long its client waits at most, since when, and its class. */
   #timeoutMillis = 0
@@ -95,7 +93,6 @@ export class Unary {
     this.#writeDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
     this.#readDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
     this.#localDeadlines = new Deadlines(door.setup.requestTimeoutMillis)
-    this.#delay = new LogDelay(door.setup.requestTimeoutMillis / 4)
   }
 
   call(connection: number, call: number, head: CallHead, message: Uint8Array): void {
@@ -220,7 +217,8 @@ export class Unary {
     this.#writeDeadlines.expire(this.#appliedSequence, nowMillis, writeTimedOut)
     // What can only be void in the log by now does not go there.
     const longestMillis =
-      door.setup.requestTimeoutMillis - (door.leader === 0 ? 0 : this.#delay.millis(nowMillis))
+      door.setup.requestTimeoutMillis -
+      (door.leader === 0 ? 0 : this.#parts.proposals.expectedMillis)
     this.#parts.waiting.expire(({ connection, call, startMillis }) => {
       if (nowMillis - startMillis < longestMillis) return false
       writeTimedOut(connection, call, startMillis)
@@ -280,9 +278,7 @@ export class Unary {
     const { proposals, room } = this.#parts
     if (this.#door.spaceLevel > 1) return failure.noSpace
     if (message.length > this.#door.setup.requestBytesMax) return failure.requestTooLarge
-    const { nowMillis } = this.#door
-    const isFull = proposals.full || this.#delay.isTooLong(nowMillis)
-    if (this.#isUrgent ? proposals.fullForUrgent : isFull) return 'full'
+    if (this.#isUrgent ? proposals.fullForUrgent : proposals.full) return 'full'
     // Its answer would lie with those that its client does not take.
     if (room.isFull(connection)) return 'connectionFull'
     const bodyBytes = callBytes + message.length
@@ -294,7 +290,6 @@ export class Unary {
       untilMillis,
       headBytes: callBytes,
     })
-    this.#delay.proposed(sequence, nowMillis)
     this.#writeDeadlines.add(sequence, connection, call, this.#startMillis)
     return undefined
   }
@@ -386,7 +381,6 @@ export class Unary {
 
   #applied(sequence: number): void {
     this.#parts.proposals.applied(sequence, this.#door.nowMillis)
-    this.#delay.applied(sequence, this.#door.nowMillis)
     this.#appliedSequence = Math.max(this.#appliedSequence, sequence)
   }
 }

@@ -249,6 +249,7 @@ class Gateway {
       entriesMax: proposalsMax,
       bytesMax: proposalBytesMax,
       resendMillis,
+      clock: () => this.#context.host.clock.monotonicMillis(),
       tell: message => consensus.tell(message),
       ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
     })

@@ -23,6 +23,8 @@ export class Syncs {
   #waiting: Waiting[] = []
   #asked: Waiting[] = []
   #id = 0
+  /** The first question for those that are asked for: a late answer to it serves them as well. */
+  #firstId = 0
   #asking = false
   #failed = false
   #askedMillis = 0
@@ -40,11 +42,12 @@ export class Syncs {
     if (this.#asking || this.#waiting.length === 0) return
     this.#asked = this.#waiting
     this.#waiting = []
+    this.#firstId = this.#id + 1
     this.#ask(nowMillis)
   }
 
   ready(id: number, position: number): void {
-    if (!this.#asking || id !== this.#id) return
+    if (!this.#asking || id < this.#firstId || id > this.#id) return
     const asked = this.#asked
     this.#asked = []
     this.#asking = false

@@ -11,7 +11,6 @@ import { observeCounters, observeGauges } from '../../runtime/observe.ts'
 import { type Telemetry, telemetryOff } from '../../runtime/telemetry.ts'
 import { LimitedLog } from '../../runtime/limited-log.ts'
 import { limits } from '../../transport/zookeeper/limits.ts'
-import { operation } from '../../transport/zookeeper/operations.ts'
 import type { ServerReport, StateReport } from '../../transport/zookeeper/four-letter-words.ts'
 import { JuteReader } from '../../transport/zookeeper/jute-reader.ts'
 import { certificateNews } from '../certificate-news.ts'
@@ -34,6 +33,7 @@ import { Relief } from './zookeeper-relief.ts'
 import { InputRoom } from './zookeeper-input.ts'
 import { forOldClient } from './zookeeper-old-clients.ts'
 import { Requests } from './zookeeper-requests.ts'
+import { type Need, needOf } from './zookeeper-needs.ts'
 import { Standing } from './zookeeper-standing.ts'
 import { Syncs } from './zookeeper-syncs.ts'
 import { Tally } from './zookeeper-tally.ts'
@@ -91,8 +91,6 @@ export const zookeeperGateway: Definition<ZookeeperMessage, ZookeeperSetup> = {
 
 const utf8 = new TextEncoder()
 const tickMillis = 100
-/** Deletes may have so much more than what the door has for others, and what keeps sessions twice that. */
-const sparePart = 1 / 8
 const scratchBytes = 256 * 1024
 
 class Gateway {
@@ -175,6 +173,7 @@ class Gateway {
       entriesMax: setup.proposalsMax,
       bytesMax: setup.proposalBytesMax,
       resendMillis: setup.resendMillis,
+      clock: () => context.host.clock.monotonicMillis(),
       // By way of the state machine, so that no write of a session overtakes its reads on the way.
       tell: message => this.#state.tell(message),
       ...(this.#traces === undefined ? {} : { trace: this.#traces.requests.propose }),
@@ -500,7 +499,7 @@ class Gateway {
   /** Whoever comes while others wait for the door waits behind them. */
   #mustQueue(connection: Connection): boolean {
     const mayPass = this.#isServingQueue || this.#queueing.size === 0
-    return (!mayPass || this.#isFull) && this.#isFullFor(urgencyOf(connection))
+    return (!mayPass || this.#isFull) && this.#isFullFor(needOf(connection))
   }
 
   /** For what nobody hurries with. */
@@ -512,13 +511,13 @@ class Gateway {
     )
   }
 
-  /** Load that others make refuses no session, and no room that is given back. */
-  #isFullFor(urgency: number): boolean {
-    if (urgency === 0) return true
-    const spare = urgency * sparePart
+  /** Load that others make refuses no session, no room that is given back, and no read while others only write. */
+  #isFullFor(need: Need): boolean {
+    if (need.requestsShare === 0) return true
     return (
-      this.#outstanding >= limits.outstandingTotalMax * (1 + spare) ||
-      this.#proposals.isBeyond(1 + spare)
+      this.#outstanding >= limits.outstandingTotalMax * need.requestsShare ||
+      (need.needsLog && this.#proposals.isBeyond(need.spareShare)) ||
+      (need.needsState && !this.#context.hasRoom(this.#state))
     )
   }
 
@@ -527,7 +526,7 @@ class Gateway {
     this.#queueing.delete(connection)
     this.#stalled.add(connection)
     if (connection.stalledMillis === 0) connection.stalledMillis = this.#now
-    if (urgencyOf(connection) > 0) this.#urgent.add(connection)
+    if (needOf(connection).requestsShare > 0) this.#urgent.add(connection)
     if (connection.splitter.waitingBytes > 0) connection.pause()
     this.#noteOutput(connection)
   }
@@ -771,6 +770,8 @@ class Gateway {
   }
 
   #tick(): void {
+    // What came in before a connection is judged counts for it.
+    if (this.#inputs.length > 0) this.#takeInputs()
     const now = this.#clock()
     const stoodStillMillis = now - this.#tickedMillis
     this.#tickedMillis = now
@@ -889,17 +890,3 @@ class Gateway {
 }
 
 type NeedsRoom = Extract<GatewayMessage, { kind: 'needsRoom' }>
-
-/** 2: without it sessions end, or are not opened. 1: gives room back. 0: all else. */
-function urgencyOf({ state, splitter }: Connection): number {
-  if (state === 'fresh') return 2
-  switch (splitter.nextOperation) {
-    case operation.ping:
-    case operation.closeSession:
-      return 2
-    case operation.delete:
-      return 1
-    default:
-      return 0
-  }
-}

@@ -120,9 +120,9 @@ limits:
   # events have a quarter of it more. Beyond it reads wait unmade, and clients that take nothing for 10 s
   # lose their connections (for 120 s: always).
   answerBytesMax: 134217728
-  # Writes of this node's clients that are not applied yet. Beyond it ZooKeeper sockets are not read
-  # and etcd requests wait, at most requestTimeoutMillis; deletions, revocations and compactions have a
-  # quarter of room more.
+  # Writes of this node's clients that are not applied yet, of each of the two ports, at most: where they
+  # take longer than about 250 ms, fewer. Beyond it ZooKeeper sockets are not read and etcd requests wait, at
+  # most requestTimeoutMillis; sessions, deletions, revocations and compactions have a quarter of room more.
   proposalsInFlightMax: 20000
   proposalBytesInFlightMax: 16777216
 

@@ -50,6 +50,8 @@ export class LeaseQuestions {
   #confirming: Waiting[] = []
   #unconfirmed: Waiting[] = []
   #confirmation = 0
+  /** The first question for these batches: a late answer to it confirms them as well. */
+  #firstConfirmation = 0
   #confirmingMillis = 0
 
   constructor(setup: LeaseQuestionsSetup) {
@@ -96,7 +98,7 @@ export class LeaseQuestions {
   }
 
   confirmed(id: number, nowMillis: number): void {
-    if (id !== this.#confirmation || !this.#leads) return
+    if (id < this.#firstConfirmation || id > this.#confirmation || !this.#leads) return
     const confirmed = this.#confirming
     this.#confirming = []
     for (const batch of confirmed) {
@@ -115,7 +117,9 @@ export class LeaseQuestions {
     this.#failOld(nowMillis)
     const { againMillis, node, askLeader } = this.#setup
     if (this.#leads) {
-      if (nowMillis - this.#confirmingMillis >= againMillis) this.#putBack()
+      const isAsking = this.#confirming.length > 0
+      if (isAsking && nowMillis - this.#confirmingMillis >= againMillis)
+        return this.#askForConfirmation(nowMillis)
       return this.#confirm(nowMillis)
     }
     if (this.#leader === 0) return
@@ -145,6 +149,11 @@ export class LeaseQuestions {
     if (this.#confirming.length > 0 || this.#unconfirmed.length === 0) return
     this.#confirming = this.#unconfirmed
     this.#unconfirmed = []
+    this.#firstConfirmation = this.#confirmation + 1
+    this.#askForConfirmation(nowMillis)
+  }
+
+  #askForConfirmation(nowMillis: number): void {
     this.#confirmation += 1
     this.#confirmingMillis = nowMillis
     this.#setup.confirm(this.#confirmation)

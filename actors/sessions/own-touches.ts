@@ -1,6 +1,7 @@
 /**
  * Touches of this node's clients on their way to the leader: in batches, each kept until the leader has
- * confirmed it, and sent again where it did not. A touch says when its client was heard; so a session that
+ * confirmed it, and sent again where it did not; a late answer counts all the same, since where all are late none
+ * would count otherwise. A touch says when its client was heard; so a session that
  * the leader confirms lives for its time-out from then on, whatever happens to the leader. Pure: time is given.
  */
 
@@ -14,13 +15,17 @@ export interface OwnTouchesSetup {
   readonly touchMillis: number
   /** and an empty one this often: its answer says that there is a leader. */
   readonly emptyMillis: number
-  /** One that was not confirmed in this time counts as lost. */
+  /** What was not confirmed in this time is sent again, in a later batch. */
   readonly againMillis: number
   readonly send: (batch: number, touches: Uint8Array) => void
 }
 
+/** Of those under way; beyond it the oldest are no longer waited for. */
+const batchesMax = 256
+
 interface Batch {
   readonly sentMillis: number
+  isSentAgain: boolean
   readonly heardMillis: ReadonlyMap<bigint, number>
 }
 
@@ -48,16 +53,18 @@ export class OwnTouches {
 
   /** What the last leader did not confirm goes to the next one. */
   leaderChanged(): void {
-    for (const number of [...this.#batches.keys()]) this.#putBack(number)
+    for (const batch of this.#batches.values()) this.#putBack(batch)
+    this.#batches.clear()
     this.#sentMillis = Number.NEGATIVE_INFINITY
   }
 
   /** To be called while there is a leader. */
   tick(nowMillis: number): void {
     const { touchMillis, emptyMillis, againMillis, send } = this.#setup
-    for (const [number, { sentMillis }] of this.#batches) {
-      if (nowMillis - sentMillis < againMillis) break
-      this.#putBack(number)
+    for (const [number, batch] of this.#batches) {
+      if (nowMillis - batch.sentMillis < againMillis) break
+      if (!batch.isSentAgain) this.#putBack(batch)
+      if (this.#batches.size > batchesMax) this.#batches.delete(number)
     }
     const periodMillis = this.#heardMillis.size === 0 ? emptyMillis : touchMillis
     if (nowMillis - this.#sentMillis < periodMillis) return
@@ -65,7 +72,7 @@ export class OwnTouches {
     const heardMillis = this.#heardMillis
     this.#heardMillis = new Map()
     this.#lastBatch += 1
-    this.#batches.set(this.#lastBatch, { sentMillis: nowMillis, heardMillis })
+    this.#batches.set(this.#lastBatch, { sentMillis: nowMillis, isSentAgain: false, heardMillis })
     send(this.#lastBatch, encoded(heardMillis, nowMillis))
   }
 
@@ -80,10 +87,9 @@ export class OwnTouches {
     return { askedMillis: batch.sentMillis, heardMillis }
   }
 
-  #putBack(number: number): void {
-    const batch = this.#batches.get(number)
-    this.#batches.delete(number)
-    for (const [id, heardMillis] of batch?.heardMillis ?? []) {
+  #putBack(batch: Batch): void {
+    batch.isSentAgain = true
+    for (const [id, heardMillis] of batch.heardMillis) {
       if (!this.#heardMillis.has(id)) this.#heardMillis.set(id, heardMillis)
     }
   }

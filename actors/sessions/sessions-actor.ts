@@ -72,6 +72,7 @@ class Sessions {
       entriesMax: 100_000,
       bytesMax: 64 * 1024 * 1024,
       resendMillis: 2 * setup.electionMillis,
+      clock: () => context.host.clock.monotonicMillis(),
       tell: message => consensus.tell(message),
     })
     this.#questions = new LeaseQuestions({

@@ -28,6 +28,8 @@ export class TouchConfirmations {
   #waiting: TouchBatch[] = []
   #confirming: TouchBatch[] = []
   #id = 0
+  /** The first question for the batches that are asked for: a late answer to it confirms them as well. */
+  #firstId = 0
   #askedMillis = 0
 
   constructor(setup: TouchConfirmationsSetup) {
@@ -47,7 +49,7 @@ export class TouchConfirmations {
   }
 
   confirmed(id: number, nowMillis: number): void {
-    if (id !== this.#id) return
+    if (id > this.#firstId || id < this.#id) return
     const confirmed = this.#confirming
     this.#confirming = []
     for (const batch of confirmed) this.#setup.answer(batch)
@@ -59,14 +61,21 @@ export class TouchConfirmations {
   }
 
   tick(nowMillis: number): void {
-    if (nowMillis - this.#askedMillis >= this.#setup.againMillis) this.#putBack()
-    this.#confirm(nowMillis)
+    const isAsking = this.#confirming.length > 0
+    const isLate = nowMillis - this.#askedMillis >= this.#setup.againMillis
+    if (isAsking && isLate) this.#ask(nowMillis)
+    else this.#confirm(nowMillis)
   }
 
   #confirm(nowMillis: number): void {
     if (this.#confirming.length > 0 || this.#waiting.length === 0) return
     this.#confirming = this.#waiting
     this.#waiting = []
+    this.#firstId = this.#id + idStep
+    this.#ask(nowMillis)
+  }
+
+  #ask(nowMillis: number): void {
     this.#id += idStep
     this.#askedMillis = nowMillis
     this.#setup.confirm(this.#id)

@@ -1,8 +1,8 @@
 /**
  * One ordered stream of commands of this node (DESIGN.md D6): numbers them, holds each until it has
  * been seen applied here, hands them to consensus once a round, and hands all of them in again, in
- * order, when the leader changed, when some were dropped on their way, or nothing moved for too long. Bounded by entries and bytes: while
- * `full`, its owner takes no more from its clients.
+ * order, when the leader changed, when some were dropped on their way, or nothing moved for too long. Bounded by entries and bytes, and
+ * by time (pace.ts): while `full`, its owner takes no more from its clients.
  *
  * A command for which somebody waits only so long carries a deadline in the log's own time, written
  * when it is handed in; past it, it is void at apply. One that is still held past it keeps its place in the
@@ -12,6 +12,7 @@ import { invariant } from '../../runtime/invariant.ts'
 import type { TraceContext } from '../../runtime/tracing.ts'
 import { entryFormat, entryHeaderBytes, offset, writeUint64 } from '../consensus/entry.ts'
 import type { ConsensusMessage } from '../consensus/messages.ts'
+import { Pace } from './pace.ts'
 
 export interface ProposalsSetup {
   readonly node: number
@@ -21,6 +22,8 @@ export interface ProposalsSetup {
   readonly bytesMax: number
   /** All waiting entries are handed in again after this long without any applied. */
   readonly resendMillis: number
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
   readonly tell: (message: Propose) => void
   /** Only where tracing is on: whom the command that is made now belongs to, if it is sampled. */
   readonly trace?: () => TraceContext | undefined
@@ -45,12 +48,17 @@ interface Chunk {
   /** Bytes and entries already handed to consensus in this epoch. */
   sentBytes: number
   sentCount: number
+  /** Bytes and entries that have applied. */
+  appliedBytes: number
+  appliedCount: number
   /** Of each entry: until when somebody waits for it, and how much of its body its refusal needs. */
   readonly untilMillis: number[]
   readonly headBytes: number[]
 }
 
 const chunkBytes = 256 * 1024
+/** Of what may wait at all: room that is kept for what has to pass whatever load others make. */
+const urgentShare = 1 / 4
 /** Before the first attempt after a refusal; each in a row doubles it, up to `resendMillis`. */
 const refusalMillisMin = 50
 /** In the log's time: long ago for every leader, and not none. */
@@ -61,6 +69,7 @@ const overdue = Number.MIN_SAFE_INTEGER
 
 export class Proposals {
   readonly #setup: ProposalsSetup
+  readonly #pace: Pace
   #chunks: Chunk[] = []
   #lastSequence = 0
   #appliedSequence = 0
@@ -76,22 +85,31 @@ export class Proposals {
 
   constructor(setup: ProposalsSetup) {
     this.#setup = setup
+    this.#pace = new Pace(setup.clock)
   }
 
   get full(): boolean {
-    return this.isBeyond(1)
+    return this.isBeyond(0)
   }
 
-  /** For what has to pass whatever load others make: it has a quarter of room more. */
+  /** For what has to pass whatever load others make. */
   get fullForUrgent(): boolean {
-    return this.isBeyond(1.25)
+    return this.isBeyond(urgentShare)
   }
 
-  /** Whether more waits than so large a share of what may. */
-  isBeyond(share: number): boolean {
+  /** Whether there is no room left although this share of all that may wait is added to what may wait now. */
+  isBeyond(spareShare: number): boolean {
+    return this.#usedShare >= this.#pace.share + spareShare
+  }
+
+  /** What a command that is made now has to expect, at least. */
+  get expectedMillis(): number {
+    return this.#pace.expectedMillis()
+  }
+
+  get #usedShare(): number {
     const { entriesMax, bytesMax } = this.#setup
-    const isFull = this.#lastSequence - this.#appliedSequence >= entriesMax * share
-    return isFull || this.#bytes >= bytesMax * share
+    return Math.max(this.waitingCount / entriesMax, this.#bytes / bytesMax)
   }
 
   get waitingCount(): number {
@@ -128,7 +146,9 @@ export class Proposals {
       chunk !== undefined && chunk.used + length <= chunk.bytes.length,
       'commit follows reserve',
     )
+    const usedShare = this.#pace.isWatching ? 0 : this.#usedShare
     const sequence = ++this.#lastSequence
+    if (!this.#pace.isWatching && this.#leaderKnown) this.#pace.watch(sequence, usedShare)
     const at = chunk.used
     const { view } = chunk
     chunk.bytes.fill(0, at, at + entryHeaderBytes)
@@ -174,13 +194,14 @@ export class Proposals {
     this.#appliedSequence = sequence
     this.#progressMillis = nowMillis
     this.#refusals = 0
+    this.#pace.applied(sequence)
     while (this.#chunks.length > 0) {
       const chunk = this.#chunks[0]
       invariant(chunk !== undefined, 'there is a first chunk')
-      if (chunk.firstSequence + chunk.count - 1 > sequence) return
-      // The last one stays to be filled further, unless it alone is much of what may wait.
-      if (this.#chunks.length === 1 && this.#bytes < this.#setup.bytesMax / 2) return
-      this.#bytes -= chunk.used
+      this.#bytes -= stepOver(chunk, sequence)
+      if (chunk.appliedCount < chunk.count) return
+      // The last one stays to be filled further, unless it was made for one large command.
+      if (this.#chunks.length === 1 && chunk.bytes.length <= chunkBytes) return
       this.#chunks.shift()
     }
   }
@@ -216,6 +237,7 @@ export class Proposals {
   #sendAgain(nowMillis: number): void {
     this.#progressMillis = nowMillis
     this.#againAtMillis = Number.POSITIVE_INFINITY
+    this.#pace.forget()
     this.#chunks = this.#chunks.map(chunk => this.#withoutOverdue(chunk, nowMillis))
     for (const chunk of this.#chunks) {
       chunk.sentBytes = 0
@@ -268,9 +290,22 @@ export class Proposals {
       at += length
     }
     shorter.count = count
+    shorter.appliedCount = chunk.appliedCount
+    shorter.appliedBytes = chunk.appliedBytes
     this.#bytes -= chunk.used - shorter.used
     return shorter
   }
+}
+
+/** What has applied up to this command: bytes that no longer wait. */
+function stepOver(chunk: Chunk, sequence: number): number {
+  const before = chunk.appliedBytes
+  const count = Math.min(chunk.count, sequence - chunk.firstSequence + 1)
+  while (chunk.appliedCount < count) {
+    chunk.appliedBytes += chunk.view.getUint32(chunk.appliedBytes + offset.length, true)
+    chunk.appliedCount += 1
+  }
+  return chunk.appliedBytes - before
 }
 
 function newChunk(firstSequence: number, bytesMax: number): Chunk {
@@ -283,6 +318,8 @@ function newChunk(firstSequence: number, bytesMax: number): Chunk {
     used: 0,
     sentBytes: 0,
     sentCount: 0,
+    appliedBytes: 0,
+    appliedCount: 0,
     untilMillis: [],
     headBytes: [],
   }

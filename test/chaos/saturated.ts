@@ -1,169 +1,167 @@
 /**
- * Writes saturated on both doors of all nodes while 1,000 sessions and 1,000 leases stay alive: none
- * may be lost, and a new session attaches within a second. Prints what was measured.
- *   launcher.mjs --script test/chaos/saturated.ts [--seconds 20] [--sessions 1000] [--leases 1000]
+ * Writes saturated on all nodes while sessions and leases stay alive: none may be lost, and a new session
+ * attaches within a second. Prints what was measured, and a verdict; exit code 1 if it does not hold.
+ *   launcher.mjs --script test/chaos/saturated.ts [--server quorate|zookeeper|etcd]
+ *     [--placement single|split|spread] [--doors zookeeper,etcd] [--seconds 20] [--sessions 1000]
+ *     [--session-millis 10000] [--leases 1000] [--connections 8] [--in-flight 500]
+ * Connections are those of one door to one node, each kept full by a process of its own. Another process
+ * holds the sessions and leases and says how late it was itself: whoever pings late loses sessions anywhere.
  */
 import { fork } from 'node:child_process'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectEtcd } from '../../benchmarks/load/etcd-client.ts'
+import { startCluster } from '../../benchmarks/load/servers.ts'
 import type { Client, Endpoint, Workload } from '../../benchmarks/load/workload.ts'
 import { connectZookeeper, prepareZookeeper } from '../../benchmarks/load/zookeeper-client.ts'
-import { EtcdCaller, type EtcdStream } from '../actors/gateways/etcd-caller.ts'
+import { EtcdCaller } from '../actors/gateways/etcd-caller.ts'
 import { LocalCluster, sleep } from '../support/local-cluster.ts'
 import { ZookeeperSession } from '../support/zookeeper-session.ts'
+import { LeaseHolder } from './lease-holder.ts'
 
 const { values } = parseArgs({
   options: {
     help: { type: 'boolean', default: false },
+    server: { type: 'string', default: 'quorate' },
+    placement: { type: 'string', default: 'single' },
+    doors: { type: 'string', default: 'zookeeper,etcd' },
     seconds: { type: 'string', default: '20' },
     sessions: { type: 'string', default: '1000' },
+    'session-millis': { type: 'string', default: '10000' },
     leases: { type: 'string', default: '1000' },
+    connections: { type: 'string', default: '8' },
+    'in-flight': { type: 'string', default: '500' },
     'port-base': { type: 'string', default: '18200' },
-    /** The process that writes; by the script itself. */
-    writers: { type: 'boolean', default: false },
+    /** The process that writes, by the script itself: to these endpoints, as JSON. */
+    writers: { type: 'string' },
   },
 })
 
-const nodeCount = 3
-const portBase = Number(values['port-base'])
 const leaseSeconds = 10
-const sessionMillis = 10_000
-/** Beyond what the gateways take at once (limits.proposalsInFlightMax): the rest waits. */
+const attachMillisMax = 1000
+const sessionMillis = Number(values['session-millis'])
 const workload: Workload = {
-  ...{ door: 'etcd', operation: 'put', connections: 8, inFlight: 500, valueBytes: 256 },
-  ...{ keyCount: 1000, rate: 0, warmUpSeconds: 0, seconds: 0 },
+  ...{ door: 'etcd', operation: 'put', valueBytes: 256, keyCount: 1000 },
+  ...{ connections: Number(values.connections), inFlight: Number(values['in-flight']) },
+  ...{ rate: 0, warmUpSeconds: 0, seconds: 0 },
 }
 
-async function run(): Promise<boolean> {
+interface Target {
+  readonly zookeeper: readonly Endpoint[]
+  readonly etcd: readonly Endpoint[]
+  /** What the nodes have said. */
+  outputs?(): string[]
+  stop(): Promise<void>
+}
+
+async function startTarget(): Promise<Target> {
+  const { server, placement, doors } = values
+  const has = (door: string): boolean => doors.split(',').includes(door)
+  if (server === 'zookeeper' || server === 'etcd') {
+    const cluster = await startCluster(server)
+    if (cluster === undefined) throw new Error(`${server} is not installed`)
+    return cluster
+  }
   const limits = { zookeeperConnectionsPerAddressMax: 0 }
-  const cluster = new LocalCluster({ portBase, nodeCount, config: { limits } })
-  try {
-    await cluster.startAll()
-    await prepareZookeeper(cluster.zookeeper(1), { ...workload, door: 'zookeeper' })
-    const sessions = await openSessions(cluster, Number(values.sessions))
-    const leases = await LeaseHolder.open(cluster, Number(values.leases))
-    console.log(`${sessions.length} sessions and ${leases.count} leases are open`)
-    const faults = await underLoad(cluster, sessions, leases)
-    for (const fault of faults) console.log(`FAULT: ${fault}`)
-    if (faults.length > 0)
-      for (const node of cluster.nodes) console.log(cluster.output(node).slice(-2000))
-    return faults.length === 0
-  } finally {
-    await cluster.stop()
+  const portBase = Number(values['port-base'])
+  const cluster = new LocalCluster({ portBase, config: { limits, placement } })
+  await cluster.startAll()
+  return {
+    zookeeper: has('zookeeper') ? cluster.nodes.map(node => cluster.zookeeper(node)) : [],
+    etcd: has('etcd') ? cluster.nodes.map(node => cluster.etcd(node)) : [],
+    outputs: () => cluster.nodes.map(node => cluster.output(node)),
+    stop: () => cluster.stop(),
   }
 }
 
-async function openSessions(cluster: LocalCluster, count: number): Promise<ZookeeperSession[]> {
+async function run(): Promise<boolean> {
+  const target = await startTarget()
+  try {
+    const { zookeeper, etcd } = target
+    if (zookeeper[0] !== undefined)
+      await prepareZookeeper(zookeeper[0], { ...workload, door: 'zookeeper' })
+    const sessions = await openSessions(zookeeper, zookeeper.length && Number(values.sessions))
+    const leases = await LeaseHolder.open(etcd, etcd.length && Number(values.leases), leaseSeconds)
+    console.log(`${values.server}: ${sessions.length} sessions and ${leases.count} leases are open`)
+    const faults = await underLoad(target, sessions, leases)
+    for (const fault of faults) console.log(`FAULT: ${fault}`)
+    if (faults.length > 0)
+      for (const text of target.outputs?.() ?? []) console.log(text.slice(-4000))
+    console.log(faults.length === 0 ? 'held' : 'not held')
+    return faults.length === 0
+  } finally {
+    await target.stop()
+  }
+}
+
+async function openSessions(
+  endpoints: readonly Endpoint[],
+  count: number,
+): Promise<ZookeeperSession[]> {
   const sessions: ZookeeperSession[] = []
-  const endpoints = cluster.nodes.map(node => cluster.zookeeper(node))
   for (let at = 0; at < count; at += 1) {
-    const session = new ZookeeperSession(endpoints, at % nodeCount, sessionMillis)
+    const session = new ZookeeperSession(endpoints, at % endpoints.length, sessionMillis)
     sessions.push(session)
     await session.create(`/saturated-${at}`, Buffer.alloc(0), 1)
   }
   return sessions
 }
 
-/** Leases that one client of each node keeps alive, as clientv3 does: every third of their time. */
-class LeaseHolder {
-  readonly #callers: EtcdCaller[]
-  readonly #streams: EtcdStream[]
-  readonly #ids: number[]
-  readonly lost = new Set<number>()
-  ended = ''
-  #timer: NodeJS.Timeout | undefined
-
-  static async open(cluster: LocalCluster, count: number): Promise<LeaseHolder> {
-    const callers = cluster.nodes.map(node => new EtcdCaller(cluster.etcd(node).port))
-    const ids = Array.from({ length: count }, (_, at) => at + 1)
-    const grant = (ID: number): Promise<unknown> =>
-      callers[ID % nodeCount]!.call('LeaseGrant', { ID, TTL: leaseSeconds })
-    await Promise.all(ids.map(grant))
-    return new LeaseHolder(callers, ids)
-  }
-
-  constructor(callers: EtcdCaller[], ids: number[]) {
-    this.#callers = callers
-    this.#ids = ids
-    this.#streams = callers.map(caller => caller.stream('LeaseKeepAlive'))
-    for (const stream of this.#streams) void this.#listen(stream)
-    this.#renew()
-    this.#timer = setInterval(() => this.#renew(), (leaseSeconds * 1000) / 3)
-  }
-
-  get count(): number {
-    return this.#ids.length
-  }
-
-  caller(at: number): EtcdCaller {
-    return this.#callers[at % nodeCount]!
-  }
-
-  close(): void {
-    clearInterval(this.#timer)
-    for (const caller of this.#callers) caller.close()
-  }
-
-  #renew(): void {
-    for (const ID of this.#ids) this.#streams[ID % nodeCount]!.send({ ID })
-  }
-
-  async #listen(stream: EtcdStream): Promise<void> {
-    for (;;) {
-      const answer = await Promise.race([stream.next(), stream.ended])
-      if (Array.isArray(answer)) {
-        this.ended = answer.join(' ')
-        return
-      }
-      if (Number(answer.TTL ?? 0) === 0) this.lost.add(Number(answer.ID))
-    }
-  }
-}
-
 async function underLoad(
-  cluster: LocalCluster,
+  { zookeeper, etcd }: Target,
   sessions: readonly ZookeeperSession[],
   leases: LeaseHolder,
 ): Promise<string[]> {
   const writers = fork(fileURLToPath(import.meta.url), [
-    ...['--writers', '--port-base', String(portBase), '--seconds', values.seconds],
+    ...['--writers', JSON.stringify({ zookeeper, etcd }), '--seconds', values.seconds],
+    ...['--connections', values.connections, '--in-flight', values['in-flight']],
   ])
   const written = new Promise<string>(resolve =>
     writers.on('message', text => resolve(String(text))),
   )
-  const slowest = new Slowest()
+  const delay = monitorEventLoopDelay()
+  delay.enable()
+  const times = new Times()
+  const callers = etcd.map(({ port }) => new EtcdCaller(port))
   const until = performance.now() + Number(values.seconds) * 1000
   for (let at = 0; performance.now() < until; at += 1) {
-    await slowest.time('new session', () => attach(cluster.zookeeper((at % nodeCount) + 1)))
-    const etcd = leases.caller(at)
-    const id = 1_000_000 + at
-    await slowest.time('grant', () => etcd.call('LeaseGrant', { ID: id, TTL: 60 }))
-    await slowest.time('revoke', () => etcd.call('LeaseRevoke', { ID: id }))
-    await slowest.time('delete', () => etcd.call('DeleteRange', { key: Buffer.from('nothing') }))
+    const endpoint = zookeeper[at % zookeeper.length]
+    if (endpoint !== undefined) await timeSession(times, endpoint)
+    const caller = callers[at % callers.length]
+    if (caller !== undefined) await timeLease(times, caller, 1_000_000 + at)
     await sleep(200)
   }
   console.log(`writers: ${await written}`)
-  console.log(slowest.text())
-  const faults = slowest.faults
+  console.log(`the process that pings was at most ${Math.round(delay.max / 1e6)} ms late`)
+  for (const line of times.lines()) console.log(line)
+  for (const caller of callers) caller.close()
+  const faults = [...times.faults, ...leases.faults()]
   const expired = sessions.filter(session => session.expired).length
-  const moved = sessions.reduce((sum, session) => sum + session.losses, 0)
+  const lost = sessions.reduce((sum, session) => sum + session.losses, 0)
   if (expired > 0) faults.push(`${expired} sessions expired`)
-  if (moved > 0) console.log(`${moved} connections of sessions were lost`)
-  if (leases.lost.size > 0) faults.push(`${leases.lost.size} leases were lost`)
-  if (leases.ended !== '') faults.push(`a stream of keep-alives ended: ${leases.ended}`)
-  if (slowest.of('new session') > 1000) faults.push('a new session took more than a second')
+  if (lost > 0) faults.push(`${lost} connections of sessions were lost`)
+  if (times.slowestMillis('attach') > attachMillisMax)
+    faults.push(`a new session took more than ${attachMillisMax} ms`)
   leases.close()
+  for (const session of sessions) session.abandon()
   return faults
 }
 
-async function attach(endpoint: Endpoint): Promise<void> {
+async function timeSession(times: Times, endpoint: Endpoint): Promise<void> {
   const session = new ZookeeperSession([endpoint], 0, sessionMillis)
-  await session.exists('/')
-  await session.close()
+  await times.time('attach', () => session.connected())
+  await times.time('first read', () => session.exists('/'))
+  await times.time('close', () => session.close())
 }
 
-class Slowest {
+async function timeLease(times: Times, etcd: EtcdCaller, ID: number): Promise<void> {
+  await times.time('grant', () => etcd.call('LeaseGrant', { ID, TTL: 60 }))
+  await times.time('revoke', () => etcd.call('LeaseRevoke', { ID }))
+  await times.time('delete', () => etcd.call('DeleteRange', { key: Buffer.from('nothing') }))
+}
+
+class Times {
   readonly faults: string[] = []
   readonly #millis = new Map<string, number[]>()
 
@@ -172,24 +170,26 @@ class Slowest {
     const answer = await run().catch((error: Error) => [0, error.message])
     if (Array.isArray(answer)) this.faults.push(`${what}: ${answer.join(' ')}`)
     const millis = this.#millis.get(what) ?? []
-    this.#millis.set(what, [...millis, performance.now() - began])
+    millis.push(performance.now() - began)
+    this.#millis.set(what, millis)
   }
 
-  of(what: string): number {
-    return Math.max(...(this.#millis.get(what) ?? [0]))
+  slowestMillis(what: string): number {
+    return Math.max(0, ...(this.#millis.get(what) ?? []))
   }
 
-  text(): string {
-    const each = [...this.#millis].map(([what, millis]) => {
-      const middle = millis.toSorted((a, b) => a - b)[Math.floor(millis.length / 2)] ?? 0
-      return `${what} ${middle.toFixed(0)} ms, slowest ${this.of(what).toFixed(0)} ms`
+  lines(): string[] {
+    return [...this.#millis].map(([what, millis]) => {
+      const sorted = millis.toSorted((a, b) => a - b)
+      const at = (part: number): string =>
+        sorted[Math.floor(part * (sorted.length - 1))]!.toFixed(0)
+      return `${what}: ${sorted.length}× p50 ${at(0.5)} p90 ${at(0.9)} slowest ${at(1)} ms`
     })
-    return `${each.join('; ')} (${this.#millis.get('grant')?.length ?? 0} times)`
   }
 }
 
 /** Keeps every connection full until the time is over. */
-async function write(): Promise<void> {
+async function write(target: Pick<Target, 'zookeeper' | 'etcd'>): Promise<void> {
   let answered = 0
   const failed = new Map<string, number>()
   const recorder = {
@@ -198,14 +198,12 @@ async function write(): Promise<void> {
   }
   const refill = (client: Client, room: number): void => client.send(room, 0)
   const clients: Client[] = []
-  for (let node = 1; node <= nodeCount; node += 1) {
-    for (let index = 0; index < workload.connections; index += 1) {
-      const etcd = { host: '127.0.0.1', port: portBase + 10 + node }
-      const zookeeper = { host: '127.0.0.1', port: portBase + node }
-      const sets: Workload = { ...workload, door: 'zookeeper', operation: 'set' }
-      clients.push(await connectEtcd(etcd, workload, index, recorder, refill))
-      clients.push(await connectZookeeper(zookeeper, sets, index, recorder, refill))
-    }
+  const sets: Workload = { ...workload, door: 'zookeeper', operation: 'set' }
+  for (let index = 0; index < workload.connections; index += 1) {
+    for (const endpoint of target.etcd)
+      clients.push(await connectEtcd(endpoint, workload, index, recorder, refill))
+    for (const endpoint of target.zookeeper)
+      clients.push(await connectZookeeper(endpoint, sets, index, recorder, refill))
   }
   for (const client of clients) client.send(workload.inFlight, 0)
   await sleep(Number(values.seconds) * 1000)
@@ -216,6 +214,10 @@ async function write(): Promise<void> {
 }
 
 if (values.help) {
-  console.log('test/chaos/saturated.ts [--seconds 20] [--sessions 1000] [--leases 1000]')
-} else if (values.writers) await write()
+  console.log(
+    'test/chaos/saturated.ts [--server quorate|zookeeper|etcd] [--placement single|split|spread]\n' +
+      '  [--doors zookeeper,etcd] [--seconds 20] [--sessions 1000] [--session-millis 10000]\n' +
+      '  [--leases 1000] [--connections 8] [--in-flight 500]',
+  )
+} else if (values.writers !== undefined) await write(JSON.parse(values.writers))
 else process.exitCode = (await run()) ? 0 : 1

@@ -137,17 +137,22 @@ export class ZookeeperSession {
 
   /** Sent once there is a connection. @throws ZookeeperError | ConnectionLost | Error once closed */
   async request(type: number, body: Buffer): Promise<Buffer> {
+    await this.connected()
+    return await new Promise((resolve, reject) => {
+      this.#xid += 1
+      this.#pending.push({ xid: this.#xid, resolve, reject })
+      this.#socket?.write(frame(Buffer.concat([int(this.#xid), int(type), body])))
+    })
+  }
+
+  /** The session is there. @throws Error once closed */
+  async connected(): Promise<void> {
     while (!this.#connected) {
       // Not ConnectionLost: who tries again after one would do so for ever.
       if (this.expired) throw new Error('the session expired')
       if (this.#closed) throw new Error('the session is closed')
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
-    return await new Promise((resolve, reject) => {
-      this.#xid += 1
-      this.#pending.push({ xid: this.#xid, resolve, reject })
-      this.#socket?.write(frame(Buffer.concat([int(this.#xid), int(type), body])))
-    })
   }
 
   async close(): Promise<void> {

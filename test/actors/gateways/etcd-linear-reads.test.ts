@@ -70,6 +70,23 @@ test('a question that failed is asked again at the next tick, one without an ans
   expect(scene.asked).toEqual([1, 2, 3])
 })
 
+test('a late answer serves those for which it was asked, and nobody who came after', () => {
+  const scene = new Scene()
+  scene.add(1)
+  scene.reads.flush(0)
+  scene.add(2, 400)
+  scene.reads.tick(500)
+  scene.reads.flush(500)
+  expect(scene.asked).toEqual([1, 2])
+  scene.reads.ready(1, 40)
+  expect(scene.read).toEqual(['1@40'])
+  scene.reads.ready(2, 41)
+  expect(scene.read).toEqual(['1@40'])
+  scene.reads.flush(500)
+  scene.reads.ready(3, 42)
+  expect(scene.read).toEqual(['1@40', '2@42'])
+})
+
 test('a read that waited too long is late, asked for or not', () => {
   const scene = new Scene()
   scene.add(1, 0)

@@ -294,7 +294,7 @@ describe('who is let in', () => {
 
 describe('a door that is full of writes', () => {
   test('lets sessions begin, live and end, and takes deletes', () => {
-    const { settle, client, node, writer } = scene({ proposalsMax: 16 })
+    const { settle, client, node, writer } = scene({ proposalsMax: 160 })
     const [pinging, closing, deleting] = [client(), client(), client()]
     node.held = true
     for (let index = 0; index < 40; index += 1) {
@@ -305,6 +305,10 @@ describe('a door that is full of writes', () => {
     pinging.request(operation.ping, () => {}, -2)
     settle()
     expect(pinging.takeAnswers()).toMatchObject([{ xid: -2 }])
+    // Nor does a read wait for the log.
+    pinging.request(operation.exists, watchRecord('/small'))
+    settle()
+    expect(pinging.takeAnswers()).toMatchObject([{ error: 0 }])
     const waiting = node.status(settle)['proposalsWaiting'] ?? 0
     expect(waiting).toBe(16)
     deleting.request(operation.delete, versionRecord('/small'))
@@ -321,7 +325,7 @@ describe('a door that is full of writes', () => {
   })
 
   test('serves those who wait in turns', () => {
-    const { settle, client, node } = scene({ proposalsMax: 10 })
+    const { settle, client, node } = scene({ proposalsMax: 100 })
     const [greedy, modest] = [client(), client()]
     node.held = true
     for (let index = 0; index < 400; index += 1) {

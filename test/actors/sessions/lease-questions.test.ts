@@ -92,7 +92,7 @@ describe('the leader', () => {
     expect(new DataView(toOther!.times.slice().buffer).getFloat64(0, true)).toBe(-1)
   })
 
-  test('asks for confirmation again when none comes, and takes no late one', () => {
+  test('asks for confirmation again when none comes, and takes a late one', () => {
     const actor = member(2)
     granted(actor, 1, 5000)
     actor.round({ kind: 'leaseQuestions', tag: 1, ids, renew: true })
@@ -100,9 +100,13 @@ describe('the leader', () => {
     actor.advance(1100)
     expect(confirmations(actor)).toEqual([2])
     actor.round({ kind: 'barrierReached', id: 1 })
-    expect(actor.takeTold('etcd')).toEqual([])
-    actor.round({ kind: 'barrierReached', id: 2 })
     expect(actor.takeTold('etcd')).toMatchObject([{ tag: 1 }])
+    actor.round({ kind: 'leaseQuestions', tag: 2, ids, renew: true })
+    expect(confirmations(actor)).toEqual([3])
+    actor.round({ kind: 'barrierReached', id: 2 })
+    expect(actor.takeTold('etcd')).toEqual([])
+    actor.round({ kind: 'barrierReached', id: 3 })
+    expect(actor.takeTold('etcd')).toMatchObject([{ tag: 2 }])
   })
 
   test('that leads no more answers nothing that it was asked as the leader', () => {

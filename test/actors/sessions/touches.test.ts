@@ -116,7 +116,30 @@ describe('a node that follows', () => {
   })
 })
 
+test('an answer that comes after the touch was sent again counts for when the client was heard first', () => {
+  const actor = member(1)
+  const heardMillis = actor.host.clock.monotonicMillis()
+  actor.round({ kind: 'touched', ids: idsOf(7) })
+  actor.advance(200)
+  const [first] = sent(actor)
+  actor.advance(1_300)
+  expect(sent(actor)).toHaveLength(1)
+  actor.round({ kind: 'touchesConfirmed', batch: first!.batch, lost: idsOf() })
+  expect(confirmedOf(actor)).toEqual([[7, heardMillis]])
+})
+
 describe('the leader', () => {
+  test('takes a late confirmation: where all are late, none would be in time', () => {
+    const actor = member(2)
+    opened(actor, 7)
+    actor.round(remote([[7, 0]]))
+    const first = confirmationAsked(actor)!
+    actor.advance(1_100)
+    expect(confirmationAsked(actor)).not.toBe(first)
+    actor.round({ kind: 'barrierReached', id: first })
+    expect(actor.takeTold<Confirmed>('sessions@3')).toMatchObject([{ batch: 70 }])
+  })
+
   test('confirms touches once a quorum has confirmed it and what was committed has applied', () => {
     const actor = member(2)
     opened(actor, 7)
@@ -143,7 +166,9 @@ describe('the leader', () => {
     opened(actor, 7)
     opened(actor, 8, 60_000)
     for (let millis = 0; millis < 5_500; millis += 100) actor.advance(100)
-    actor.round({ kind: 'barrierReached', id: confirmationAsked(actor)! })
+    // Own batches: those of the first question, and those that came meanwhile.
+    for (let question = 1; question <= 2; question += 1)
+      actor.round({ kind: 'barrierReached', id: confirmationAsked(actor)! })
     actor.round(
       remote([
         [7, 0],

@@ -3,7 +3,7 @@ import { entryHeaderBytes, offset, readUint64 } from '../../../actors/consensus/
 import type { ConsensusMessage } from '../../../actors/consensus/messages.ts'
 import { Proposals } from '../../../actors/state/proposals.ts'
 
-function setup(limits: { entriesMax?: number; bytesMax?: number } = {}) {
+function setup(limits: { entriesMax?: number; bytesMax?: number; clock?: () => number } = {}) {
   const told: number[][] = []
   const tell = (message: ConsensusMessage): void => {
     if (message.kind !== 'propose') throw new Error(message.kind)
@@ -26,6 +26,7 @@ function setup(limits: { entriesMax?: number; bytesMax?: number } = {}) {
     entriesMax: 1000,
     bytesMax: 1 << 24,
     resendMillis: 100,
+    clock: () => 0,
   }
   return { told, proposals: new Proposals({ ...common, ...limits, tell }) }
 }
@@ -114,7 +115,7 @@ describe('a stream of proposals', () => {
   })
 
   it('is full at its limits and has room again when commands apply', () => {
-    const { proposals } = setup({ entriesMax: 2 })
+    const { proposals } = setup({ entriesMax: 20 })
     propose(proposals, 'a')
     expect(proposals.full).toBe(false)
     propose(proposals, 'b')
@@ -136,14 +137,18 @@ describe('a stream of proposals', () => {
   })
 
   it('counts bytes of what waits', () => {
-    const { proposals } = setup({ bytesMax: 3000 })
+    const { proposals } = setup({ bytesMax: 30_000 })
     propose(proposals, 'x'.repeat(3000 - entryHeaderBytes - 1))
     expect(proposals.full).toBe(false)
     propose(proposals, 'x')
     expect(proposals.full).toBe(true)
     proposals.applied(1, 0)
+    expect(proposals.full).toBe(false)
+    propose(proposals, 'x'.repeat(3000 - 2 * entryHeaderBytes - 2))
+    expect(proposals.full).toBe(false)
+    propose(proposals, 'x')
     expect(proposals.full).toBe(true)
-    proposals.applied(2, 0)
+    proposals.applied(4, 0)
     expect(proposals.full).toBe(false)
   })
 
@@ -182,7 +187,14 @@ describe('a command for which somebody waits only so long', () => {
       }
       told.push(batch)
     }
-    const common = { node: 2, incarnation: 7, stream: 1, entriesMax: 1000, resendMillis: 100 }
+    const common = {
+      node: 2,
+      incarnation: 7,
+      stream: 1,
+      entriesMax: 1000,
+      resendMillis: 100,
+      clock: () => 0,
+    }
     return { told, proposals: new Proposals({ ...common, bytesMax: 1 << 24, tell }) }
   }
 
