@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly portBase: number
   /** Instead of the `quorate` command; gets the same arguments. */
   readonly main?: string
+  /** A module that every thread of a node loads first, and what it finds in the environment. */
+  readonly preload?: { readonly module: string; env(node: number): NodeJS.ProcessEnv }
   /** Merged into every node's configuration. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -86,10 +88,12 @@ export class LocalCluster {
   }
 
   start(node: number): ChildProcess {
-    const command = this.#options.main ?? main
-    const child = spawn(process.execPath, [command, 'start', '--config', this.configFile(node)], {
+    const { main: command = main, preload } = this.#options
+    const first = preload === undefined ? [] : ['--import', preload.module]
+    const parts = [...first, command, 'start', '--config', this.configFile(node)]
+    const child = spawn(process.execPath, parts, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...nodeEnvironment, ...process.env },
+      env: { ...nodeEnvironment, ...process.env, ...preload?.env(node) },
     })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (text: Buffer) => appendFileSync(this.#logFile(node), text))
