@@ -2,7 +2,7 @@
  * Keep-alives and times to live, in batches. The leader's sessions actor answers the questions; what
  * its answers are wrapped in comes from this node's state: the header of keep-alives is read before
  * they are asked, so that no keep-alive shows a revision after the end of its lease. What comes while
- * enough is asked already waits here, and its streams are read no further when that is too much.
+ * enough is asked already waits here; beyond `leaseQuestionsMax` of this node it is refused (RESOURCE_EXHAUSTED).
  */
 import { leaseTimesBytes } from '../sessions/lease-questions.ts'
 import type { LeaseAnswers, SessionsMessage } from '../sessions/messages.ts'

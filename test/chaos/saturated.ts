@@ -79,9 +79,10 @@ async function run(): Promise<boolean> {
   const target = await startTarget()
   try {
     const { zookeeper, etcd } = target
+    // They come again until the servers have a leader.
+    const sessions = await openSessions(zookeeper, zookeeper.length && Number(values.sessions))
     if (zookeeper[0] !== undefined)
       await prepareZookeeper(zookeeper[0], { ...workload, door: 'zookeeper' })
-    const sessions = await openSessions(zookeeper, zookeeper.length && Number(values.sessions))
     const leases = await LeaseHolder.open(etcd, etcd.length && Number(values.leases), leaseSeconds)
     console.log(`${values.server}: ${sessions.length} sessions and ${leases.count} leases are open`)
     const faults = await underLoad(target, sessions, leases)
