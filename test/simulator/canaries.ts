@@ -14,6 +14,26 @@ export interface Canary {
   readonly world?: 'members'
 }
 
+const pendingIsNotSeen = {
+  file: 'actors/consensus/raft/changes.ts',
+  from: 'const pending = state.memberships.latestPosition > state.commit',
+  to: 'const pending = false',
+}
+
+/** Elsewhere a second change is refused too. */
+const changesAreNotCounted: readonly Canary[] = [
+  {
+    file: 'actors/consensus/membership.ts',
+    from: "if (isJoint(membership)) return { refused: 'changePending' }",
+    to: '',
+  },
+  {
+    file: 'actors/consensus/shell/operator-requests.ts',
+    from: "(this.#changeAsked === undefined ? '' : 'refused: changePending')",
+    to: "''",
+  },
+]
+
 export const canaries: Readonly<Record<string, Canary>> = {
   /** The sync is asked for, and success is told before it is done. */
   acknowledgeBeforeSync: {
@@ -40,21 +60,19 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   /** The second one forgets the voters whose agreement the first one still needs. */
   twoMembershipChangesAtOnce: {
+    ...pendingIsNotSeen,
+    also: changesAreNotCounted,
+    world: 'members',
+  },
+  /**
+   * By itself this would change nothing: changes are joint, and while the newest membership of the log is not
+   * known to be committed none is begun. So that guard is gone too.
+   */
+  membershipChangeBeforeOwnCommit: {
     file: 'actors/consensus/raft/changes.ts',
-    from: 'const pending = state.memberships.latestPosition > state.commit',
-    to: 'const pending = false',
-    also: [
-      {
-        file: 'actors/consensus/membership.ts',
-        from: "if (isJoint(membership)) return { refused: 'changePending' }",
-        to: '',
-      },
-      {
-        file: 'actors/consensus/shell/operator-requests.ts',
-        from: "(this.#changeAsked === undefined ? '' : 'refused: changePending')",
-        to: "''",
-      },
-    ],
+    from: 'if (!ownCommit || pending || ',
+    to: 'if (',
+    also: changesAreNotCounted,
     world: 'members',
   },
   /** Raft's figure 8. */

@@ -10,6 +10,8 @@ export interface ClientSetup {
   readonly operations: number
   /** Goes on after its operations until then, so that there is work while the faults last. */
   readonly busyUntilMillis: number
+  /** Writes may be refused since the state is full; what makes it smaller may not. */
+  readonly hasQuota: boolean
   readonly note: (event: string) => void
   readonly violate: (sentence: string) => void
 }

@@ -15,6 +15,8 @@ import { GrpcConnection, lostStatus } from './grpc-client.ts'
 
 export interface EtcdClientSetup extends ClientSetup {
   readonly history: EtcdHistory
+  /** A write was refused for lack of space. */
+  readonly refused: () => void
 }
 
 const inFlightMax = 4
@@ -22,6 +24,8 @@ const { burstMillisMin, burstMillisMax, pingMillis, silenceMillis, reconnectMill
 const sharedKeys = 3
 const ownKeys = 4
 const everything: KeyRange = { from: 'e/', to: 'e0' }
+/** Where the state is to become full. */
+const largeValueBytes = 32_768
 /** A lease that is begun later might not end in time. */
 const lastLeaseAt = 20
 
@@ -270,11 +274,21 @@ export class EtcdClient {
       },
       ended: status => {
         this.#inFlight--
+        if (status === grpcStatus.resourceExhausted) this.#refused(method)
         if (status !== grpcStatus.ok || response === undefined) return handlers.failed(status)
         this.#answeredOne()
         handlers.answered(response)
       },
     })
+  }
+
+  /** For lack of space in the state; on a disk that is full everything may be. */
+  #refused(method: string): void {
+    if (!this.#setup.hasQuota) return
+    if (method === 'KV/DeleteRange' || method === 'Lease/LeaseRevoke')
+      this.#violate(`${method} makes the state smaller, and was refused`)
+    this.#left = Math.max(0, this.#left - 1)
+    this.#setup.refused()
   }
 
   /** Nobody knows whether it was done. */
@@ -304,7 +318,8 @@ export class EtcdClient {
   }
 
   #value(key: string): string {
-    const value = `${this.#setup.id}-${++this.#values}`
+    const filling = this.#setup.hasQuota ? '.'.repeat(below(this.#random, largeValueBytes)) : ''
+    const value = `${this.#setup.id}-${++this.#values}${filling}`
     this.#setup.history.sends(key, value, this.#setup.host.clock.monotonicMillis())
     return value
   }

@@ -2,12 +2,14 @@
  *   npm run sim -- --seed S           replays one seed and prints what happened, line by line
  *   npm run sim -- --seeds N [--from S]   runs N seeds and prints those that fail
  *   … --members                           of five nodes whose members come and go (member-options.ts)
+ *   … --quota                             whose state may hold little, and becomes full (quota-options.ts)
  *   … --bug NAME                          with a bug planted (canaries.ts): ends at the first seed that finds it
  */
 import { parseArgs } from 'node:util'
 import { canaries, plant } from './canaries.ts'
 import { memberOptionsFor } from './member-options.ts'
 import { optionsFor } from './options.ts'
+import { quotaOptionsFor } from './quota-options.ts'
 import type { WorldResult } from './world.ts'
 
 const { values } = parseArgs({
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     lines: { type: 'string', default: '100000' },
     bug: { type: 'string' },
     members: { type: 'boolean', default: false },
+    quota: { type: 'boolean', default: false },
   },
 })
 if (values.bug !== undefined) {
@@ -29,7 +32,8 @@ if (values.bug !== undefined) {
   }
 }
 const isOfMembers = values.members || canaries[values.bug ?? '']?.world === 'members'
-const worldFor = isOfMembers ? memberOptionsFor : optionsFor
+const plainFor = values.quota ? quotaOptionsFor : optionsFor
+const worldFor = isOfMembers ? memberOptionsFor : plainFor
 const { loadSimulator, runWorld } = await import('./world.ts')
 const jobs = await loadSimulator()
 if (values.seed === undefined) runMany(Number(values.from), Number(values.seeds ?? '200'))
@@ -63,6 +67,6 @@ function summary(result: WorldResult): string {
   const verdict = result.violations.length > 0 ? 'FAILED' : 'passed'
   return (
     `seed ${seed} ${verdict}: ${acknowledged} answers, ${committed} entries, ${leaderChanges} elections, ${crashes} crashes, ` +
-    `${restored} checkpoints, ${(virtualMillis / 1000).toFixed(1)} s, ${steps} steps, trace ${traceChecksum.toString(16)}`
+    `${restored} checkpoints, ${result.refusals} refusals, ${(virtualMillis / 1000).toFixed(1)} s, ${steps} steps, trace ${traceChecksum.toString(16)}`
   )
 }

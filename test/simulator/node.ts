@@ -44,6 +44,7 @@ export interface NodeWorld {
   readonly nodeCount: number
   readonly placement: 'single' | 'split' | 'spread'
   readonly consensus: ConsensusSizes
+  readonly quotaBytes: number | undefined
   readonly tap: Tap
   /** The process of this node ends of a sync that was to fail. */
   readonly diskFailed: (node: number) => void
@@ -246,7 +247,8 @@ export class SimulatedNode {
 
   /** Fail-stop: the process ends, as in production (DESIGN.md D1). */
   #failed(actor: string, error: unknown): void {
-    if (this.#pace.isFailing && /EIO/.test(String(error))) return this.#world.diskFailed(this.id)
+    // Its disk may be mended by the time when it hears of it.
+    if (/EIO/.test(String(error))) return this.#world.diskFailed(this.id)
     this.#world.tap.failed(this.id, actor, error)
     this.stop('process')
   }
@@ -404,5 +406,6 @@ function configFor(id: number, world: NodeWorld): Config {
     placement: world.placement,
     journal: { segmentBytes: 64 * 1024, retainedBytes: 8 * 1024 },
     checkpoints: { everyBytes: 16 * 1024 },
+    limits: world.quotaBytes === undefined ? {} : { quotaBytes: world.quotaBytes },
   })
 }

@@ -32,6 +32,8 @@ interface NodeLog {
   recoveredFrom: number
   recovered: Map<number, LogEntry>
   pending: Extract<JournalMessage, { kind: 'persist' }>[]
+  /** From here on entries were to be cut off when the process ended, which had happened or not. */
+  mayLackFrom: number
   hardState: HardState
   durableHardState: HardState
   committed: number
@@ -90,6 +92,8 @@ export class Observer implements Tap {
 
   stopped(node: number): void {
     const log = this.#log(node)
+    for (const { truncateFrom } of log.pending)
+      if (truncateFrom > 0) log.mayLackFrom = Math.min(log.mayLackFrom, truncateFrom)
     log.pending = []
     log.hardState = log.durableHardState
     this.replicas.stopped(node)
@@ -190,7 +194,7 @@ export class Observer implements Tap {
     const log = this.#log(node)
     if (damage !== '') return this.violate(node, `recovered a damaged journal: ${damage}`)
     for (const [position, { epoch, checksum }] of log.durable) {
-      if (position <= log.recoveredFrom) continue
+      if (position <= log.recoveredFrom || position >= log.mayLackFrom) continue
       const found = log.recovered.get(position)
       if (found?.epoch === epoch && found.checksum === checksum) continue
       return this.violate(
@@ -198,6 +202,8 @@ export class Observer implements Tap {
         `persisted entry ${position} of epoch ${epoch} is gone after a crash`,
       )
     }
+    dropFrom(log.durable, log.mayLackFrom)
+    log.mayLackFrom = Number.POSITIVE_INFINITY
     for (const [position, entry] of log.recovered) log.durable.set(position, entry)
     log.hardState = log.durableHardState
     this.#checkHardState(node, log, decodeHardState(hardState))
@@ -354,6 +360,7 @@ export class Observer implements Tap {
         recoveredFrom: 0,
         recovered: new Map(),
         pending: [],
+        mayLackFrom: Number.POSITIVE_INFINITY,
         hardState: noHardState,
         durableHardState: noHardState,
         committed: 0,

@@ -83,6 +83,8 @@ export interface WorldOptions {
   readonly consensus: ConsensusSizes
   /** ZooKeeper clients only ping once they have prepared their znodes, and never sleep. */
   readonly idle: boolean
+  /** What the state may hold, where that is to be little: etcd clients fill it, and are refused then. */
+  readonly quotaBytes?: number
   readonly faults: readonly PlannedFault[]
   /** Clients work until then at least. */
   readonly busyUntilMillis: number
@@ -98,9 +100,14 @@ export function optionsFor(seed: string): WorldOptions {
   const random = seededRandom(deriveSeed(seed, 'options'))
   const zookeeperClients = 2 + below(random, 2)
   const etcdClients = 1 + below(random, 3)
-  const cuts = planLongCuts(seededRandom(deriveSeed(seed, 'cuts')))
+  const refusals = planRefusals(seededRandom(deriveSeed(seed, 'refusals')))
+  const cuts = [...planLongCuts(seededRandom(deriveSeed(seed, 'cuts'))), ...refusals]
+  const planned = planFaults(random)
+  // How late a command may come is known where no clock is set.
+  const isAllowed = ({ fault }: PlannedFault): boolean =>
+    refusals.length === 0 || fault.kind !== 'clock'
   const faults = [
-    ...planFaults(random),
+    ...planned.filter(isAllowed),
     ...planDiskFaults(seededRandom(deriveSeed(seed, 'disks'))),
     ...cuts,
   ]
@@ -208,6 +215,15 @@ function planLongCuts(random: Random): PlannedFault[] {
     atMillis += millis + 1000 + 1000 * random.fraction()
   }
   return planned
+}
+
+/** In some seeds: a node is cut off for so long that whoever asks there is refused while others go on. */
+function planRefusals(random: Random): PlannedFault[] {
+  if (below(random, 8) !== 0) return []
+  const atMillis = 2000 + 3000 * random.fraction()
+  const node = 1 + below(random, nodes)
+  const millis = 10_000 + 4000 * random.fraction()
+  return [{ atMillis, fault: { kind: 'isolate', node, direction: 'both', millis } }]
 }
 
 function planFault(random: Random, kind: PlainFault): Fault {

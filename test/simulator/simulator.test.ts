@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { memberOptionsFor } from './member-options.ts'
 import { optionsFor } from './options.ts'
+import { quotaOptionsFor } from './quota-options.ts'
 import { loadSimulator, runWorld } from './world.ts'
 
 const jobs = await loadSimulator()
@@ -46,6 +48,23 @@ describe('three nodes, under faults', () => {
         expect(found(' lost session '), seed).toEqual([])
       }
     }
+  })
+
+  test('members come and go', { timeout: 600_000 }, () => {
+    for (const seed of firstToLast(1, 5)) {
+      const { violations } = runWorld(memberOptionsFor(seed), jobs)
+      expect(violations, `npm run sim -- --members --seed ${seed}`).toEqual([])
+    }
+  })
+
+  test('the state becomes full', { timeout: 600_000 }, () => {
+    let refused = 0
+    for (const seed of firstToLast(1, 3)) {
+      const { violations, refusals } = runWorld(quotaOptionsFor(seed), jobs)
+      expect(violations, `npm run sim -- --quota --seed ${seed}`).toEqual([])
+      refused += refusals
+    }
+    expect(refused).toBeGreaterThan(0)
   })
 
   test('a seed always gives the same run, and another seed another one', () => {

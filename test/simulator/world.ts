@@ -40,6 +40,8 @@ export interface WorldResult {
   /** Checkpoints restored and compared. */
   readonly restored: number
   readonly partitions: number
+  /** Writes that were refused for lack of space. */
+  readonly refusals: number
   readonly virtualMillis: number
   readonly steps: number
 }
@@ -84,6 +86,10 @@ class World {
   #membershipPosition = 0
   #newestMembership = emptyMembership
   #partitions = 0
+  #refusals = 0
+  /** Nodes that are on their way to be voters. */
+  readonly #broughtIn = new Set<SimulatedNode>()
+  #isHealed = false
   readonly #holders = new Holders()
 
   constructor(options: WorldOptions, jobs: JobModules, linesKept: number) {
@@ -100,6 +106,7 @@ class World {
       nodeCount: nodes,
       placement,
       consensus: options.consensus,
+      quotaBytes: options.quotaBytes,
       tap: this.observer,
       diskFailed: (node: number) => this.#diskFailed(this.nodes[node - 1]!),
     }
@@ -123,7 +130,8 @@ class World {
     this.#runUntil(this.#options.healedMillis, () => false)
     this.#heal()
     const deadlineMillis = this.scheduler.nowMillis + livenessMillis
-    this.#runUntil(deadlineMillis, () => this.#all().every(({ done }) => done))
+    const isServed = (): boolean => this.#all().every(({ done }) => done)
+    this.#runUntil(deadlineMillis, () => isServed() && this.#isWhole())
     // Leases that are not renewed any more end.
     const leasesMillis = this.scheduler.nowMillis + leasesEndMillis
     this.#runUntil(leasesMillis, () =>
@@ -139,6 +147,7 @@ class World {
   }
 
   #verify(): void {
+    if (!this.#isWhole()) this.observer.violate(0, 'not all nodes are voters at the end')
     verifyEnd(this.observer, this.nodes, this.clients, this.etcdClients)
   }
 
@@ -159,6 +168,7 @@ class World {
       crashes: this.#crashes,
       restored: observer.replicas.restored,
       partitions: this.#partitions,
+      refusals: this.#refusals,
       virtualMillis: scheduler.nowMillis,
       steps: scheduler.steps,
     }
@@ -302,6 +312,8 @@ class World {
     // One at a time: the observer wants every committed entry on most of all disks.
     const isFull = membership.voters.length === this.nodes.length && !isJoint(membership)
     if (!isFull) return void this.scheduler.after(changeMillis, () => this.#remember(node, millis))
+    // What was asked for by then may still come: it is looked after (#keepWhole).
+    if (this.#isHealed) return
     this.observer.note(node.id, 'is to leave the members')
     this.#ask({ kind: 'remove', node: node.id })
     this.scheduler.after(changeMillis, () => this.#remember(node, millis))
@@ -309,14 +321,34 @@ class World {
 
   /** Whoever is in charge asks the leader for one change after the other, until the node is a voter. */
   #bringIn(node: SimulatedNode, afterMillis: number): void {
+    this.#broughtIn.add(node)
     this.scheduler.after(afterMillis, () => {
-      const membership = this.#membership()
-      // One that could not start yet, on a new disk, has no store that anybody could know.
-      const isIn = isVoter(membership, node.id, node.storeId) && membership.outgoing.length === 0
-      if (node.running && isIn) return this.observer.note(node.id, 'is a voter')
-      if (node.running) this.#ask(nextChange(membership, memberOf(node)))
+      if (this.#isIn(node)) {
+        this.#broughtIn.delete(node)
+        return this.observer.note(node.id, 'is a voter')
+      }
+      if (node.running) this.#ask(nextChange(this.#membership(), memberOf(node)))
       this.#bringIn(node, changeMillis)
     })
+  }
+
+  /** One that could not start yet, on a new disk, has no store that anybody could know. */
+  #isIn(node: SimulatedNode): boolean {
+    const membership = this.#membership()
+    const isIn = isVoter(membership, node.id, node.storeId) && membership.outgoing.length === 0
+    return node.running && isIn
+  }
+
+  #isWhole(): boolean {
+    return this.nodes.every(node => this.#isIn(node))
+  }
+
+  /** Whoever left late, or was lost on the way, comes in again. */
+  #keepWhole(): void {
+    for (const node of this.nodes) {
+      if (node.running && !this.#isIn(node) && !this.#broughtIn.has(node)) this.#bringIn(node, 0)
+    }
+    this.scheduler.after(changeMillis, () => this.#keepWhole())
   }
 
   #ask(change: MembershipChange): void {
@@ -347,9 +379,15 @@ class World {
 
   #heal(): void {
     this.observer.note(0, 'everything is healed')
+    this.#isHealed = true
+    this.#keepWhole()
     this.network.heal()
     this.network.options = { ...this.network.options, resetOneIn: calmNetwork.resetOneIn }
-    for (const node of this.nodes) this.#start(node)
+    for (const node of this.nodes) {
+      // A failure that met only what is tried again, such as a checkpoint's file, ended no process.
+      node.mendDisk()
+      this.#start(node)
+    }
   }
 
   #createClient(id: number): ZookeeperClient {
@@ -368,13 +406,16 @@ class World {
       refused: () => this.#refused(),
       holders: this.#holders,
       busyUntilMillis: this.#options.busyUntilMillis,
+      hasQuota: this.#options.quotaBytes !== undefined,
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
     })
   }
 
-  /** Only where a disk is full now, or was a moment ago. */
+  /** Only where the state may be full, or a disk is full now, or was a moment ago. */
   #refused(): void {
+    this.#refusals++
+    if (this.#options.quotaBytes !== undefined) return
     const now = this.scheduler.nowMillis
     const isFull = this.#options.faults.some(
       ({ fault, atMillis }) =>
@@ -393,7 +434,9 @@ class World {
       port: etcdPort,
       operations,
       busyUntilMillis: this.#options.busyUntilMillis,
+      hasQuota: this.#options.quotaBytes !== undefined,
       history: this.observer.etcd,
+      refused: () => this.#refused(),
       note: event => this.observer.note(0, event),
       violate: sentence => this.observer.violate(0, sentence),
     })

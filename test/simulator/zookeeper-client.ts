@@ -380,6 +380,11 @@ export class ZookeeperClient {
   /** For lack of space: nothing was done, whatever comes next shows it; it is tried again. */
   #refused({ kind, path }: Request): void {
     if (!writing.includes(kind)) this.#violate(`${kind} of ${path} was refused for space`)
+    if (this.#setup.hasQuota) {
+      if (freeing.includes(kind))
+        this.#violate(`${kind} of ${path} makes the state smaller, and was refused`)
+      if (kind !== 'make') this.#left = Math.max(0, this.#left - 1)
+    }
     this.#setup.refused()
   }
 
@@ -525,6 +530,8 @@ const writing: readonly Request['kind'][] = [
   'lock',
   'unlock',
 ]
+const freeing: readonly Request['kind'][] = ['drop', 'unlock']
+
 function isRead({ kind }: Request): boolean {
   return kind === 'get' || kind === 'exists' || kind === 'children'
 }
