@@ -109,8 +109,8 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   eventAfterTheAnswer: {
     file: 'actors/watches/watches-actor.ts',
-    from: '#znodeEvents += 1\n        this.#zookeeper.tell({',
-    to: '#znodeEvents += 1\n        const tell = message => this.#zookeeper.tell(message)\n        const late = message => context.host.timers.after(1, () => tell(message))\n        late({',
+    from: '#znodeEvents += 1\n      this.#zookeeper.tell({',
+    to: '#znodeEvents += 1\n      const tell = message => this.#zookeeper.tell(message)\n      const late = message => context.host.timers.after(1, () => tell(message))\n      late({',
   },
   failedMultiIsNotUndone: {
     file: 'actors/state/zookeeper-multi.ts',
