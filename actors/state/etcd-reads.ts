@@ -188,11 +188,13 @@ export class EtcdReads {
   *#txnInSlices(read: Read, txn: TxnRequest, { slice, room }: Slices): Steps {
     const keyspace = this.#keyspace
     const { revision } = keyspace
-    const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
     const view = { slice, revision }
-    while (!room.takeBytes(bytes)) yield
+    const wanted = Math.min(read.roomBytes, limits.replyBytesMax)
+    let bytes = 0
     keyspace.pin()
     try {
+      while (!room.takeBytes(wanted)) yield
+      bytes = wanted
       const chosen = yield* chooseTxn(keyspace, txn, view)
       const failed = isFailure(chosen) ? chosen : chosenFailure(this.#world, chosen)
       if (failed !== undefined || isFailure(chosen))
@@ -231,12 +233,13 @@ export class EtcdReads {
 
   /** The keys as they are now: what they are attached to has no history. */
   *#timesInSlices(read: Read, times: LeaseTimes, { slice, room }: Slices): Steps {
+    const { revision } = this.#keyspace
     const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
     while (!room.takeBytes(bytes)) yield
     this.#keyspace.pin()
     try {
       const writer = new Writer(new OwnRooms(), limits.replyBytesMax)
-      this.#beginOn(writer, 512, read, this.#keyspace.revision)
+      this.#beginOn(writer, 512, read, revision)
       yield* this.#writeTimes(writer, times, slice)
       this.#finish(read, writer)
     } finally {
@@ -266,11 +269,12 @@ export class EtcdReads {
 
   /** All that live from the beginning to the end of it; of those that come or go meanwhile some. */
   *#leasesInSlices(read: Read, { slice, room }: Slices): Steps {
+    const { revision } = this.#keyspace
     const bytes = Math.min(read.roomBytes, limits.replyBytesMax)
     while (!room.takeBytes(bytes)) yield
     try {
       const writer = new Writer(new OwnRooms(), limits.replyBytesMax)
-      this.#beginOn(writer, 512, read, this.#keyspace.revision)
+      this.#beginOn(writer, 512, read, revision)
       for (const lease of this.#world.lifetimes.leases()) {
         writeLeaseStatus(writer, lease.id)
         if (slice.spent(1)) yield

@@ -21,6 +21,8 @@ export const longReadLimits = {
 interface LongRead {
   readonly read: WaitingRead
   readonly steps: Steps
+  /** It has pinned the revision that it sees. */
+  hasBegun: boolean
 }
 
 export class LongReads {
@@ -49,7 +51,7 @@ export class LongReads {
 
   /** A read that was found to be long; it has not begun. */
   add(read: WaitingRead, steps: Steps): void {
-    this.#waiting.push({ read, steps })
+    this.#waiting.push({ read, steps, hasBegun: false })
     if (isOrdered(read)) this.#behind.set(read.connection, [])
   }
 
@@ -71,13 +73,17 @@ export class LongReads {
     return true
   }
 
-  /** One slice for the next; of znodes only where no command is half applied. */
-  step(nowMillis: number, treeIsWhole: boolean): void {
+  /**
+   * One slice for the next. While a command is half applied only reads of keys go on, and none begins:
+   * the newest revision, which it would pin, has only some of its changes.
+   */
+  step(nowMillis: number, stateIsWhole: boolean): void {
     this.#begin(nowMillis)
-    const at = this.#next(treeIsWhole)
+    const at = this.#next(stateIsWhole)
     if (at < 0) return
     const [next] = this.#running.splice(at, 1)
     if (next === undefined) return
+    next.hasBegun = true
     if (next.steps.next().done !== true) this.#running.push(next)
     else this.#ended(next.read)
   }
@@ -131,15 +137,17 @@ export class LongReads {
     }
   }
 
-  #next(treeIsWhole: boolean): number {
+  #next(stateIsWhole: boolean): number {
     const { preferred } = this.room
-    if (preferred !== undefined && treeIsWhole) {
+    if (preferred !== undefined && stateIsWhole) {
       const at = this.#running.findIndex(({ read }) => read === preferred)
       if (at >= 0) return at
       const waiting = this.#waiting.findIndex(({ read }) => read === preferred)
       if (waiting >= 0) return this.#running.push(...this.#waiting.splice(waiting, 1)) - 1
     }
-    return this.#running.findIndex(({ read }) => treeIsWhole || !isOrdered(read))
+    return this.#running.findIndex(
+      ({ read, hasBegun }) => stateIsWhole || (hasBegun && !isOrdered(read)),
+    )
   }
 
   #ended(read: WaitingRead): void {
