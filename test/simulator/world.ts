@@ -367,7 +367,11 @@ class World {
       const replica = this.observer.replicas.of(id)
       if (replica === undefined || replica.position <= this.#membershipPosition) continue
       this.#membershipPosition = replica.position
-      this.#newestMembership = decodeMembership(replica.membership)
+      try {
+        this.#newestMembership = decodeMembership(replica.membership)
+      } catch (error) {
+        this.observer.violate(id, `its membership cannot be read: ${String(error)}`)
+      }
     }
     return this.#newestMembership
   }
