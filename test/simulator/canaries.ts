@@ -147,11 +147,6 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'if (one.atMillis > nowMillis) this.#file(one)',
     to: 'if (one.atMillis - one.ttlMillis / 2 > nowMillis) this.#file(one)',
   },
-  connectionsOutliveTheirSessions: {
-    file: 'actors/gateways/zookeeper-standing.ts',
-    from: "return state !== 'established' || nowMillis < aliveUntilMillis",
-    to: "return state !== 'established' || nowMillis < Infinity",
-  },
   refusedIsAppliedLater: {
     file: 'actors/state/proposals.ts',
     from: 'chunk.untilMillis.push(life.untilMillis)',

@@ -80,10 +80,23 @@ test('the old process of a node that was replaced is refused, and the links of t
   await on.signal(3, 'SIGKILL')
   const old = join(on.directory, 'old')
   renameSync(on.dataDirectory(3), old)
+  const first = on.output(3).length
   on.start(3)
   await on.untilAnswers(3)
   await eventually(() => member(on, 1, 'replace', '3'))
   await on.untilReady(3)
+  // Links that were refused at first are announced, on each side, once they have lasted for a while.
+  for (const [node, peer] of [
+    [3, 1],
+    [3, 2],
+    [1, 3],
+    [2, 3],
+  ] as const) {
+    const linked = new RegExp(`A node is linked .*peer=${peer} .*member=true`)
+    const from = node === 3 ? first : 0
+    await eventually(async () => expect(on.output(node).slice(from)).toMatch(linked))
+  }
+  await sleep(3000)
   // The old one comes back elsewhere: another machine, with the same id. Its place here is that of node 4.
   const { peer } = { peer: on.peer(4) }
   changeConfig(on, 4, ({ cluster: { name, members } }) => ({
