@@ -92,6 +92,8 @@ export const zookeeperGateway: Definition<ZookeeperMessage, ZookeeperSetup> = {
 const utf8 = new TextEncoder()
 const tickMillis = 100
 const scratchBytes = 256 * 1024
+const refusalOutOfContact =
+  'the ZooKeeper port takes no new clients: no leader was confirmed lately'
 
 class Gateway {
   readonly #context: Context<ZookeeperMessage>
@@ -862,6 +864,7 @@ class Gateway {
       connections: this.#connections.size,
       stalled: this.#stalled.size,
       suspended: this.#standing.suspended,
+      refusal: this.#standing.isInContact(this.#clock()) ? '' : refusalOutOfContact,
       answerBytes: this.#door.usedBytes,
       inputBytes: this.#input.usedBytes,
       answersWaiting: this.#grants.waitingCount,

@@ -110,10 +110,8 @@ class Routes {
 
   /** A node without space is not ready, although it serves reads: what it lacks is said first. */
   #answerReady(answer: Answer, unconfirmed: string | undefined): void {
-    this.#control.status(['consensus', 'state'], ({ consensus, state }) => {
-      const reasons = [...troubles({ consensus, state }), unconfirmed ?? ''].filter(
-        reason => reason !== '',
-      )
+    this.#control.status(['consensus', 'state', 'zookeeper'], values => {
+      const reasons = [...troubles(values), unconfirmed ?? ''].filter(reason => reason !== '')
       if (reasons.length === 0) json(answer, 200, { health: true })
       else json(answer, 503, { health: false, error: reasons.join('; ') })
     })

@@ -32,14 +32,20 @@ export interface NodeStatus {
     readonly difference?: string
   }
   readonly watches: { readonly watches: number }
+  readonly zookeeper?: {
+    /** '' or a sentence: why clients that come anew are turned away. */
+    readonly refusal?: string
+  }
 }
 
-/** Sentences about what keeps a node from serving, '' where there is nothing: its disk, its state. */
+/** Sentences about what keeps a node from serving, '' where there is nothing: its disk, its state, a cut. */
 export function troubles(status: {
   readonly consensus?: unknown
   readonly state?: unknown
+  readonly zookeeper?: unknown
 }): string[] {
   const { space } = (status.consensus ?? {}) as Partial<NodeStatus['consensus']>
   const { difference } = (status.state ?? {}) as Partial<NodeStatus['state']>
-  return [space?.reason ?? '', difference ?? '']
+  const { refusal } = (status.zookeeper ?? {}) as NonNullable<NodeStatus['zookeeper']>
+  return [space?.reason ?? '', difference ?? '', refusal ?? '']
 }

@@ -707,9 +707,11 @@ describe('cut off from the leader', () => {
     late.connect()
     settle()
     expect(late.socket.isClosed).toBe(true)
+    expect(node.status(settle)).toMatchObject({ refusal: expect.stringMatching(/no new clients/) })
     node.held = false
     node.cutOff = false
     node.confirm()
+    expect(node.status(settle)).toMatchObject({ refusal: '' })
     const welcome = network.client()
     welcome.connect()
     settle()
