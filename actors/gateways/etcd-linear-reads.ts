@@ -1,9 +1,6 @@
-/**
- * Linearizable reads (DESIGN.md D9): one question to consensus at a time stands for all reads that
- * came before it was asked; those that come meanwhile are the next batch. A question that fails, or
- * gets no answer, is asked again under a new id: an old answer never serves a newer read. It serves those for
- * which it was asked, however late it comes: where all answers are late, none would come in time otherwise.
- */
+/** Linearizable reads (DESIGN.md D9): each waits for an answer to a question that was asked after it came. */
+import { BatchedQuestions } from '../batched-questions.ts'
+
 export interface LinearRead {
   readonly connection: number
   readonly call: number
@@ -25,12 +22,7 @@ export interface LinearReadsSetup {
 
 export class LinearReads {
   readonly #setup: LinearReadsSetup
-  #waiting: LinearRead[] = []
-  #asked: LinearRead[] = []
-  #id = 0
-  /** The first question for the reads that are asked for. */
-  #firstId = 0
-  #askedMillis = 0
+  readonly #batches: BatchedQuestions<LinearRead>
   /** The last question failed: the next is for a leader's notice or a later tick. */
   #failed = false
   /** Questions that got no answer in time; questions that nobody could answer. */
@@ -39,78 +31,50 @@ export class LinearReads {
 
   constructor(setup: LinearReadsSetup) {
     this.#setup = setup
+    this.#batches = new BatchedQuestions({ ask: setup.ask })
   }
 
   get count(): number {
-    return this.#waiting.length + this.#asked.length
+    return this.#batches.count
   }
 
   add(read: LinearRead): void {
-    this.#waiting.push(read)
+    this.#batches.add(read)
   }
 
   /** At the end of a round. */
   flush(nowMillis: number): void {
-    if (this.#asked.length > 0 || this.#waiting.length === 0 || this.#failed) return
-    this.#asked = this.#waiting
-    this.#waiting = []
-    this.#firstId = this.#id + 1
-    this.#ask(nowMillis)
+    if (!this.#failed) this.#batches.begin(nowMillis)
   }
 
   ready(id: number, position: number): void {
-    if (id < this.#firstId || id > this.#id) return
-    const asked = this.#asked
-    this.#asked = []
-    for (const read of asked) {
+    for (const read of this.#batches.takeAnswered(id)) {
       if (read.ready !== undefined) read.ready(position)
       else this.#setup.read(read, position)
     }
   }
 
   failed(id: number): void {
-    if (id !== this.#id || this.#asked.length === 0) return
+    if (!this.#batches.isStanding(id)) return
     this.#failed = true
     this.failedCount += 1
-    this.#putBack()
+    this.#batches.putBack()
   }
 
   /** What was asked of the last leader is void. */
   leaderChanged(): void {
     this.#failed = false
-    this.#putBack()
+    this.#batches.putBack()
   }
 
   tick(nowMillis: number): void {
+    const { retryMillis, timeoutMillis, late } = this.#setup
     this.#failed = false
-    if (this.#asked.length > 0 && nowMillis - this.#askedMillis >= this.#setup.retryMillis) {
+    if (this.#batches.isLate(nowMillis, retryMillis)) {
       this.slowCount += 1
-      this.#ask(nowMillis)
+      this.#batches.askAgain(nowMillis)
     }
-    this.#asked = this.#dropLate(this.#asked, nowMillis)
-    this.#waiting = this.#dropLate(this.#waiting, nowMillis)
-  }
-
-  #ask(nowMillis: number): void {
-    this.#id += 1
-    this.#askedMillis = nowMillis
-    this.#setup.ask(this.#id)
-  }
-
-  #putBack(): void {
-    if (this.#asked.length === 0) return
-    this.#waiting = [...this.#asked, ...this.#waiting]
-    this.#asked = []
-  }
-
-  #dropLate(reads: LinearRead[], nowMillis: number): LinearRead[] {
-    const { timeoutMillis, late } = this.#setup
-    const first = reads[0]
-    if (first === undefined || nowMillis - first.startMillis < timeoutMillis) return reads
-    return reads.filter(read => {
-      const isLate = nowMillis - read.startMillis >= timeoutMillis
-      if (isLate) late(read)
-      return !isLate
-    })
+    const isLate = (read: LinearRead): boolean => nowMillis - read.startMillis >= timeoutMillis
+    for (const read of this.#batches.takeOut(isLate)) late(read)
   }
 }

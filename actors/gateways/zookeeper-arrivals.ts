@@ -1,5 +1,5 @@
 /** Which connections are let in: so many in all, and so many from one address (ZooKeeper's maxClientCnxns). */
-import { Addresses, clientOf } from '../../transport/etcd/addresses.ts'
+import { Addresses, clientOf } from '../../runtime/addresses.ts'
 
 export class Arrivals {
   readonly #connectionsMax: number

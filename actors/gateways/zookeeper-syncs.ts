@@ -1,7 +1,8 @@
 /**
  * sync is a real quorum read (DESIGN.md D9): it waits until this node has applied what was committed
- * when it was asked. One question to consensus at a time serves all that came before it.
+ * when it was asked.
  */
+import { BatchedQuestions } from '../batched-questions.ts'
 import type { Connection } from './zookeeper-connection.ts'
 
 export interface SyncEffects {
@@ -20,60 +21,48 @@ interface Waiting {
 
 export class Syncs {
   readonly #effects: SyncEffects
-  #waiting: Waiting[] = []
-  #asked: Waiting[] = []
-  #id = 0
-  /** The first question for those that are asked for: a late answer to it serves them as well. */
-  #firstId = 0
-  #asking = false
+  readonly #batches: BatchedQuestions<Waiting>
   #failed = false
-  #askedMillis = 0
 
   constructor(effects: SyncEffects) {
     this.#effects = effects
+    this.#batches = new BatchedQuestions({ ask: id => effects.ask(id) })
   }
 
   add(connection: Connection, request: Uint8Array): void {
-    this.#waiting.push({ connection, request })
+    this.#batches.add({ connection, request })
   }
 
   /** At the end of a round. */
   flush(nowMillis: number): void {
-    if (this.#asking || this.#waiting.length === 0) return
-    this.#asked = this.#waiting
-    this.#waiting = []
-    this.#firstId = this.#id + 1
-    this.#ask(nowMillis)
+    this.#batches.begin(nowMillis)
   }
 
   ready(id: number, position: number): void {
-    if (!this.#asking || id < this.#firstId || id > this.#id) return
-    const asked = this.#asked
-    this.#asked = []
-    this.#asking = false
-    for (const { connection, request } of asked) this.#effects.ready(connection, request, position)
+    const answered = this.#batches.takeAnswered(id)
+    if (answered.length > 0) this.#failed = false
+    for (const { connection, request } of answered) {
+      this.#effects.ready(connection, request, position)
+    }
   }
 
   /** Asked again at the next tick: a question that fails at once must not spin. */
   failed(id: number): void {
-    if (id === this.#id) this.#failed = true
+    if (this.#batches.isStanding(id)) this.#failed = true
   }
 
   /** A new leader is known: what the old one was asked may be lost. */
   leaderChanged(nowMillis: number): void {
-    if (this.#asking) this.#ask(nowMillis)
+    if (this.#batches.isAsking) this.#askAgain(nowMillis)
   }
 
   tick(nowMillis: number): void {
-    if (!this.#asking) return
-    if (this.#failed || nowMillis - this.#askedMillis >= patienceMillis) this.#ask(nowMillis)
+    const isDue = this.#failed || this.#batches.isLate(nowMillis, patienceMillis)
+    if (isDue && this.#batches.isAsking) this.#askAgain(nowMillis)
   }
 
-  #ask(nowMillis: number): void {
-    this.#asking = true
+  #askAgain(nowMillis: number): void {
     this.#failed = false
-    this.#askedMillis = nowMillis
-    this.#id += 1
-    this.#effects.ask(this.#id)
+    this.#batches.askAgain(nowMillis)
   }
 }

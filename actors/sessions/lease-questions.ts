@@ -5,6 +5,8 @@
  * look-up: nothing here searches through all batches but the tick. Pure: time is given.
  */
 
+import { BatchedQuestions } from '../batched-questions.ts'
+
 /** Per lease of a batch: f64 remaining and f64 granted milliseconds, little-endian; −1: no such lease. */
 export const leaseTimesBytes = 16
 
@@ -46,16 +48,12 @@ export class LeaseQuestions {
   readonly #setup: LeaseQuestionsSetup
   readonly #batches = new Map<number, Waiting>()
   #leader = 0
-  /** Only while this node leads: the batches that the confirmation with this id is for. */
-  #confirming: Waiting[] = []
-  #unconfirmed: Waiting[] = []
-  #confirmation = 0
-  /** The first question for these batches: a late answer to it confirms them as well. */
-  #firstConfirmation = 0
-  #confirmingMillis = 0
+  /** Only while this node leads: those that wait until that is confirmed. */
+  readonly #unconfirmed: BatchedQuestions<Waiting>
 
   constructor(setup: LeaseQuestionsSetup) {
     this.#setup = setup
+    this.#unconfirmed = new BatchedQuestions({ ask: setup.confirm })
   }
 
   get count(): number {
@@ -89,8 +87,7 @@ export class LeaseQuestions {
   /** Whatever the last leader was asked is asked of the new one; what others asked here they ask there. */
   leaderChanged(leader: number, nowMillis: number): void {
     this.#leader = leader
-    this.#confirming = []
-    this.#unconfirmed = []
+    this.#unconfirmed.clear()
     for (const [key, batch] of this.#batches) {
       if (batch.node === this.#setup.node) this.#route(batch, nowMillis)
       else this.#batches.delete(key)
@@ -98,29 +95,26 @@ export class LeaseQuestions {
   }
 
   confirmed(id: number, nowMillis: number): void {
-    if (id < this.#firstConfirmation || id > this.#confirmation || !this.#leads) return
-    const confirmed = this.#confirming
-    this.#confirming = []
-    for (const batch of confirmed) {
+    if (!this.#leads) return
+    for (const batch of this.#unconfirmed.takeAnswered(id)) {
       if (!this.#batches.delete(keyOf(batch.node, batch.tag))) continue
       this.#setup.answer(batch)
     }
-    this.#confirm(nowMillis)
+    this.#unconfirmed.begin(nowMillis)
   }
 
   /** The tick asks again. */
   unconfirmed(id: number): void {
-    if (id === this.#confirmation) this.#putBack()
+    if (this.#unconfirmed.isStanding(id)) this.#unconfirmed.putBack()
   }
 
   tick(nowMillis: number): void {
     this.#failOld(nowMillis)
     const { againMillis, node, askLeader } = this.#setup
     if (this.#leads) {
-      const isAsking = this.#confirming.length > 0
-      if (isAsking && nowMillis - this.#confirmingMillis >= againMillis)
-        return this.#askForConfirmation(nowMillis)
-      return this.#confirm(nowMillis)
+      if (this.#unconfirmed.isLate(nowMillis, againMillis)) this.#unconfirmed.askAgain(nowMillis)
+      else this.#unconfirmed.begin(nowMillis)
+      return
     }
     if (this.#leader === 0) return
     for (const batch of this.#batches.values()) {
@@ -136,33 +130,12 @@ export class LeaseQuestions {
 
   #route(batch: Waiting, nowMillis: number): void {
     if (this.#leads) {
-      this.#unconfirmed.push(batch)
-      this.#confirm(nowMillis)
+      this.#unconfirmed.add(batch)
+      this.#unconfirmed.begin(nowMillis)
     } else if (this.#leader !== 0) {
       batch.askedMillis = nowMillis
       this.#setup.askLeader(batch)
     }
-  }
-
-  /** One confirmation of leadership at a time serves all batches that came before it was asked for. */
-  #confirm(nowMillis: number): void {
-    if (this.#confirming.length > 0 || this.#unconfirmed.length === 0) return
-    this.#confirming = this.#unconfirmed
-    this.#unconfirmed = []
-    this.#firstConfirmation = this.#confirmation + 1
-    this.#askForConfirmation(nowMillis)
-  }
-
-  #askForConfirmation(nowMillis: number): void {
-    this.#confirmation += 1
-    this.#confirmingMillis = nowMillis
-    this.#setup.confirm(this.#confirmation)
-  }
-
-  #putBack(): void {
-    if (this.#confirming.length === 0) return
-    this.#unconfirmed = [...this.#confirming, ...this.#unconfirmed]
-    this.#confirming = []
   }
 
   #failOld(nowMillis: number): void {
@@ -171,8 +144,7 @@ export class LeaseQuestions {
       this.#batches.delete(key)
       if (batch.node === this.#setup.node) this.#setup.failed(batch)
     }
-    const isOpen = (batch: Waiting): boolean => batch.untilMillis > nowMillis
-    if (!this.#unconfirmed.every(isOpen)) this.#unconfirmed = this.#unconfirmed.filter(isOpen)
+    this.#unconfirmed.takeOut(batch => batch.untilMillis <= nowMillis)
   }
 }
 

@@ -3,6 +3,8 @@
  * their coming that it still leads, and once everything that was committed by then has applied here. So no
  * other leader gave less than the whole time-out to any of these sessions since, and none of them had ended.
  */
+import { BatchedQuestions } from '../batched-questions.ts'
+
 export interface TouchBatch {
   readonly node: number
   readonly batch: number
@@ -25,65 +27,34 @@ export interface TouchConfirmationsSetup {
 
 export class TouchConfirmations {
   readonly #setup: TouchConfirmationsSetup
-  #waiting: TouchBatch[] = []
-  #confirming: TouchBatch[] = []
-  #id = 0
-  /** The first question for the batches that are asked for: a late answer to it confirms them as well. */
-  #firstId = 0
-  #askedMillis = 0
+  readonly #batches: BatchedQuestions<TouchBatch>
 
   constructor(setup: TouchConfirmationsSetup) {
     this.#setup = setup
+    this.#batches = new BatchedQuestions({ ask: setup.confirm, idStep, waitingMax: batchesMax })
   }
 
   add(batch: TouchBatch, nowMillis: number): void {
-    this.#waiting.push(batch)
-    if (this.#waiting.length > batchesMax) this.#waiting.shift()
-    this.#confirm(nowMillis)
+    this.#batches.add(batch)
+    this.#batches.begin(nowMillis)
   }
 
   /** Whatever a leader of another epoch was asked is asked again by those who want to know. */
   leaderChanged(): void {
-    this.#waiting = []
-    this.#confirming = []
+    this.#batches.clear()
   }
 
   confirmed(id: number, nowMillis: number): void {
-    if (id > this.#firstId || id < this.#id) return
-    const confirmed = this.#confirming
-    this.#confirming = []
-    for (const batch of confirmed) this.#setup.answer(batch)
-    this.#confirm(nowMillis)
+    for (const batch of this.#batches.takeAnswered(id)) this.#setup.answer(batch)
+    this.#batches.begin(nowMillis)
   }
 
   unconfirmed(id: number): void {
-    if (id === this.#id) this.#putBack()
+    if (this.#batches.isStanding(id)) this.#batches.putBack()
   }
 
   tick(nowMillis: number): void {
-    const isAsking = this.#confirming.length > 0
-    const isLate = nowMillis - this.#askedMillis >= this.#setup.againMillis
-    if (isAsking && isLate) this.#ask(nowMillis)
-    else this.#confirm(nowMillis)
-  }
-
-  #confirm(nowMillis: number): void {
-    if (this.#confirming.length > 0 || this.#waiting.length === 0) return
-    this.#confirming = this.#waiting
-    this.#waiting = []
-    this.#firstId = this.#id + idStep
-    this.#ask(nowMillis)
-  }
-
-  #ask(nowMillis: number): void {
-    this.#id += idStep
-    this.#askedMillis = nowMillis
-    this.#setup.confirm(this.#id)
-  }
-
-  #putBack(): void {
-    if (this.#confirming.length === 0) return
-    this.#waiting = [...this.#confirming, ...this.#waiting].slice(-batchesMax)
-    this.#confirming = []
+    if (this.#batches.isLate(nowMillis, this.#setup.againMillis)) this.#batches.askAgain(nowMillis)
+    else this.#batches.begin(nowMillis)
   }
 }

@@ -139,7 +139,7 @@ export const canaries: Readonly<Record<string, Canary>> = {
   },
   syncIsLocal: {
     file: 'actors/gateways/zookeeper-syncs.ts',
-    from: 'this.#waiting.push({ connection, request })',
+    from: 'this.#batches.add({ connection, request })',
     to: 'this.#effects.ready(connection, request, 0)',
   },
   sessionsEndAtHalfTheirTime: {

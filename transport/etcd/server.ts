@@ -10,7 +10,7 @@ import type {
 import { Calls, failCall, methodOf, startedMillisOf } from './calls.ts'
 import { statusNames } from './grpc.ts'
 import { Http1 } from './http1.ts'
-import { Addresses, clientOf } from './addresses.ts'
+import { Addresses, clientOf } from '../../runtime/addresses.ts'
 import { Connection, type PortLoad } from './http2/connection.ts'
 import { ConnectionError, errorCode, preface } from './http2/protocol.ts'
 import type { Stream } from './http2/stream.ts'
