@@ -4,6 +4,8 @@
  * more waits there, unmade, until it is granted here. Connections take turns, and none holds more than
  * its share.
  */
+import { FifoMap } from '../../runtime/fifo-map.ts'
+
 export interface AnswerRoomSetup {
   /** All connections together, and one of them. */
   readonly bytesMax: number
@@ -27,7 +29,7 @@ interface Connection {
   reservedBytes: number
   /** By tag. */
   readonly granted: Map<number, number>
-  readonly waiting: Map<number, Need>
+  readonly waiting: FifoMap<number, Need>
 }
 
 /** What a read brings along: most answers are shorter. */
@@ -76,7 +78,7 @@ export class AnswerRoom {
   takeAnyway(connection: number): void {
     let own = this.#connections.get(connection)
     if (own === undefined) {
-      own = { reservedBytes: 0, granted: new Map(), waiting: new Map() }
+      own = { reservedBytes: 0, granted: new Map(), waiting: new FifoMap() }
       this.#connections.set(connection, own)
     }
     own.reservedBytes += readRoomBytes
@@ -149,8 +151,10 @@ export class AnswerRoom {
     this.grant()
     this.#wasRefused = false
     for (const connection of [...this.#turns]) {
-      for (const [tag, need] of this.#connections.get(connection)?.waiting ?? []) {
-        if (need.untilMillis > nowMillis) break
+      const waiting = this.#connections.get(connection)?.waiting
+      for (;;) {
+        const tag = waiting?.oldestKey()
+        if (tag === undefined || waiting!.get(tag)!.untilMillis > nowMillis) break
         this.cancelled(connection, tag)
         this.#setup.late(connection, tag)
       }
@@ -159,9 +163,9 @@ export class AnswerRoom {
 
   #grantOne(connection: number): boolean {
     const own = this.#connections.get(connection)!
-    const [first] = own.waiting
-    if (first === undefined) return false
-    const [tag, { bytes }] = first
+    const tag = own.waiting.oldestKey()
+    if (tag === undefined) return false
+    const { bytes } = own.waiting.get(tag)!
     if (!this.#fits(connection, own, bytes)) return false
     own.waiting.delete(tag)
     this.#turns.delete(connection)

@@ -2,6 +2,7 @@
  * Unary calls for which there is no room now: they wait, in turns by connection, until there is, or
  * until their time is over. Who has much waiting is read no further.
  */
+import { FifoMap } from '../../runtime/fifo-map.ts'
 import type { CallHead } from '../../transport/etcd/api.ts'
 
 export interface WaitingCall {
@@ -26,7 +27,7 @@ interface Connection {
   bytes: number
   held: 'no' | 'window' | 'socket'
   /** By stream, in the order in which they came. */
-  readonly calls: Map<number, WaitingCall>
+  readonly calls: FifoMap<number, WaitingCall>
 }
 
 /** What a call costs beside its message. */
@@ -35,7 +36,7 @@ const callBytes = 512
 export class WaitingCalls {
   readonly #setup: WaitingCallsSetup
   /** In the order of their turns. */
-  readonly #connections = new Map<number, Connection>()
+  readonly #connections = new FifoMap<number, Connection>()
   #bytes = 0
   #count = 0
 
@@ -61,11 +62,10 @@ export class WaitingCalls {
     if (this.#bytes + sizeOf(one) > this.#setup.bytesMax) return false
     let own = this.#connections.get(one.connection)
     if (own === undefined) {
-      own = { bytes: 0, held: 'no', calls: new Map() }
+      own = { bytes: 0, held: 'no', calls: new FifoMap() }
       this.#connections.set(one.connection, own)
     }
-    // It came in a slab with others, which it must not keep.
-    own.calls.set(one.call, { ...one, message: new Uint8Array(one.message) })
+    own.calls.set(one.call, { ...one, message: copyOf(one.message) })
     this.#grow(own, one, 1)
     this.#hold(one.connection, own)
     return true
@@ -89,40 +89,35 @@ export class WaitingCalls {
 
   /** Serves what can be served: a call of each connection, again and again. */
   serve(serve: (one: WaitingCall) => Served): void {
-    if (this.#count === 0) return
-    const full = new Set<number>()
+    const full: [number, Connection][] = []
     for (;;) {
-      const next = this.#next(full)
-      if (next === undefined) return
+      const connection = this.#connections.oldestKey()
+      const own = this.#connections.oldest()
+      const next = own?.calls.oldest()
+      if (connection === undefined || own === undefined || next === undefined) break
       const served = serve(next)
-      if (served === 'full') return
-      if (served === 'connectionFull') full.add(next.connection)
-      else this.#servedOne(next)
+      if (served === 'full') break
+      // Its next turn comes behind those of all others.
+      this.#connections.delete(connection)
+      if (served === 'connectionFull') {
+        full.push([connection, own])
+      } else {
+        this.#connections.set(connection, own)
+        this.#remove(own, next)
+      }
     }
+    for (const [connection, own] of full) this.#connections.set(connection, own)
   }
 
-  /** Hands out what has waited too long. */
+  /** Hands out what has waited too long, as `late` says: of each connection from the oldest on. */
   expire(late: (one: WaitingCall) => boolean): void {
     if (this.#count === 0) return
-    for (const own of [...this.#connections.values()]) {
-      for (const one of own.calls.values()) if (late(one)) this.#remove(own, one)
+    for (const [, own] of [...this.#connections.entries()]) {
+      for (let one = own.calls.oldest(); one !== undefined; one = own.calls.oldest()) {
+        if (!late(one)) break
+        this.#remove(own, one)
+      }
     }
-  }
-
-  #next(full: ReadonlySet<number>): WaitingCall | undefined {
-    for (const [connection, { calls }] of this.#connections) {
-      if (!full.has(connection)) return calls.values().next().value
-    }
-    return undefined
-  }
-
-  #servedOne(one: WaitingCall): void {
-    const own = this.#connections.get(one.connection)
-    if (own === undefined) return
-    // Behind all others.
-    this.#connections.delete(one.connection)
-    this.#connections.set(one.connection, own)
-    this.#remove(own, one)
   }
 
   #remove(own: Connection, one: WaitingCall): void {
@@ -149,6 +144,12 @@ export class WaitingCalls {
     own.held = held
     hold(connection, held)
   }
+}
+
+/** Of what came in a slab with others, which it must not keep; Node's pool has room for short ones. */
+function copyOf(message: Uint8Array): Uint8Array {
+  const copy = Buffer.from(message)
+  return new Uint8Array(copy.buffer, copy.byteOffset, copy.length)
 }
 
 function sizeOf({ message }: WaitingCall): number {
