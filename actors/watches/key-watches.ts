@@ -7,7 +7,7 @@
 import { keyText } from '../../transport/etcd/messages/key-text.ts'
 import { Reader } from '../../transport/etcd/messages/reader.ts'
 import { decodeWatch, type WatchCreate, type WatchId } from '../../transport/etcd/messages/watch.ts'
-import { left, type Steps, unitsOfBytes } from '../state/slices.ts'
+import { done, left, type Steps, unitsOfBytes } from '../state/slices.ts'
 import { EventRoom, type EventRoomLimits } from './event-room.ts'
 import type { FanOutSlices } from './fan-out.ts'
 import { EventEncoder } from './key-events.ts'
@@ -196,24 +196,28 @@ export class KeyWatches {
     return this.#starved.size > 0 && this.#room.isShort
   }
 
-  streamClosed(connection: number, tag: number): void {
+  /** What this and the next two return is the rest of long work, as in `register`. */
+  streamClosed(connection: number, tag: number): Steps | undefined {
     const ofConnection = this.#streams.get(connection)
     const stream = ofConnection?.get(tag)
-    if (stream === undefined) return
-    this.#forget(stream)
+    if (stream === undefined) return undefined
     ofConnection?.delete(tag)
     if (ofConnection?.size === 0) this.#streams.delete(connection)
+    return this.#forget([stream])
   }
 
-  connectionClosed(connection: number): void {
-    for (const stream of this.#streams.get(connection)?.values() ?? []) this.#forget(stream)
+  connectionClosed(connection: number): Steps | undefined {
+    const ofConnection = this.#streams.get(connection)
     this.#streams.delete(connection)
     this.#room.closed(connection)
+    return ofConnection === undefined ? undefined : this.#forget([...ofConnection.values()])
   }
 
-  closeAll(): void {
-    for (const connection of [...this.#streams.keys()]) this.connectionClosed(connection)
+  closeAll(): Steps | undefined {
+    const streams = [...this.#streams.values()].flatMap(ofConnection => [...ofConnection.values()])
+    this.#streams.clear()
     this.#room.clear()
+    return this.#forget(streams)
   }
 
   /** Sends what gathered; to be called before anything that must not overtake events. */
@@ -398,11 +402,24 @@ export class KeyWatches {
     this.#count -= 1
   }
 
-  #forget(stream: WatchStream): void {
-    for (const watch of stream.watches.values()) this.#remove(watch)
-    this.#notified.delete(stream)
-    this.#paused.delete(stream)
-    this.#starved.delete(stream)
+  #forget(streams: readonly WatchStream[]): Steps | undefined {
+    const count = streams.reduce((sum, { watches }) => sum + watches.size, 0)
+    const steps = this.#forgetInSlices(streams)
+    if (count > this.#unslicedMax) return steps
+    done(steps)
+    return undefined
+  }
+
+  *#forgetInSlices(streams: readonly WatchStream[]): Steps {
+    for (const stream of streams) {
+      for (const watch of stream.watches.values()) {
+        this.#remove(watch)
+        if (this.#isSpent(1)) yield
+      }
+      this.#notified.delete(stream)
+      this.#paused.delete(stream)
+      this.#starved.delete(stream)
+    }
   }
 
   /** What it would get stays in history. */

@@ -180,13 +180,17 @@ class Watches {
         this.#traces?.cause(message.trace)
         return
       case 'connectionClosed':
-        if (doorOf(message.stream) === stream.zookeeper) this.#znodes.close(message.connection)
-        else this.#keys.connectionClosed(message.connection)
-        return
+        return this.#begin(
+          doorOf(message.stream) === stream.zookeeper
+            ? this.#znodes.close(message.connection)
+            : this.#keys.connectionClosed(message.connection),
+        )
       case 'gatewayStarted':
-        if (doorOf(message.stream) === stream.zookeeper) this.#znodes.closeAll()
-        else this.#keys.closeAll()
-        return
+        return this.#begin(
+          doorOf(message.stream) === stream.zookeeper
+            ? this.#znodes.closeAll()
+            : this.#keys.closeAll(),
+        )
       case 'eventsTaken':
         return this.#keys.taken(message.connections, message.bytes)
       case 'tick':
@@ -304,7 +308,7 @@ class Watches {
   }
 
   #keyStream({ connection, tag, change }: KeyStream): void {
-    if (change === 'closed') this.#keys.streamClosed(connection, tag)
+    if (change === 'closed') this.#begin(this.#keys.streamClosed(connection, tag))
     else this.#keys.setHeld(connection, tag, change === 'held')
   }
 

@@ -9,7 +9,7 @@ import { JuteWriter } from '../../transport/zookeeper/jute-writer.ts'
 import { eventType, permission } from '../../transport/zookeeper/operations.ts'
 import { parentOf } from '../../transport/zookeeper/paths.ts'
 import { eventFrame } from '../../transport/zookeeper/watcher-event.ts'
-import type { Steps } from '../state/slices.ts'
+import { done, type Steps } from '../state/slices.ts'
 import type { FanOutSlices } from './fan-out.ts'
 import type { ZnodeChanged, ZnodeWatch, ZnodeWatches as ManyWatches } from './messages.ts'
 
@@ -30,6 +30,8 @@ export class ZnodeWatches {
   readonly #slices: FanOutSlices | undefined
   readonly #writer = new JuteWriter()
   #idlePlaces = 0
+  /** Where idle places are being taken out. */
+  #sweep: Iterator<Place> | undefined
   #recursiveCount = 0
   /** Registrations there are, counted once per connection and path. */
   count = 0
@@ -101,11 +103,20 @@ export class ZnodeWatches {
     return undefined
   }
 
-  close(connection: number): void {
+  /** What it returns is the rest, as in `changed`. */
+  close(connection: number): Steps | undefined {
     const watcher = this.#watchers.get(connection)
-    if (watcher === undefined) return
+    if (watcher === undefined) return undefined
+    const steps = this.#closeInSlices(connection, watcher)
+    if (watcher.places.size > (this.#slices?.unslicedMax ?? Number.POSITIVE_INFINITY)) return steps
+    done(steps)
+    return undefined
+  }
+
+  *#closeInSlices(connection: number, { places }: Watcher): Steps {
     this.#watchers.delete(connection)
-    for (const place of watcher.places) {
+    for (const place of places) {
+      if (this.#slices?.slice.spent(1) === true) yield
       const bits = place.watchers.get(connection)
       if (bits === undefined) continue
       if ((bits & watching.recursive) !== 0) this.#recursiveCount -= 1
@@ -114,8 +125,11 @@ export class ZnodeWatches {
     }
   }
 
-  closeAll(): void {
-    for (const connection of [...this.#watchers.keys()]) this.close(connection)
+  *closeAll(): Steps {
+    for (const connection of [...this.#watchers.keys()]) {
+      if (this.#slices?.slice.spent(1) === true) yield
+      yield* this.close(connection) ?? []
+    }
   }
 
   /** A connection that watches data and children of a deleted node hears of it once. */
@@ -213,11 +227,21 @@ export class ZnodeWatches {
     this.count -= 1
     if (place.watchers.size > 0) return
     this.#idlePlaces += 1
-    if (this.#idlePlaces <= this.#places.size / 2 + idleMin) return
-    for (const [path, { watchers }] of this.#places) {
-      if (watchers.size === 0) this.#places.delete(path)
+    if (this.#idlePlaces > this.#places.size / 2 + idleMin) this.#sweep ??= this.#places.values()
+    this.#sweepOn()
+  }
+
+  /** A few places each time: all of them at once would take long. */
+  #sweepOn(): void {
+    for (let left = placesASweep; left > 0 && this.#sweep !== undefined; left -= 1) {
+      const { done, value } = this.#sweep.next()
+      if (done === true) {
+        this.#sweep = undefined
+      } else if (value.watchers.size === 0) {
+        this.#places.delete(value.path)
+        this.#idlePlaces -= 1
+      }
     }
-    this.#idlePlaces = 0
   }
 
   #place(path: string): Place {
@@ -291,6 +315,8 @@ function ownBits(event: ZnodeChanged['event']): ToldBits {
 const nobody = new Uint8Array(0)
 /** So many idle places are kept in any case. */
 const idleMin = 64
+/** How many places are looked at for each one that becomes idle. */
+const placesASweep = 8
 
 function newEvent(type: number, path: string, zxid: number, acl: Uint8Array): Event {
   return { type, path, zxid, acl, list: undefined, frame: undefined }

@@ -1,5 +1,6 @@
 /** Events for many watchers: what comes meanwhile waits, and is answered behind all of them. */
 import { describe, expect, test } from 'vitest'
+import type { StatusAnswer } from '../../../actors/control.ts'
 import type { GatewayMessage } from '../../../actors/gateways/messages.ts'
 import { stream } from '../../../actors/state/messages.ts'
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
@@ -25,13 +26,23 @@ class Watching {
   }
 
   watchKey(key: string): void {
-    const request = encode('WatchRequest', { create_request: { key: Buffer.from(key) } })
-    for (let connection = 1; connection <= watcherCount; connection += 1) {
-      const at = { revision: 1, compactRevision: 0, epoch: 1, request }
-      this.tell({ kind: 'keyWatch', connection, tag: 1, ...at })
-    }
+    for (let connection = 1; connection <= watcherCount; connection += 1)
+      this.watchKeyOn(connection, 1, key)
     this.finish()
     this.doors()
+  }
+
+  watchKeyOn(connection: number, tag: number, key: string): void {
+    const request = encode('WatchRequest', { create_request: { key: Buffer.from(key) } })
+    const at = { revision: 1, compactRevision: 0, epoch: 1, request }
+    this.tell({ kind: 'keyWatch', connection, tag, ...at })
+  }
+
+  /** Those that the actor says there are. */
+  watchCount(): number {
+    this.tell({ kind: 'status', replyTo: 'control', id: 1 })
+    const [answer] = this.actor.takeTold<StatusAnswer>('control')
+    return JSON.parse(answer!.json).watches
   }
 
   znodeChanged(event: 1 | 2 | 3, path: string): void {
@@ -121,6 +132,43 @@ describe('a change that many watch', () => {
     made.znodeChanged(3, '/a')
     made.finish()
     expect(made.doors()).toEqual(['e300'])
+  })
+
+  test('who watches much closes in slices, and nothing of it is left', () => {
+    const made = new Watching()
+    const paths = everybody.map(name => `/${name}`)
+    const more = { watcher: 'data', identities: nothing } as const
+    made.tell({ kind: 'znodeWatches', connection: 300, paths, ...more })
+    made.tell({ kind: 'znodeWatches', connection: 301, paths, ...more })
+    made.tell({ kind: 'connectionClosed', stream: stream.zookeeper, connection: 300 })
+    made.znodeChanged(3, paths.at(-1)!)
+    // What comes meanwhile waits for its turn.
+    expect(made.doors()).toEqual([])
+    expect(made.finish()).toBeGreaterThan(5)
+    expect(made.doors()).toEqual(['e301'])
+    made.tell({ kind: 'gatewayStarted', stream: stream.zookeeper })
+    expect(made.finish()).toBeGreaterThan(5)
+    expect(made.watchCount()).toBe(0)
+  })
+
+  test('a stream with many watches closes in slices, and so does its connection', () => {
+    const made = new Watching()
+    for (const tag of [3, 5]) {
+      for (let index = 0; index < watcherCount; index += 1) made.watchKeyOn(300, tag, `k${index}`)
+    }
+    made.watchKeyOn(301, 3, 'k1')
+    made.finish()
+    made.doors()
+    expect(made.watchCount()).toBe(2 * watcherCount + 1)
+    made.tell({ kind: 'keyStream', connection: 300, tag: 3, change: 'closed' })
+    expect(made.finish()).toBeGreaterThan(5)
+    expect(made.watchCount()).toBe(watcherCount + 1)
+    made.tell({ kind: 'connectionClosed', stream: stream.etcd, connection: 300 })
+    made.put('k1', 2)
+    expect(made.doors()).toEqual([])
+    expect(made.finish()).toBeGreaterThan(5)
+    expect(made.doors()).toEqual(['e301'])
+    expect(made.watchCount()).toBe(1)
   })
 
   test('watchers of a deleted node come before those of its parent', () => {
