@@ -41,3 +41,9 @@ test('who is done needs no room, and is not ended later', () => {
   expect(ended).toEqual([])
   expect(bound.count).toBe(4)
 })
+
+test('the addresses of one IPv6 network count as one', () => {
+  const { ended, add } = scene()
+  for (let at = 0; at < 5; at++) add(`2001:db8::${at + 1}`, `a${at}`)
+  expect(ended).toEqual(['a0'])
+})
