@@ -429,7 +429,9 @@ class Gateway {
   /** All requests that are there, as long as there is room for them. */
   #take(connection: Connection, now: number): void {
     if (!this.#standing.isKnownToLive(connection, this.#now)) return this.#suspend(connection)
-    let left = limits.requestsPerTurnMax
+    let left: number = this.#isServingQueue
+      ? limits.requestsPerTurnMaxQueueing
+      : limits.requestsPerTurnMax
     while (connection.isOpen) {
       if (this.#mustWait(connection)) {
         this.#stall(connection)

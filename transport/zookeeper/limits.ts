@@ -28,10 +28,15 @@ export const limits = {
   inputMillisMaxShort: 10_000,
   /** Requests that are taken from one connection before others have their turn. */
   requestsPerTurnMax: 256,
+  /** The same where connections wait for their turns: a turn of all of them has to be short. */
+  requestsPerTurnMaxQueueing: 64,
   /** Requests of one connection that are not answered yet; beyond it we stop reading from it. */
   outstandingRequestsMax: 1_000,
-  /** The same over all connections: what waits in mailboxes stays far below their bounds. */
-  outstandingTotalMax: 32_768,
+  /**
+   * The same over all connections. Whoever asks next waits behind all of them: a read takes 10 to 15 µs, so
+   * for some 50 ms, and what waits in mailboxes stays far below their bounds.
+   */
+  outstandingTotalMax: 4_096,
   /** Replies and events on their way to the gateway: one change may tell every connection. */
   gatewayMessagesMax: 4_194_304,
   /** auth packets add identities; each write carries all of them. */

@@ -244,6 +244,25 @@ test('one that sends very much at once leaves others their turn', () => {
   expect(greedy.socket.isPaused).toBe(false)
 })
 
+test('where many ask for very much, who asks for little waits for short turns of the others', () => {
+  const { settle, client, node } = scene()
+  const greedy = Array.from({ length: 60 }, () => client())
+  const modest = client()
+  const before = node.reads.length
+  for (const one of greedy) {
+    for (let at = 0; at < 400; at += 1) one.request(operation.exists, watchRecord('/small'))
+  }
+  modest.request(operation.exists, watchRecord('/large'))
+  settle()
+  const order = node.reads.slice(before)
+  const own = order.findIndex(number => order.indexOf(number) === order.lastIndexOf(number))
+  expect(own).toBeGreaterThan(0)
+  // All that are outstanding, and a turn of each.
+  expect(own).toBeLessThanOrEqual(4_096 + 60 * 64)
+  expect(modest.takeAnswers()).toHaveLength(1)
+  for (const one of greedy) expect(one.takeAnswers()).toHaveLength(400)
+})
+
 describe('requests that never become whole', () => {
   const most = Buffer.concat([Buffer.from([0, 15, 66, 64]), Buffer.alloc(900_000)])
 
