@@ -5,6 +5,7 @@
  * its share.
  */
 import { FifoMap } from '../../runtime/fifo-map.ts'
+import { limits } from '../state/limits.ts'
 
 export interface AnswerRoomSetup {
   /** All connections together, and one of them. */
@@ -12,6 +13,9 @@ export interface AnswerRoomSetup {
   readonly connectionBytesMax: number
   /** What a waiting read may wait. */
   readonly timeoutMillis: number
+  /** What the state machine may spend on answers to writes, beside all that. */
+  readonly lentBytes: number
+  readonly lend: (bytes: number) => void
   readonly heldBytes: (connection: number) => number
   readonly heldBytesOfAll: () => number
   readonly granted: (connection: number, tag: number, bytes: number) => void
@@ -46,9 +50,12 @@ export class AnswerRoom {
   /** Somebody waits for memory that other connections hold. */
   isPressed = false
   #wasRefused = false
+  /** Answers to writes that were made from what is lent, which is not lent again yet. */
+  #owedBytes = 0
 
   constructor(setup: AnswerRoomSetup) {
     this.#setup = setup
+    setup.lend(setup.lentBytes)
   }
 
   get reservedBytes(): number {
@@ -138,6 +145,7 @@ export class AnswerRoom {
   /** Gives what is free to those who wait: a turn each, as long as anybody gets anything. */
   grant(): void {
     this.isPressed = this.#wasRefused
+    if (this.#owedBytes > 0) this.#lendAgain()
     if (this.#turns.size === 0) return
     for (let granted = true; granted; ) {
       granted = false
@@ -145,6 +153,11 @@ export class AnswerRoom {
         if (this.#grantOne(connection)) granted = true
       }
     }
+  }
+
+  /** The answer to a write has come, of so many bytes: from here on the port holds it. */
+  writeAnswered(bytes: number): void {
+    if (bytes > limits.shortAnswerBytesMax) this.#owedBytes += bytes
   }
 
   tick(nowMillis: number): void {
@@ -159,6 +172,18 @@ export class AnswerRoom {
         this.#setup.late(connection, tag)
       }
     }
+  }
+
+  #lendAgain(): void {
+    const { bytesMax, heldBytesOfAll, lend } = this.#setup
+    const share = bytesMax * 0.75
+    const allBytes = heldBytesOfAll() + this.#reservedBytes
+    if (allBytes + Math.min(this.#owedBytes, share * 0.75) > share) {
+      this.isPressed = true
+      return
+    }
+    lend(this.#owedBytes)
+    this.#owedBytes = 0
   }
 
   #grantOne(connection: number): boolean {

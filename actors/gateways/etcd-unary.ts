@@ -165,7 +165,10 @@ export class Unary {
   }
 
   replied({ connection, tag, sequence, status, body }: ReplyMessage): void {
-    if (sequence > 0) this.#applied(sequence)
+    if (sequence > 0) {
+      this.#applied(sequence)
+      this.#parts.room.writeAnswered(body.length)
+    }
     if (connection === ownConnection) {
       this.#parts.reads.answered(tag, body, status === 0 ? undefined : failureOf(status))
       return

@@ -269,10 +269,13 @@ class Gateway {
   #openRoom(setup: EtcdSetup): AnswerRoom {
     const { answerBytesMax } = setup
     const { server } = this.#door
+    const state = this.#context.find(directory.state)
     return new AnswerRoom({
       bytesMax: answerBytesMax,
       connectionBytesMax: answerBytesMax / 2,
       timeoutMillis: setup.requestTimeoutMillis,
+      lentBytes: answerBytesMax / 4,
+      lend: bytes => state.tell({ kind: 'roomLent', stream: this.#stream, bytes }),
       heldBytes: connection => server.heldBytes(connection),
       heldBytesOfAll: () => server.heldBytesOfAll,
       granted: (connection, tag, bytes) => this.#reads.grant(connection, tag, bytes),

@@ -7,6 +7,7 @@ import type { ReplyMessage, WatchesMessage } from '../watches/messages.ts'
 import type { Lifetime } from './lifetimes.ts'
 import { limits } from './limits.ts'
 import { doorOf, stream as streams } from './messages.ts'
+import { WriteRoom } from './write-room.ts'
 import type { Arena, Emitter, Read } from './world.ts'
 import { replyStatus } from './zookeeper-commands.ts'
 
@@ -22,6 +23,7 @@ export class StreamEmitter implements Emitter {
   /** Replies that are longer than this are made from what is lent. */
   #lentAboveBytes = Number.POSITIVE_INFINITY
   #lentBytes = 0
+  readonly #writeRoom = new WriteRoom()
   readonly #watches: Ref<WatchesMessage>
   readonly #sessions: Ref<SessionsMessage>
   readonly #arena: Arena
@@ -72,10 +74,22 @@ export class StreamEmitter implements Emitter {
   ): void {
     const reply = { kind: 'reply', stream, connection, tag, sequence, status, body } as const
     if (body.length > this.#lentAboveBytes) return this.#replyLent(reply)
-    if (body.length <= limits.replyBytesMax) return this.#watches.tell(reply)
+    if (body.length <= limits.replyBytesMax) {
+      if (sequence > 0) this.#writeRoom.spend(stream, body.length)
+      return this.#watches.tell(reply)
+    }
     // The caller hears of it; ZooKeeper's has no word for it, and loses its connection.
     const refusal = doorOf(stream) === streams.etcd ? failure.responseTooLarge : replyTooLarge
     this.#watches.tell({ ...reply, status: refusal.status, body: nothing })
+  }
+
+  answerBytesMax(stream: number): number {
+    return this.#writeRoom.bytesMax(stream)
+  }
+
+  /** The etcd gateway of this stream has room for so many more bytes of answers to writes. */
+  lentForWrites(stream: number, bytes: number): void {
+    this.#writeRoom.lent(stream, bytes)
   }
 
   /** Whatever `make` answers with more than `aboveBytes` is lent; returns how many bytes that was. */

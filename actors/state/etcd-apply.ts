@@ -68,6 +68,8 @@ export class EtcdApply {
   /** Callers that wait until nothing compacted is left in memory. */
   readonly #compactions: Caller[] = []
   #epoch = 0
+  /** Of the command in hand. */
+  #answerBytesMax = 0
   /** The rest of the command in hand. */
   #steps: Steps | undefined
 
@@ -168,7 +170,7 @@ export class EtcdApply {
   #answerPut(command: Command, revision: number, previous: Pointer): void {
     const keyspace = this.#keyspace
     const previousBytes = previous === 0 ? 0 : 16 + keyValueBytes(keyspace, previous)
-    const writer = this.#writer.begin(headerBytesMax + previousBytes)
+    const writer = this.#begin(command, headerBytesMax + previousBytes)
     this.#header.write(writer, revision, this.#epoch)
     if (previous !== 0) writeKeyValue(writer, putResponseTag.prevKv, keyspace, previous)
     this.#answer(command, writer)
@@ -183,7 +185,7 @@ export class EtcdApply {
   }
 
   *#deleteSteps(command: Command, request: DeleteRangeRequest, slice: Pick<Slice, 'spent'>): Steps {
-    const writer = command.local ? this.#writer.begin(headerBytesMax + 16) : undefined
+    const writer = command.local ? this.#begin(command, headerBytesMax + 16) : undefined
     const header = (revision: number): void => {
       if (writer !== undefined) this.#header.write(writer, revision, this.#epoch)
     }
@@ -209,7 +211,7 @@ export class EtcdApply {
       if (command.local) this.#reply(command, failed?.status ?? 0, nothing)
       return
     }
-    const writer = command.local ? this.#writer.begin(512) : undefined
+    const writer = command.local ? this.#begin(command, 512) : undefined
     this.#change.begin()
     // The header comes first but shows the revision after: its room is filled in at the end.
     yield* new TxnRun(this.#keyspace, this.#change, writer, this.#change.tally, view).run(chosen)
@@ -296,10 +298,19 @@ export class EtcdApply {
     return writer.finish()
   }
 
+  /** The answer to a command, which may be long. */
+  #begin({ stream }: Command, bytesGuess: number): Writer {
+    this.#answerBytesMax = this.#world.emitter.answerBytesMax(stream)
+    return this.#writer.begin(bytesGuess, this.#answerBytesMax)
+  }
+
   /** The command has applied, whether its answer can be sent or not. */
   #answer(command: Command, writer: Writer): void {
-    if (writer.overflowed) this.#reply(command, failure.responseTooLarge.status, nothing)
-    else this.#reply(command, 0, writer.finish())
+    if (!writer.overflowed) return this.#reply(command, 0, writer.finish())
+    // Its client cannot know how it ended, and may try again: there is no room only now.
+    const isNow = this.#answerBytesMax < limits.replyBytesMax
+    const { status } = isNow ? failure.timedOut : failure.responseTooLarge
+    this.#reply(command, status, nothing)
   }
 
   #reply(command: Command, status: number, body: Uint8Array): void {

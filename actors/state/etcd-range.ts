@@ -130,8 +130,8 @@ function* walkInSlices(
 /** `rangeBytesMax` in slices. */
 export function* bytesInSlices(
   keyspace: Keyspace,
-  range: RangeRequest,
-  result: RangeResult,
+  range: Pick<RangeRequest, 'keysOnly'>,
+  result: { readonly pointers: readonly Pointer[] },
   slice: Pick<Slice, 'spent'>,
 ): Generator<void, number, void> {
   let bytes = 32

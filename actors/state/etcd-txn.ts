@@ -24,6 +24,7 @@ import {
 import type { Writer } from '../../transport/etcd/messages/writer.ts'
 import { type Change, leaseOf } from './etcd-change.ts'
 import {
+  bytesInSlices,
   collectInSlices,
   collectRange,
   intervalEnd,
@@ -206,7 +207,10 @@ export class TxnRun {
     const keyspace = this.#keyspace
     const result = this.#result
     yield* this.#collect(range)
-    if (writer.overflowed) {
+    if (this.#change !== undefined) {
+      const bytes = yield* bytesInSlices(keyspace, range, result, this.#view.slice)
+      if (!writer.prepare(headerBytesMax + bytes)) return
+    } else if (writer.overflowed) {
       writer.discard(headerBytesMax + rangeBytesMax(keyspace, range, result))
       return
     }
@@ -263,10 +267,15 @@ export function* deleteRange(
   if (first !== undefined) change.remove(first)
   header(keyspace.revision)
   writer?.number(deleteRangeResponseTag.deleted, found.length)
+  let isWritten = writer !== undefined && request.prevKv
+  if (isWritten) {
+    const bytes = yield* bytesInSlices(keyspace, { keysOnly: false }, { pointers: found }, slice)
+    isWritten = writer?.prepare(bytes) === true
+  }
   for (let index = 0; index < found.length; index += 1) {
     const pointer = found[index] as Pointer
     if (index > 0) change.remove(pointer)
-    if (request.prevKv && writer !== undefined) {
+    if (isWritten && writer !== undefined) {
       writeKeyValue(writer, deleteRangeResponseTag.prevKvs, keyspace, pointer)
     }
     if (slice.spent(2 + (keyspace.valueLength(pointer) >>> 10))) yield

@@ -2,6 +2,8 @@
 export const limits = {
   /** One answer to a client; a longer one is refused, whatever its command has changed. */
   replyBytesMax: 256 * 1024 * 1024,
+  /** The answer to a write that takes none of the room lent for them (write-room.ts). */
+  shortAnswerBytesMax: 4 * 1024,
   /** Changes of one revision go to the watch actor in parts of about this size. */
   changeBytesMax: 128 * 1024,
   /** A slice of history ends with the revision that takes it beyond this. */

@@ -72,6 +72,7 @@ export type StateMessage =
    * So many bytes more may be spent on reads that wait for room while a later write of their own connection is
    * about to apply: what a client asked before it wrote must not show what it wrote, and a write never waits.
    * Where too little is lent, the connection is closed. Answers made so say it (`replyStatus.sendLent`).
+   * The etcd port lends for the answers to its writes (write-room.ts).
    */
   | { readonly kind: 'roomLent'; readonly stream: number; readonly bytes: number }
   /**

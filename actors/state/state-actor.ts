@@ -175,7 +175,8 @@ class StateMachine {
       case 'readCancelled':
         return this.#reads.cancelled(message.stream, message.connection, message.tag)
       case 'roomLent':
-        return this.#reads.lent(message.bytes)
+        if (doorOf(message.stream) === stream.zookeeper) return this.#reads.lent(message.bytes)
+        return this.#emitter.lentForWrites(message.stream, message.bytes)
       case 'connectionGone':
         return this.#connectionGone(message.stream, message.connection)
       case 'propose':

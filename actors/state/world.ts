@@ -107,6 +107,8 @@ export interface Emitter {
     status: number,
     body: Uint8Array,
   ): void
+  /** How long the answer to a write of this stream may be now; a longer one is not made. */
+  answerBytesMax(stream: number): number
   /** Room for building replies; use from `start`, then `take` exactly what was written. */
   reserve(bytesMax: number): Arena
   take(bytes: number): Uint8Array

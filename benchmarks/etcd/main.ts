@@ -57,6 +57,10 @@ class Sink implements Emitter {
     this.replyBytes += body.length
   }
 
+  answerBytesMax(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   reserve(bytesMax: number): Arena {
     const arena = this.#arena
     if (arena.bytes.length - arena.start < bytesMax) {

@@ -49,6 +49,7 @@ export const scenarios: readonly Scenario[] = [
   { name: '30,000 leases of one client, all renewed', run: manyLeases },
   { name: '20 connections × 60 ranges of 30 MB, window 0, for 30 s', run: deafRanges },
   { name: '20 connections × 10,000 small reads, window 0, for 15 s', run: deafSmallReads },
+  { name: '20 connections × 60 writes answered with 30 MB, window 0, for 15 s', run: deafWrites },
 ]
 
 async function withCaller(port: number, run: (caller: EtcdCaller) => Promise<string>) {
@@ -221,14 +222,14 @@ function manyLeases(port: number): Promise<string> {
 }
 
 /** A client that grants no window asks so many times; what it does later is nothing. */
-function deafClient(port: number, message: Uint8Array, count: number): net.Socket {
+function deafClient(port: number, method: string, message: Uint8Array, count: number): net.Socket {
   const encoder = new HpackEncoder()
   const socket = net.connect(port, '127.0.0.1').on('error', () => {})
   socket.write(Buffer.concat([preface, settingsFrame([initialWindow(0)])]))
   socket.resume()
   for (let at = 0; at < count; at += 1) {
     const stream = 2 * at + 1
-    const head = encoder.encode(fieldsFor('/etcdserverpb.KV/Range'), true)
+    const head = encoder.encode(fieldsFor(`/etcdserverpb.KV/${method}`), true)
     socket.write(
       Buffer.concat([
         frame(frameType.headers, flag.endHeaders, stream, head),
@@ -239,9 +240,9 @@ function deafClient(port: number, message: Uint8Array, count: number): net.Socke
   return socket
 }
 
-async function deaf(port: number, request: object, count: number, millis: number) {
-  const message = encode('RangeRequest', request)
-  const sockets = Array.from({ length: 20 }, () => deafClient(port, message, count))
+async function deaf(port: number, method: string, request: object, count: number, millis: number) {
+  const message = encode(`${method}Request`, request)
+  const sockets = Array.from({ length: 20 }, () => deafClient(port, method, message, count))
   await pause(2000)
   const during = await withCaller(port, probe)
   await pause(millis - 2000)
@@ -252,9 +253,16 @@ async function deaf(port: number, request: object, count: number, millis: number
 }
 
 function deafRanges(port: number): Promise<string> {
-  return deaf(port, { ...all('big/'), limit: 30 }, 60, 30_000)
+  return deaf(port, 'Range', { ...all('big/'), limit: 30 }, 60, 30_000)
 }
 
 function deafSmallReads(port: number): Promise<string> {
-  return deaf(port, { key: bytes('small'), serializable: true }, 10_000, 15_000)
+  return deaf(port, 'Range', { key: bytes('small'), serializable: true }, 10_000, 15_000)
+}
+
+/** Each changes a key and asks in the same transaction for 30 MB. */
+function deafWrites(port: number): Promise<string> {
+  const read = { request_range: { ...all('big/'), limit: 30 } }
+  const write = { request_put: { key: bytes('written'), value: bytes('x') } }
+  return deaf(port, 'Txn', { success: [read, write] }, 60, 15_000)
 }

@@ -12,6 +12,7 @@ import {
 import type { WatchesMessage } from '../../../actors/watches/messages.ts'
 import { encodeIdentities } from '../../../transport/zookeeper/identities.ts'
 import { operation } from '../../../transport/zookeeper/operations.ts'
+import { failure } from '../../../transport/etcd/messages/failures.ts'
 import { encode } from '../../transport/etcd/messages/schema.ts'
 import { EtcdWorld } from './etcd-world.ts'
 import { Entries, type Entry, StateNode } from './state-node.ts'
@@ -323,5 +324,66 @@ describe('every read of etcd knows how long its answer will be', () => {
       expect(world.emitter.replies.pop()?.status).toBe(0)
       expect(world.emitter.replies).toEqual([])
     }
+  })
+
+  describe('for the answers to writes of the etcd port', () => {
+    const value = Buffer.alloc(100_000)
+    const range = { request_range: { key: Buffer.from('big') } }
+    const put = { request_put: { key: Buffer.from('k'), value: Buffer.from('v') } }
+    const read = { success: [range, put] }
+    const overwrite = { key: Buffer.from('big'), value, prev_kv: true }
+    const removal = { key: Buffer.from('a'), range_end: Buffer.from('z'), prev_kv: true }
+    const lend = (room: Room, bytes: number, ofStream: number = stream.etcd): void => {
+      room.node.actor.round({ kind: 'roomLent', stream: ofStream, bytes })
+    }
+    const statuses = (room: Room): [status: number, isLong: boolean][] => {
+      const told = room.node.actor.takeTold<WatchesMessage>('watches')
+      return told.flatMap(one =>
+        one.kind === 'reply' ? [[one.status, one.body.length > value.length]] : [],
+      )
+    }
+    const made = [0, true] as const
+    const unmade = [failure.timedOut.status, false] as const
+
+    test('it is lent: any answer while none of it is spent, then none beyond it, until it is lent again', () => {
+      const room = new Room()
+      room.commit(room.log.etcd('put', { key: Buffer.from('big'), value }))
+      lend(room, 50_000)
+      statuses(room)
+      room.commit(room.log.etcd('txn', read), room.log.etcd('txn', read))
+      room.commit(room.log.etcd('put', overwrite), room.log.etcd('deleteRange', removal))
+      expect(statuses(room)).toEqual([made, unmade, unmade, unmade])
+      // All four have applied: nothing is left of the key.
+      room.commit(room.log.etcd('txn', read))
+      expect(statuses(room)).toEqual([[0, false]])
+      room.commit(room.log.etcd('put', { key: Buffer.from('big'), value }))
+      statuses(room)
+      lend(room, 101_000)
+      room.commit(room.log.etcd('deleteRange', removal))
+      expect(statuses(room)).toEqual([made])
+    })
+
+    test('short answers need none of it', () => {
+      const room = new Room()
+      room.commit(room.log.etcd('put', { key: Buffer.from('big'), value }))
+      lend(room, 50_000)
+      room.commit(room.log.etcd('txn', read))
+      statuses(room)
+      room.commit(room.log.etcd('put', { key: Buffer.from('s'), value: Buffer.from('v') }))
+      room.commit(room.log.etcd('deleteRange', { key: Buffer.from('s'), prev_kv: true }))
+      expect(statuses(room).map(([status]) => status)).toEqual([0, 0])
+    })
+
+    test('a gateway that was started again lends anew', () => {
+      const room = new Room()
+      room.commit(room.log.etcd('put', { key: Buffer.from('big'), value }))
+      lend(room, 50_000)
+      room.commit(room.log.etcd('txn', read))
+      lend(room, 50_000, stream.etcd + 8)
+      statuses(room)
+      // Nobody is left to take the answer to what its predecessor proposed.
+      room.commit(room.log.etcd('txn', read))
+      expect(statuses(room)).toEqual([unmade])
+    })
   })
 })

@@ -65,6 +65,13 @@ export class TestEmitter implements Emitter {
     this.replies.push({ connection, tag, sequence, status, body })
   }
 
+  /** Of answers to writes. */
+  answerBytesMaxNow = Number.POSITIVE_INFINITY
+
+  answerBytesMax(): number {
+    return this.answerBytesMaxNow
+  }
+
   reserve(bytesMax: number): Arena {
     const arena = this.#arena
     if (arena.bytes.length - arena.start < bytesMax) {

@@ -196,6 +196,7 @@ export class Scene {
       emit: message => scene.emitted.push(message),
       reply: (_stream, connection, _tag, sequence, status, bytes) =>
         scene.#answers.push(answered(connection, sequence, status, bytes)),
+      answerBytesMax: () => Number.POSITIVE_INFINITY,
       reserve: (): Arena => {
         throw new Error('not used')
       },

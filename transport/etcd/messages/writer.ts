@@ -62,6 +62,13 @@ export class Writer {
     return this.#discardedBytes + this.size + 4 * this.#nestedCount
   }
 
+  /** So many bytes are to come; false: they are too many, and none of them need be written. */
+  prepare(bytes: number): boolean {
+    if (this.size + bytes > this.#bytesMax) this.#overflow(0)
+    else this.#room(bytes)
+    return !this.overflowed
+  }
+
   /** Counts what would be written. Only for what has overflowed. */
   discard(bytes: number): void {
     this.#discardedBytes += bytes
