@@ -96,7 +96,8 @@ export function txnCost(keyspace: Keyspace, txn: TxnRequest, before = 0): number
   }
   for (const operations of [txn.success, txn.failure]) {
     for (const operation of operations) {
-      if (operation.kind === 'range') cost += rangeCost(keyspace, operation.range)
+      if (operation.kind === 'range')
+        cost += limits.answeredKeyUnits * rangeCost(keyspace, operation.range)
       else if (operation.kind === 'deleteRange') cost += deleteCost(keyspace, operation.deleteRange)
       else if (operation.kind === 'txn') cost = txnCost(keyspace, operation.txn, cost)
       if (cost > limits.unslicedKeysMax) return cost
@@ -105,8 +106,9 @@ export function txnCost(keyspace: Keyspace, txn: TxnRequest, before = 0): number
   return cost
 }
 
-export function deleteCost(keyspace: Keyspace, { key, rangeEnd }: DeleteRangeRequest): number {
-  return intervalCost(keyspace, key, rangeEnd)
+export function deleteCost(keyspace: Keyspace, request: DeleteRangeRequest): number {
+  const { key, rangeEnd, prevKv } = request
+  return intervalCost(keyspace, key, rangeEnd) * (prevKv ? limits.answeredKeyUnits : 1)
 }
 
 function intervalCost(keyspace: Keyspace, key: Uint8Array, rangeEnd: Uint8Array): number {

@@ -11,6 +11,8 @@ export const limits = {
   /** Work that looks at more keys than this, or writes more bytes, goes in slices. */
   unslicedKeysMax: 256,
   unslicedBytesMax: 256 * 1024,
+  /** For how many keys one counts whose value a command is answered with: it may be long. */
+  answeredKeyUnits: 16,
   /** All compares of one transaction together; etcd has no bound. The same on all nodes: it decides what applies. */
   compareKeysMax: 4_194_304,
 } as const
