@@ -117,8 +117,8 @@ limits:
   # such limit.
   etcdConnectionsPerAddressMax: 2000
   # Answers to clients in memory, being made or not yet taken, of each of the two ports; etcd's watch
-  # events have a quarter of it more, and long answers to its writes another. Beyond it reads wait unmade, and clients that take nothing for 10 s
-  # lose their connections (for 120 s: always).
+  # events have a quarter of it more, and long answers to its writes another. Beyond it reads wait
+  # unmade, and clients that take nothing for 10 s lose their connections (for 120 s: always).
   answerBytesMax: 134217728
   # Writes of this node's clients that are not applied yet, of each of the two ports, at most: where they
   # take longer than about 250 ms, fewer. Beyond it ZooKeeper sockets are not read and etcd requests wait, at
