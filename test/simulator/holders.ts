@@ -1,7 +1,8 @@
 /**
  * Who holds the locks of a simulated world, as the holders see it: a client holds an ephemeral znode from when
- * its creation was answered, as long as its connection stands or comes back with the same session, until it heard
- * that it was deleted. Two that hold one at the same time for longer than news takes are what a lock must prevent.
+ * its creation was answered, as long as its connection stands or comes back with the same session, until it asks
+ * for its end itself: by deleting it, or by closing the session. Whoever does that has given it up, whether or not
+ * it ever hears that this was done. Two that hold one at the same time for longer than news takes are what a lock must prevent.
  * Also what `sync` promises: a write that was acknowledged before a sync was sent shows behind it.
  */
 import type { Host } from '../../runtime/host.ts'

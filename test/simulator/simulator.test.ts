@@ -51,7 +51,7 @@ describe('three nodes, under faults', () => {
   })
 
   test('members come and go', { timeout: 600_000 }, () => {
-    for (const seed of firstToLast(1, 5)) {
+    for (const seed of firstToLast(1, 6)) {
       const { violations } = runWorld(memberOptionsFor(seed), jobs)
       expect(violations, `npm run sim -- --members --seed ${seed}`).toEqual([])
     }

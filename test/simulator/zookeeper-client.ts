@@ -26,6 +26,7 @@ import {
   lockPaths,
   type Request,
 } from './zookeeper-request.ts'
+import { Locks } from './zookeeper-locks.ts'
 import { absent, Watches } from './zookeeper-watches.ts'
 
 export interface ZookeeperClientSetup extends ClientSetup {
@@ -80,8 +81,7 @@ export class ZookeeperClient {
   #servedMillis = 0
   #closing = false
   #mayBeClosed = false
-  /** Locks that this session holds, as far as it knows. */
-  readonly #locks = new Set<string>()
+  readonly #locks: Locks
   #floor: ReadonlyMap<string, number> = new Map()
   /** Until then it only looks at things, as one does that holds a lock: no write of it waits for a leader. */
   #restsUntilMillis = 0
@@ -99,6 +99,8 @@ export class ZookeeperClient {
     const violate = (sentence: string): void => this.#violate(sentence)
     this.watches = new Watches(violate)
     this.ephemerals = new Ephemerals(setup.id, violate)
+    const { holders, host } = setup
+    this.#locks = new Locks({ client: setup.id, holders, host, violate })
   }
 
   get done(): boolean {
@@ -118,7 +120,7 @@ export class ZookeeperClient {
       burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction(),
       () => {
         if (this.#mayLeave() && below(this.#random, 30) === 0) this.#leave()
-        if (this.#locks.size > 0 && below(this.#random, 8) === 0) this.#rest()
+        if (this.#locks.count > 0 && below(this.#random, 8) === 0) this.#rest()
         this.#fill()
         this.#burst()
       },
@@ -183,7 +185,7 @@ export class ZookeeperClient {
     this.#established = false
     for (const request of this.#inFlight) this.#forget(request)
     this.#inFlight = []
-    for (const path of this.#locks) this.#setup.holders.lost(path, this.#setup.id)
+    this.#locks.disconnected()
     const millis = this.#reconnectMillis * (1 + this.#random.fraction())
     this.#reconnectMillis = reconnectMillis
     this.#setup.host.timers.after(millis, () => this.#connect())
@@ -193,7 +195,7 @@ export class ZookeeperClient {
   #forget({ kind, path }: Request): void {
     if (kind === 'set' || kind === 'multi') this.#unknownSets++
     else if (kind === 'hold' || kind === 'drop') this.ephemerals.lost(path)
-    else if (kind === 'unlock') this.#locks.delete(path)
+    else if (kind === 'unlock') this.#locks.gone(path)
     else if (kind === 'close') this.#mayBeClosed = true
     this.#closing = false
   }
@@ -243,7 +245,7 @@ export class ZookeeperClient {
     this.#password = password.slice()
     this.#established = true
     this.#floor = new Map()
-    for (const path of this.#locks) this.#holds(path)
+    this.#locks.connected()
     this.#servedMillis = this.#heardMillis
     if (this.watches.count > 0) this.#setWatches()
   }
@@ -254,8 +256,7 @@ export class ZookeeperClient {
     this.#password = new Uint8Array(16)
     this.#mayBeClosed = false
     this.#closing = false
-    for (const path of this.#locks) this.#setup.holders.lost(path, this.#setup.id)
-    this.#locks.clear()
+    this.#locks.sessionEnded()
     this.ephemerals.sessionEnded()
     this.watches.clear()
   }
@@ -319,11 +320,6 @@ export class ZookeeperClient {
     this.#send(this.#locks.has(path) ? 'unlock' : 'lock', path)
   }
 
-  #holds(path: string): void {
-    const { holders, id, host } = this.#setup
-    holders.gained(path, id, host, sentence => this.#violate(sentence))
-  }
-
   #send(kind: Request['kind'], path = this.path): void {
     const sets = kind === 'set' || kind === 'multi'
     if (kind === 'append' || kind === 'multi') this.appendsSent++
@@ -333,8 +329,11 @@ export class ZookeeperClient {
     if (kind === 'sync') this.#floor = this.#setup.holders.floor()
     const floor = this.#floor
     const request: Request = { kind, xid: ++this.#xid, number, path, watch, sentMillis, floor }
-    if (kind === 'close') this.#closing = true
-    if (kind === 'unlock') this.#setup.holders.lost(path, this.#setup.id)
+    if (kind === 'unlock') this.#locks.givesUp(path)
+    if (kind === 'close') {
+      this.#closing = true
+      this.#locks.leaves()
+    }
     this.#inFlight.push(request)
     this.#frame(this.#socket!, writer => encodeRequest(writer, request, this.#setup.id))
   }
@@ -410,13 +409,10 @@ export class ZookeeperClient {
         return this.ephemerals.deleted(path, error)
       case 'lock':
         this.#expect(request, error, errorCode.ok, errorCode.nodeExists)
-        if (error !== errorCode.ok) return
-        this.#locks.add(path)
-        return this.#holds(path)
+        return error === errorCode.ok ? this.#locks.granted(path) : undefined
       case 'unlock':
         this.#expect(request, error, errorCode.ok)
-        this.#locks.delete(path)
-        return
+        return this.#locks.gone(path)
       case 'exists':
         this.#expect(request, error, errorCode.ok, errorCode.noNode)
         return this.#takeExists(request, error)
