@@ -106,6 +106,11 @@ export class Connection {
     return this.state !== 'gone'
   }
 
+  /** It was granted one. Who leaves has it until its end is answered; who asked a word never had one. */
+  get hasSession(): boolean {
+    return this.state === 'established' || (this.state === 'leaving' && this.session !== 0n)
+  }
+
   /** The session and the identities stand: commands may be made. */
   identify(session: bigint): void {
     this.session = session

@@ -51,9 +51,9 @@ export class Standing {
   }
 
   /** False for one whose session may have ended elsewhere: nothing more is taken from it or sent to it. */
-  isKnownToLive({ state, aliveUntilMillis }: Connection, nowMillis: number): boolean {
-    if (state === 'handshake') return this.isInContact(nowMillis)
-    return state !== 'established' || nowMillis < aliveUntilMillis
+  isKnownToLive(connection: Connection, nowMillis: number): boolean {
+    if (connection.state === 'handshake') return this.isInContact(nowMillis)
+    return !connection.hasSession || nowMillis < connection.aliveUntilMillis
   }
 }
 

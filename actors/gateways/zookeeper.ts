@@ -682,9 +682,8 @@ class Gateway {
   #unanswered(through: number): void {
     this.#proposals.applied(through, this.#clock())
     for (const connection of [...this.#connections.values()]) {
-      const { state, session, outstanding } = connection
-      const hasWatches = state === 'established' || (state === 'leaving' && session !== 0n)
-      if (hasWatches || outstanding.hasThrough(through)) this.#drop(connection)
+      const { hasSession, outstanding } = connection
+      if (hasSession || outstanding.hasThrough(through)) this.#drop(connection)
     }
   }
 

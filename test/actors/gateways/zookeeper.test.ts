@@ -692,6 +692,19 @@ describe('cut off from the leader', () => {
     expect(one.socket.isClosed).toBe(true)
   })
 
+  test('nor does a connection outlive its session whose end was asked for and never came', () => {
+    const { node, client, advance } = scene()
+    const one = client(4_000)
+    node.held = true
+    node.cutOff = true
+    one.request(operation.closeSession, () => {})
+    advance(100)
+    expect(one.socket.isClosed).toBe(false)
+    for (let elapsed = 0; elapsed < 4_000; elapsed += 100) advance(100)
+    expect(one.takeFrames()).toEqual([])
+    expect(one.socket.isClosed).toBe(true)
+  })
+
   test('who comes is refused after an election’s time, and so is who waits for a session', () => {
     const { network, node, settle, advance } = scene()
     node.held = true
