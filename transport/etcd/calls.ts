@@ -41,7 +41,7 @@ export class Calls implements StreamOwner {
   readonly #methods: ReadonlyMap<string, Method>
   readonly #handler: EtcdHandler
   readonly #limits: EtcdServerLimits
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'monotonicMillis'>
   readonly #closed: (connection: Connection, limit: string) => void
   readonly #eased: () => void
   readonly #assembling: () => void
@@ -50,7 +50,7 @@ export class Calls implements StreamOwner {
     methods: ReadonlyMap<string, Method>,
     handler: EtcdHandler,
     limits: EtcdServerLimits,
-    clock: Clock,
+    clock: Pick<Clock, 'monotonicMillis'>,
     closed: (connection: Connection, limit: string) => void,
     eased: () => void,
     assembling: () => void,

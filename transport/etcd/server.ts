@@ -9,6 +9,7 @@ import type {
 } from './api.ts'
 import { Calls, failCall, methodOf, startedMillisOf } from './calls.ts'
 import { statusNames } from './grpc.ts'
+import { HeldClock } from './held-clock.ts'
 import { Http1 } from './http1.ts'
 import { Addresses, clientOf } from '../../runtime/addresses.ts'
 import { Connection, type PortLoad } from './http2/connection.ts'
@@ -52,6 +53,8 @@ class Port implements EtcdServer {
   /** By method and status. */
   readonly #handled: Float64Array
   #dirty: Connection[] = []
+  /** Of calls that come and answers that go. */
+  readonly #clock: HeldClock
   #lastConnection: number
   #receivedBytes = 0
   #sentBytes = 0
@@ -65,6 +68,7 @@ class Port implements EtcdServer {
     const { host, listen, handler } = options
     const limits: EtcdServerLimits = { ...defaultLimits, ...options.limits }
     this.#limits = limits
+    this.#clock = new HeldClock(host.clock)
     const ids = options.methods.map(method => method.id)
     this.#handled = new Float64Array((Math.max(0, ...ids) + 1) * statusCount)
     const methods = new Map(options.methods.map(method => [method.path, method]))
@@ -72,7 +76,7 @@ class Port implements EtcdServer {
       methods,
       handler,
       limits,
-      host.clock,
+      this.#clock,
       (_, limit) => this.#count(limit),
       () => this.#eased(),
       () => this.#relieveAssembly(),
@@ -163,6 +167,7 @@ class Port implements EtcdServer {
   }
 
   flush(): void {
+    this.#clock.release()
     const dirty = this.#dirty
     if (dirty.length === 0) return
     this.#dirty = []
@@ -246,8 +251,7 @@ class Port implements EtcdServer {
     const method = methodOf(stream)
     if (method === undefined) return
     this.#handled[method.id * statusCount + status]! += 1
-    const now = this.#options.host.clock.monotonicMillis()
-    this.#options.onHandled?.(method, now - startedMillisOf(stream))
+    this.#options.onHandled?.(method, this.#clock.monotonicMillis() - startedMillisOf(stream))
   }
 
   #accept(socket: Socket): void {
@@ -264,8 +268,10 @@ class Port implements EtcdServer {
     socket.open({
       data: chunk => {
         this.#receivedBytes += chunk.length
+        this.#clock.release()
         if (connection !== undefined) connection.receive(chunk)
         else if (this.#newcomers.has(newcomer)) connection = this.#sniff(newcomer, chunk)
+        this.#clock.release()
       },
       drained: () => connection?.drained(),
       closed: () => {
