@@ -1,7 +1,7 @@
 /**
  * How much of a stream may be under way at once, so that whatever is proposed next applies soon: sessions
  * that are opened and closed, touches and reads that wait for the log stand behind all that was handed in before
- * them, whoever made it. By one sample at a time: a command is watched from its being made to its being applied.
+ * them, whoever made it. By one sample at a time: a command is watched from its being handed in to its being applied.
  *
  * Where that took longer than `aimMillis` above what it takes with next to nothing under way (a slow disk, a
  * long way to the quorum), less is under way from then on; where it took less and the room was used, more.
@@ -23,7 +23,8 @@ export class Pace {
   /** The command that is watched; 0: none. */
   #sequence = 0
   #madeMillis = 0
-  /** Of what may be under way, so much was when it was made. */
+  /** Of what may be under way, so much was when it was handed in: beside it, and with it. */
+  #othersShare = 0
   #usedShare = 0
   #lastMillis = 0
   #aloneMillis = 0
@@ -48,8 +49,10 @@ export class Pace {
     return this.#sequence !== 0
   }
 
-  watch(sequence: number, usedShare: number): void {
+  /** A large command may fill the room by itself, with nothing else under way. */
+  watch(sequence: number, othersShare: number, usedShare: number): void {
     this.#sequence = sequence
+    this.#othersShare = othersShare
     this.#usedShare = usedShare
     this.#madeMillis = this.#clock()
   }
@@ -67,7 +70,7 @@ export class Pace {
   }
 
   #judge(tookMillis: number): void {
-    if (this.#usedShare <= pacing.shareMin) this.#ranAlone(tookMillis)
+    if (this.#othersShare <= pacing.shareMin) this.#ranAlone(tookMillis)
     const aimMillis = pacing.aimMillis + this.#aloneMillis
     const wasUsed = this.#usedShare >= this.#share / 2
     if (tookMillis > aimMillis) {

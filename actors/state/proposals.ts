@@ -74,6 +74,10 @@ export class Proposals {
   #lastSequence = 0
   #appliedSequence = 0
   #bytes = 0
+  /** Of the command that was made last. */
+  #lastBytes = 0
+  /** What was made up to the end of the last round. */
+  #roundSequence = 0
   #leaderKnown = false
   #progressMillis = 0
   /** The log's time less the monotonic clock's; NaN: not known yet. */
@@ -108,8 +112,12 @@ export class Proposals {
   }
 
   get #usedShare(): number {
+    return this.#shareWithout(0, 0)
+  }
+
+  #shareWithout(count: number, bytes: number): number {
     const { entriesMax, bytesMax } = this.#setup
-    return Math.max(this.waitingCount / entriesMax, this.#bytes / bytesMax)
+    return Math.max((this.waitingCount - count) / entriesMax, (this.#bytes - bytes) / bytesMax)
   }
 
   get waitingCount(): number {
@@ -146,9 +154,7 @@ export class Proposals {
       chunk !== undefined && chunk.used + length <= chunk.bytes.length,
       'commit follows reserve',
     )
-    const usedShare = this.#pace.isWatching ? 0 : this.#usedShare
     const sequence = ++this.#lastSequence
-    if (!this.#pace.isWatching && this.#leaderKnown) this.#pace.watch(sequence, usedShare)
     const at = chunk.used
     const { view } = chunk
     chunk.bytes.fill(0, at, at + entryHeaderBytes)
@@ -171,12 +177,14 @@ export class Proposals {
     chunk.used += length
     chunk.count += 1
     this.#bytes += length
+    this.#lastBytes = length
     return sequence
   }
 
   /** At the end of a round: what was committed since goes to consensus in one message (a chunk). */
   flush(): void {
     if (!this.#leaderKnown) return
+    this.#watchLast()
     for (const chunk of this.#chunks) {
       if (chunk.sentCount === chunk.count) continue
       if (Number.isNaN(this.#logTimeAhead) && chunk.untilMillis.some(Number.isFinite)) return
@@ -185,6 +193,14 @@ export class Proposals {
       chunk.sentBytes = chunk.used
       chunk.sentCount = chunk.count
     }
+  }
+
+  /** Of those that this round made, the last: all that is under way is ahead of it. */
+  #watchLast(): void {
+    const isNew = this.#lastSequence > this.#roundSequence
+    this.#roundSequence = this.#lastSequence
+    if (isNew && !this.#pace.isWatching)
+      this.#pace.watch(this.#lastSequence, this.#shareWithout(1, this.#lastBytes), this.#usedShare)
   }
 
   /** The command with this sequence, and so all before it, has applied on this node. */
@@ -238,6 +254,7 @@ export class Proposals {
     this.#progressMillis = nowMillis
     this.#againAtMillis = Number.POSITIVE_INFINITY
     this.#pace.forget()
+    this.#roundSequence = this.#lastSequence
     this.#chunks = this.#chunks.map(chunk => this.#withoutOverdue(chunk, nowMillis))
     for (const chunk of this.#chunks) {
       chunk.sentBytes = 0

@@ -11,7 +11,7 @@ class Log {
   fill(sharePerSecond: number, aloneMillis = 2): number {
     const { share } = this.pace
     this.#sequence += 1
-    this.pace.watch(this.#sequence, share)
+    this.pace.watch(this.#sequence, share, share)
     const tookMillis = aloneMillis + (share / sharePerSecond) * 1000
     this.now += tookMillis
     this.pace.applied(this.#sequence)
@@ -20,7 +20,7 @@ class Log {
 
   alone(tookMillis: number): void {
     this.#sequence += 1
-    this.pace.watch(this.#sequence, 0)
+    this.pace.watch(this.#sequence, 0, 0)
     this.now += tookMillis
     this.pace.applied(this.#sequence)
   }
@@ -57,7 +57,7 @@ test('there is always some room, and what was handed in again says nothing', () 
   const log = new Log()
   settled(log, 0.0001)
   expect(log.pace.share).toBe(pacing.shareMin)
-  log.pace.watch(1000, pacing.shareMin)
+  log.pace.watch(1000, pacing.shareMin, pacing.shareMin)
   log.now += 60
   expect(log.pace.expectedMillis()).toBeGreaterThan(60)
   log.pace.forget()

@@ -56,6 +56,31 @@ describe('a stream of proposals', () => {
     ])
   })
 
+  it.each([
+    ['large', 1_400_000, 1, 9],
+    ['small', 10, 16, 900],
+  ] as const)('of %s commands gets its room back after a slow time', (_, bytes, fewest, most) => {
+    let now = 0
+    const { proposals } = setup({ clock: () => now })
+    proposals.leaderChanged(1, now)
+    const body = 'p'.repeat(bytes)
+    /** As many as there is room for at once, and all have applied before the next are made. */
+    const round = (millisEach: number): number => {
+      const first = proposals.lastSequence
+      while (!proposals.full) propose(proposals, body)
+      proposals.flush()
+      for (let sequence = first + 1; sequence <= proposals.lastSequence; sequence += 1) {
+        now += millisEach
+        proposals.applied(sequence, now)
+      }
+      return proposals.lastSequence - first
+    }
+    for (let rounds = 0; rounds < 10; rounds += 1) round(3_000)
+    expect(round(3_000)).toBe(fewest)
+    for (let rounds = 0; rounds < 10; rounds += 1) round(0.1)
+    expect(round(0.1)).toBeGreaterThanOrEqual(most)
+  })
+
   it('is sent again from the first that has not applied, when the leader changes', () => {
     const { told, proposals } = setup()
     proposals.leaderChanged(1, 0)
