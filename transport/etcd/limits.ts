@@ -6,8 +6,9 @@ export interface EtcdServerLimits {
   readonly connectionsPerAddressMax: number
   /** Open streams of a connection, advertised; one more is refused (REFUSED_STREAM). 0: no such number. */
   readonly streamsMax: number
-  /** Memory of the open streams of one connection, and of all: one more is refused in the same way. */
+  /** Memory of the open streams of one connection: one more is refused in the same way. */
   readonly connectionStreamBytesMax: number
+  /** Of all; beyond it a connection may still have an even share of it, so that it is twice this at most. */
   readonly streamBytesMax: number
   /** etcd's max-request-bytes and its overhead; a longer message gets ResourceExhausted. */
   readonly messageBytesMax: number
@@ -38,7 +39,7 @@ export interface EtcdServerLimits {
   readonly headerBlockMillisMax: number
   /** Output that waits for a client which takes nothing: it loses its connection. */
   readonly stallMillisMax: number
-  /** The same while others wait for the memory (`EtcdServer.pressed`), for one that takes next to nothing. */
+  /** The same while others wait for the memory (`EtcdServer.pressed`) or for streams, for one that takes next to nothing. */
   readonly stallPressedMillisMax: number
   /** Bytes that a stream holds back for its client when the gateway is told that it is drained. */
   readonly streamBufferedBytesLow: number

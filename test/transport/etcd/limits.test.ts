@@ -185,6 +185,27 @@ describe('connectionStreamBytesMax and streamBytesMax', () => {
     expect(two.say()).toEqual([])
     expect(port.server.status().streams).toBe(2)
   })
+
+  it('leave each connection its even share, whatever others have open', () => {
+    const port = testPort({ connectionsMax: 4, streamBytesMax: 8 * 2048 })
+    const [greedy, modest] = [port.connect().handshake(), port.connect().handshake()]
+    for (let stream = 1; stream <= 17; stream += 2) greedy.call(stream, 'x', '/test.Echo/Silent')
+    expect(greedy.say()).toEqual(['RST_STREAM 17 7'])
+    for (const stream of [1, 3, 5]) modest.call(stream, 'x', '/test.Echo/Silent')
+    expect(modest.say()).toEqual(['RST_STREAM 5 7'])
+  })
+
+  it('break one that takes no answers sooner while they keep others waiting', () => {
+    const port = testPort({ streamBytesMax: 3 * 2048, stallPressedMillisMax: 10_000 })
+    const deaf = port.connect().handshake([initialWindow(0)])
+    for (const stream of [1, 3]) deaf.call(stream, 'hello')
+    port.advance(20_000)
+    expect(deaf.socket.destroyed).toBe(false)
+    deaf.call(5, 'hello')
+    port.advance(12_000)
+    expect(deaf.socket.destroyed).toBe(true)
+    expect(port.server.status().streams).toBe(0)
+  })
 })
 
 describe('connectionsPerAddressMax', () => {

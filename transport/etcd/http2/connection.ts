@@ -160,11 +160,16 @@ export class Connection implements SenderOwner {
   }
 
   get hasRoomForStream(): boolean {
-    const { streamsMax, connectionStreamBytesMax, streamBytesMax } = this.limits
+    const { streamsMax, connectionsMax, connectionStreamBytesMax, streamBytesMax } = this.limits
     const own = this.streams.size + 1
     if (streamsMax > 0 && own > streamsMax) return false
     if (own * streamBytes > connectionStreamBytesMax) return false
-    return (this.#load.streams + 1) * streamBytes <= streamBytesMax
+    // Whatever others have open, each may have what is left for it where all have the same.
+    return !this.#streamsFull || own * streamBytes * connectionsMax <= streamBytesMax
+  }
+
+  get #streamsFull(): boolean {
+    return (this.#load.streams + 1) * streamBytes > this.limits.streamBytesMax
   }
 
   /** The owner's half-received messages hold so much more. */
@@ -408,7 +413,8 @@ export class Connection implements SenderOwner {
     }
     const { stallMillisMax, stallPressedMillisMax } = this.limits
     if (now - this.#progressMillis > stallMillisMax) return true
-    return this.#load.pressed && now - this.#muchMillis > stallPressedMillisMax
+    const othersWait = this.#load.pressed || this.#streamsFull
+    return othersWait && now - this.#muchMillis > stallPressedMillisMax
   }
 
   #tooSlow(message: string, limit: string): void {
