@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A round of what the etcd door offers, with etcdctl: etcdctl_round.sh HOST:PORT
+# A round of what the etcd door offers, with etcdctl: etcdctl_round.sh HOST:PORT; ETCDCTL names another etcdctl.
 case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
 set -euo pipefail
-etcdctl() { "$(dirname "$0")/../../benchmarks/.cache/etcd/etcdctl" --endpoints "$endpoint" "$@"; }
+program=${ETCDCTL:-$(dirname "$0")/../../benchmarks/.cache/etcd/etcdctl}
+etcdctl() { "$program" --endpoints "$endpoint" "$@"; }
 endpoint=$1
 base=etcdctl-$$-$RANDOM
 step=0
@@ -36,7 +37,7 @@ check "lease list" "$lease" "$(etcdctl lease list | grep "$lease")"
 check "lease keep-alive --once" "lease $lease keepalived with TTL(30)" "$(etcdctl lease keep-alive --once "$lease")"
 check "lease revoke" "lease $lease revoked" "$(etcdctl lease revoke "$lease")"
 check "its keys are gone" "" "$(etcdctl get $base/leased)"
-check "watch from a revision" "PUT $base/a 9 PUT $base/a 10" "$(timeout 3 "$(dirname "$0")/../../benchmarks/.cache/etcd/etcdctl" --endpoints "$endpoint" watch $base/a --rev=$((revision + 1)) | xargs || true)"
+check "watch from a revision" "PUT $base/a 9 PUT $base/a 10" "$(timeout 3 "$program" --endpoints "$endpoint" watch $base/a --rev=$((revision + 1)) | xargs || true)"
 now=$(etcdctl get $base/a --write-out=json | sed 's/.*"revision":\([0-9]*\).*/\1/')
 check "compaction" "compacted revision $now" "$(etcdctl compaction "$now")"
 check "a compacted revision" "etcdserver: mvcc: required revision has been compacted" "$(etcdctl get $base/a --rev="$revision" 2>&1 | sed -n 's/.*\(etcdserver: .*compacted\).*/\1/p' | head -1)"

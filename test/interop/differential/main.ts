@@ -1,11 +1,12 @@
 /**
  * The etcd door against a real etcd: the same random requests to both, answer by answer.
  *
- *     launcher.mjs --script test/interop/differential/main.ts [--seed S] [--requests N] [--port BASE]
+ *     launcher.mjs --script test/interop/differential/main.ts [--seed S] [--requests N] [--port BASE] [--etcd FILE]
  *
  * What may differ, and why, stands in README.md beside this file.
  */
 import { parseArgs } from 'node:util'
+import { etcdBinary } from '../../../benchmarks/load/servers.ts'
 import { seededRandom } from '../../../runtime/random.ts'
 import { compareCases } from './cases.ts'
 import { Pair } from './pair.ts'
@@ -20,9 +21,10 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '40' },
     port: { type: 'string', default: '24100' },
     only: { type: 'string', default: 'cases,requests,watches' },
+    etcd: { type: 'string', default: etcdBinary('etcd') },
   },
 })
-const servers = await startServers(Number(values.port))
+const servers = await startServers(Number(values.port), values.etcd)
 const pair = new Pair(servers.quorate, servers.etcd)
 try {
   const requests = new Requests(seededRandom(values.seed))

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { etcdBinary } from '../../../benchmarks/load/servers.ts'
 import { LocalCluster, sleep } from '../../support/local-cluster.ts'
 
 export interface Servers {
@@ -12,9 +11,9 @@ export interface Servers {
   stop(): Promise<void>
 }
 
-export async function startServers(portBase: number): Promise<Servers> {
-  const program = etcdBinary('etcd')
-  if (!existsSync(program)) throw new Error('etcd is not installed: run test/interop/install.sh')
+/** `program` is the etcd to start. */
+export async function startServers(portBase: number, program: string): Promise<Servers> {
+  if (!existsSync(program)) throw new Error(`${program}: run test/interop/install.sh`)
   const directory = mkdtempSync(join(tmpdir(), 'differential-'))
   const cluster = new LocalCluster({ nodeCount: 1, portBase })
   const client = `http://127.0.0.1:${portBase + 50}`
