@@ -46,6 +46,8 @@ const sleepMillis = 4000
 const restMillis = 6000
 /** A leader that does not hear of a client for a while (a cut of 2.5 s at most) counts that against it. */
 const earlyShareMax = 0.35
+/** Instead of an operation, where its result is an error. */
+const multiError = -1
 
 export class ZookeeperClient {
   readonly path: string
@@ -448,9 +450,14 @@ export class ZookeeperClient {
     this.watches.shows('children', path, decodeStat(this.#reader).cversion, watch)
   }
 
-  /** Results: the set's stat, the path that was made. */
+  /** Results: the set's stat, the path that was made; or that one of the two found no space. */
   #takeMulti(request: Request): void {
     const first = decodeMultiHeader(this.#reader)
+    if (first === multiError && this.#setup.hasQuota) {
+      const errors = this.#multiErrors(this.#reader.int())
+      if (!errors.includes(errorCode.quotaExceeded)) this.#violate(`a multi got ${errors}`)
+      return this.#setup.refused()
+    }
     if (first !== operation.setData) return this.#violate(`a multi got ${first}`)
     this.#takeSet(request)
     decodeMultiHeader(this.#reader)
@@ -459,12 +466,16 @@ export class ZookeeperClient {
 
   /** The check is named, and what came before it is not done: the next set would show that. */
   #takeFailedMulti(): void {
-    const errors = [0, 0].map(() => {
-      decodeMultiHeader(this.#reader)
-      return this.#reader.int()
-    })
+    decodeMultiHeader(this.#reader)
+    const errors = this.#multiErrors(this.#reader.int())
     if (errors[0] !== errorCode.ok || errors[1] !== errorCode.badVersion)
       this.#violate(`a multi that has to fail got ${errors}`)
+  }
+
+  /** Of a multi of two operations, the first of which has been read. */
+  #multiErrors(first: number): readonly number[] {
+    decodeMultiHeader(this.#reader)
+    return [first, this.#reader.int()]
   }
 
   /** The version counts the sets of this client: one that is lost or doubled shows. */
