@@ -138,12 +138,21 @@ class World {
       this.etcdClients.every(({ watch }) => watch.leased.size === 0),
     )
     this.#runUntil(this.scheduler.nowMillis + settleMillis, () => false)
+    // Sessions that nobody uses any more still end, now too.
+    this.#runUntil(this.scheduler.nowMillis + settleMillis, () => this.#isLevel())
     if (this.observer.violations.length === 0) this.#verify()
     return this.#result()
   }
 
   #all(): (ZookeeperClient | EtcdClient)[] {
     return [...this.clients, ...this.etcdClients]
+  }
+
+  /** Every node that is up has applied as much as the others. */
+  #isLevel(): boolean {
+    const { replicas } = this.observer
+    const positions = this.nodes.map(({ id }) => replicas.of(id)?.position)
+    return new Set(positions.filter(position => position !== undefined)).size <= 1
   }
 
   #verify(): void {
