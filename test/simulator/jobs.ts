@@ -35,7 +35,8 @@ export function simulatedJobs(
       if (run === undefined) throw new Error(`the simulator has not loaded the job ${module.href}`)
       const copy = structuredClone(input)
       const millis = jobMillisMin + (jobMillisMax - jobMillisMin) * random.fraction() ** 3
-      scheduler.after(millis, () => {
+      // Not before what the callback did before it: a sync that it waits for is not done yet.
+      scheduler.at(thread.nowMillis + millis, () => {
         if (thread.dead) return
         let result: unknown
         let failure: Error | undefined
