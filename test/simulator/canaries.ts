@@ -152,6 +152,23 @@ export const canaries: Readonly<Record<string, Canary>> = {
     from: 'chunk.untilMillis.push(life.untilMillis)',
     to: 'chunk.untilMillis.push(Number.POSITIVE_INFINITY)',
   },
+  connectionsOutliveTheirSessions: {
+    file: 'actors/gateways/zookeeper-standing.ts',
+    from: 'nowMillis < connection.aliveUntilMillis',
+    to: 'nowMillis < Number.POSITIVE_INFINITY',
+  },
+  /** What an earlier leader asked, and so counted, is answered to the next one. */
+  readConfirmationsAreNotReset: {
+    file: 'actors/consensus/raft/roles.ts',
+    from: '  state.confirmSeen = 0\n',
+    to: '',
+  },
+  /** A lease whose end is proposed is renewed, and ends. */
+  endingLeaseIsRenewed: {
+    file: 'actors/sessions/sessions-actor.ts',
+    from: 'const alive = deadline !== undefined && deadline.proposedIn !== this.#epoch',
+    to: 'const alive = deadline !== undefined',
+  },
 }
 
 /** To be called before anything that is changed is imported. */

@@ -28,6 +28,7 @@ const everything: KeyRange = { from: 'e/', to: 'e0' }
 const largeValueBytes = 32_768
 /** A lease that is begun later might not end in time. */
 const lastLeaseAt = 20
+const restMillis = 3000
 
 export class EtcdClient {
   readonly watch: EtcdWatch
@@ -39,6 +40,8 @@ export class EtcdClient {
   #inFlight = 0
   #values = 0
   #left: number
+  /** Until then it only reads: no write of it takes the place of a read, or waits for a leader. */
+  #restsUntilMillis = 0
   /** Where shared keys were last seen modified. */
   readonly #modified = new Map<string, number>()
 
@@ -48,7 +51,7 @@ export class EtcdClient {
     this.#random = seededRandom(deriveSeed(setup.seed, `etcd${setup.id}`))
     const violate = (sentence: string): void => this.#violate(sentence)
     this.watch = new EtcdWatch(everything, violate)
-    this.#lease = new EtcdLease(setup, violate)
+    this.#lease = new EtcdLease(setup, this.#random, violate)
   }
 
   get name(): string {
@@ -68,12 +71,20 @@ export class EtcdClient {
   #burst(): void {
     const millis = burstMillisMin + (burstMillisMax - burstMillisMin) * this.#random.fraction()
     this.#setup.host.timers.after(millis, () => {
+      // Who fills the state goes on.
+      if (!this.#setup.hasQuota && below(this.#random, 20) === 0) this.#rest()
       while (this.#connection?.isOpen && this.#inFlight < Math.min(inFlightMax, this.#left)) {
         this.#next(this.#connection)
         if (below(this.#random, 4) === 0) break
       }
       this.#burst()
     })
+  }
+
+  #rest(): void {
+    const { host, busyUntilMillis } = this.#setup
+    const millis = host.clock.monotonicMillis() + restMillis * (1 + this.#random.fraction())
+    this.#restsUntilMillis = Math.min(millis, busyUntilMillis)
   }
 
   #connect(): void {
@@ -107,11 +118,13 @@ export class EtcdClient {
     if (host.clock.monotonicMillis() - connection.heardMillis > silenceMillis) connection.destroy()
     else if (connection.isOpen) {
       connection.ping()
-      this.#lease.renew()
+      this.#lease.tick()
     }
   }
 
   #next(connection: GrpcConnection): void {
+    const isResting = this.#setup.host.clock.monotonicMillis() < this.#restsUntilMillis
+    if (isResting) return this.#range(connection)
     const dice = below(this.#random, 20)
     if (dice < 7) this.#put(connection)
     else if (dice < 12) this.#range(connection)
@@ -180,7 +193,7 @@ export class EtcdClient {
       else this.#grant(connection)
       return
     }
-    const dice = isLate ? 0 : below(this.#random, 6)
+    const dice = isLate ? 0 : below(this.#random, this.#lease.isRenewedLate ? 40 : 6)
     if (dice > 1) this.#putLeased(connection, lease)
     else if (dice === 1) {
       this.#lease.leave()

@@ -1,5 +1,6 @@
 /** The one lease that an etcd client holds at a time, kept alive on a stream of its connection. */
-import type { Host } from '../../runtime/host.ts'
+import type { Host, Random } from '../../runtime/host.ts'
+import { below } from '../../runtime/random.ts'
 import { type Decoded, decodeFull, encode } from '../transport/etcd/messages/schema.ts'
 import { endOf, type EtcdHistory, type Lease } from './etcd-history.ts'
 import type { GrpcConnection } from './grpc-client.ts'
@@ -12,19 +13,26 @@ interface LeaseSetup {
 
 /** A node that is cut off ends the stream after its request time-out of 7 s; without a leader it may take longer. */
 const waitMillisMax = 8500
+/** How late the renewals of some leases are: the leader may have proposed their ends. */
+const lateMillisMin = 100
+const lateMillisMax = 500
 
 export class EtcdLease {
   current: Lease | undefined
   isGranting = false
+  /** The one that is held now is renewed when its time is over, by a timer of its own; so it is kept for longer. */
+  isRenewedLate = false
   readonly #setup: LeaseSetup
+  readonly #random: Random
   readonly #violate: (sentence: string) => void
   #count = 0
   #send: ((message: Uint8Array) => void) | undefined
   /** Renewals on this stream that are not answered yet. */
   #sentMillis: { readonly lease: Lease; readonly millis: number }[] = []
 
-  constructor(setup: LeaseSetup, violate: (sentence: string) => void) {
+  constructor(setup: LeaseSetup, random: Random, violate: (sentence: string) => void) {
     this.#setup = setup
+    this.#random = random
     this.#violate = violate
   }
 
@@ -43,7 +51,22 @@ export class EtcdLease {
     this.#send = undefined
   }
 
-  renew(): void {
+  /** To be called now and then. */
+  tick(): void {
+    if (!this.isRenewedLate) this.#renew()
+  }
+
+  #renewLate(lease: Lease): void {
+    const late = lateMillisMin + (lateMillisMax - lateMillisMin) * this.#random.fraction()
+    const millis = lease.ttlMillis + late
+    this.#setup.host.timers.after(millis, () => {
+      if (this.current !== lease) return
+      this.#renew()
+      this.#renewLate(lease)
+    })
+  }
+
+  #renew(): void {
     const lease = this.current
     if (lease === undefined || this.#send === undefined) return
     const oldest = this.#sentMillis[0]
@@ -76,6 +99,8 @@ export class EtcdLease {
         if (Number(response.ID) !== id) this.#violate(`asked for lease ${id}, got ${response.ID}`)
         this.#setup.history.granted(lease)
         this.current = lease
+        this.isRenewedLate = below(this.#random, 2) === 0
+        if (this.isRenewedLate) this.#renewLate(lease)
       },
       failed: () => {
         this.isGranting = false

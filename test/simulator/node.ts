@@ -53,8 +53,9 @@ export interface NodeWorld {
 export const zookeeperPort = 2181
 export const etcdPort = 2379
 const dataDirectory = '/data'
-/** Of a disk that is slow for a while. */
-const slowSyncMillisMax = 120
+/** Of a disk that is slow for a while, and of one that is very slow. */
+export const slowSyncMillisMax = 120
+export const verySlowSyncMillisMax = 600
 export const checkpointDirectory = `${dataDirectory}/checkpoints`
 
 export class SimulatedNode {
@@ -74,6 +75,7 @@ export class SimulatedNode {
   }
   #systems: readonly RunningThread[] = []
   #slowUntilMillis = 0
+  #slowSyncMillisMax = 0
   #standsUntilMillis = 0
   #incarnationMin = 1
   readonly #clock = { wallOffsetMillis: 0, drift: 1 }
@@ -143,8 +145,9 @@ export class SimulatedNode {
     this.disk.capacityBytes = this.disk.usedBytes() + bytes
   }
 
-  slowDisk(millis: number): void {
+  slowDisk(millis: number, syncMillisMax: number): void {
     this.#slowUntilMillis = this.#world.scheduler.nowMillis + millis
+    this.#slowSyncMillisMax = syncMillisMax
   }
 
   standDisk(millis: number): void {
@@ -267,7 +270,7 @@ export class SimulatedNode {
     const quick = 0.05 + 0.2 * this.#random.fraction()
     const standsMillis = this.#standsUntilMillis - nowMillis
     if (standsMillis > 0) return standsMillis
-    if (nowMillis < this.#slowUntilMillis) return slowSyncMillisMax * this.#random.fraction()
+    if (nowMillis < this.#slowUntilMillis) return this.#slowSyncMillisMax * this.#random.fraction()
     return below(this.#random, 50) === 0 ? 30 * this.#random.fraction() : quick
   }
 }

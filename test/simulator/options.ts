@@ -36,6 +36,8 @@ export type Fault =
   /** For a while there is room for little more than what is there. */
   | { readonly kind: 'diskFull'; readonly node: Target; readonly millis: number }
   | { readonly kind: 'diskSlow'; readonly node: Target; readonly millis: number }
+  /** All but the leader have very slow disks: it is followed as ever, and what it proposes is committed late. */
+  | { readonly kind: 'quorumSlow'; readonly millis: number }
   /** No sync is done before this time is over. */
   | { readonly kind: 'diskStands'; readonly node: Target; readonly millis: number }
   /** A sync fails, which ends the process; what was not synced reads as it was, until the power goes. */
@@ -52,12 +54,20 @@ export type Fault =
   /** All nodes lose power together. */
   | { readonly kind: 'outage'; readonly millis: number }
 
-/** A node's id, or whoever leads at that moment. */
-export type Target = number | 'leader'
+/** A node's id, or whoever leads at that moment, or serves a ZooKeeper client that holds a lock and rests. */
+export type Target = number | 'leader' | 'holder'
 
 type PlainFault = Exclude<
   Fault['kind'],
-  'apart' | 'diskFull' | 'diskSlow' | 'diskStands' | 'diskFails' | 'diskLost' | 'remember' | 'split'
+  | 'apart'
+  | 'diskFull'
+  | 'diskSlow'
+  | 'quorumSlow'
+  | 'diskStands'
+  | 'diskFails'
+  | 'diskLost'
+  | 'remember'
+  | 'split'
 >
 
 export interface PlannedFault {
@@ -93,15 +103,28 @@ export interface WorldOptions {
 }
 
 const nodes = 3
+const etcdClientsMax = 3
+const zookeeperClientsMax = 3
 const firstFaultMillis = 600
 const faultEveryMillis = 700
 
 export function optionsFor(seed: string): WorldOptions {
   const random = seededRandom(deriveSeed(seed, 'options'))
-  const zookeeperClients = 2 + below(random, 2)
-  const etcdClients = 1 + below(random, 3)
+  const someZookeeperClients = zookeeperClientsMax - below(random, 2)
+  const someEtcdClients = 1 + below(random, etcdClientsMax)
   const refusals = planRefusals(seededRandom(deriveSeed(seed, 'refusals')))
-  const cuts = [...planLongCuts(seededRandom(deriveSeed(seed, 'cuts'))), ...refusals]
+  const longCuts = [...planLongCuts(seededRandom(deriveSeed(seed, 'cuts'))), ...refusals]
+  const depositions =
+    longCuts.length > 0 ? [] : planDepositions(seededRandom(deriveSeed(seed, 'depositions')))
+  // Some of them hold locks and rest, while others want these.
+  const zookeeperClients = longCuts.length > 0 ? zookeeperClientsMax : someZookeeperClients
+  // Some of them write elsewhere while others read of a leader that is deposed.
+  const etcdClients = depositions.length > 0 ? etcdClientsMax : someEtcdClients
+  const cuts = [
+    ...longCuts,
+    ...depositions,
+    ...planSlowQuorum(seededRandom(deriveSeed(seed, 'slow quorum'))),
+  ]
   const planned = planFaults(random)
   // How late a command may come is known where no clock is set.
   const isAllowed = ({ fault }: PlannedFault): boolean =>
@@ -197,8 +220,10 @@ function planLongCuts(random: Random): PlannedFault[] {
   const planned: PlannedFault[] = []
   let atMillis = 3000 + 4000 * random.fraction()
   for (let left = 1 + below(random, 2); left > 0; left--) {
-    const node = below(random, 2) === 0 ? 'leader' : 1 + below(random, nodes)
-    const direction = (['both', 'both', 'in', 'out'] as const)[below(random, 4)]!
+    const node = (['leader', 'leader', 'holder', 1 + below(random, nodes)] as const)[
+      below(random, 4)
+    ]!
+    const direction = (['both', 'both', 'both', 'in', 'out'] as const)[below(random, 5)]!
     const millis = 4500 + 7000 * random.fraction()
     const other = below(random, nodes - 1)
     if (below(random, 4) === 0) {
@@ -217,11 +242,45 @@ function planLongCuts(random: Random): PlannedFault[] {
   return planned
 }
 
+/**
+ * In a third of the seeds without other long cuts, when most faults are over: leaders are cut off one after the other,
+ * each before it has led for as long as the first one. What followers know of one leader says nothing about the
+ * next, which may not know yet that it is none.
+ */
+function planDepositions(random: Random): PlannedFault[] {
+  if (below(random, 3) !== 0) return []
+  const planned: PlannedFault[] = []
+  let atMillis = 6000 + 1500 * random.fraction()
+  for (let left = 2 + below(random, 2); left > 0; left--) {
+    // The links stand through all but the last one, so that the next leader has its majority at once.
+    const millis = (left === 1 ? 2500 : 1600) + 300 * random.fraction()
+    planned.push({
+      atMillis,
+      fault: { kind: 'isolate', node: 'leader', direction: 'both', millis },
+    })
+    // Its own time stands still: it takes itself for the leader when there is another one for long.
+    const frozenMillis = 1000 * random.fraction()
+    planned.push({
+      atMillis,
+      fault: { kind: 'pause', node: 'leader', thread: '', millis: frozenMillis },
+    })
+    atMillis += millis + 100 + 300 * random.fraction()
+  }
+  return planned
+}
+
+/** In some seeds, when most other faults are over: what ends is proposed for long before it is committed. */
+function planSlowQuorum(random: Random): PlannedFault[] {
+  if (below(random, 6) !== 0) return []
+  const atMillis = 6000 + 1000 * random.fraction()
+  return [{ atMillis, fault: { kind: 'quorumSlow', millis: 5000 + 3000 * random.fraction() } }]
+}
+
 /** In some seeds: a node is cut off for so long that whoever asks there is refused while others go on. */
 function planRefusals(random: Random): PlannedFault[] {
   if (below(random, 8) !== 0) return []
   const atMillis = 2000 + 3000 * random.fraction()
-  const node = 1 + below(random, nodes)
+  const node = below(random, 2) === 0 ? 'holder' : 1 + below(random, nodes)
   const millis = 10_000 + 4000 * random.fraction()
   return [{ atMillis, fault: { kind: 'isolate', node, direction: 'both', millis } }]
 }

@@ -19,7 +19,13 @@ import { type JobModules, loadJobModules } from './jobs.ts'
 import { EtcdClient } from './etcd-client.ts'
 import { Holders } from './holders.ts'
 import { calmNetwork, SimulatedNetwork } from './network.ts'
-import { etcdPort, SimulatedNode, zookeeperPort } from './node.ts'
+import {
+  etcdPort,
+  SimulatedNode,
+  slowSyncMillisMax,
+  verySlowSyncMillisMax,
+  zookeeperPort,
+} from './node.ts'
 import { Observer } from './observer.ts'
 import type { Fault, Target, WorldOptions } from './options.ts'
 import { createScheduler } from './scheduler.ts'
@@ -212,6 +218,7 @@ class World {
       return
     }
     if (fault.kind === 'split') return this.#split(fault.companion, fault.millis)
+    if (fault.kind === 'quorumSlow') return this.#slowQuorum(fault.millis)
     const node = this.#target(fault.node)
     const others = this.nodes.filter(other => other !== node)
     switch (fault.kind) {
@@ -241,7 +248,7 @@ class World {
         return
       case 'diskSlow':
         this.observer.note(node.id, `has a slow disk for ${fault.millis.toFixed(0)} ms`)
-        return node.slowDisk(fault.millis)
+        return node.slowDisk(fault.millis, slowSyncMillisMax)
       case 'diskStands':
         this.observer.note(node.id, `has a disk that stands for ${fault.millis.toFixed(0)} ms`)
         return node.standDisk(fault.millis)
@@ -263,6 +270,14 @@ class World {
   #diskFailed(node: SimulatedNode): void {
     this.#stop(node, 'process', restartMillis)
     this.scheduler.after(powerLossMillis, () => this.#stop(node, 'power', restartMillis))
+  }
+
+  #slowQuorum(millis: number): void {
+    const leader = this.#target('leader')
+    this.observer.note(leader.id, `has a slow quorum for ${millis.toFixed(0)} ms`)
+    for (const node of this.nodes) {
+      if (node !== leader) node.slowDisk(millis, verySlowSyncMillisMax)
+    }
   }
 
   #split(companion: number, millis: number): void {
@@ -386,8 +401,15 @@ class World {
   }
 
   #target(target: Target): SimulatedNode {
-    const id = target === 'leader' ? this.observer.leader : target
+    const machine = target === 'holder' ? this.#holderMachine() : undefined
+    const holder = this.nodes.find(node => node.machine === machine)
+    if (holder !== undefined) return holder
+    const id = typeof target === 'number' ? target : this.observer.leader
     return this.nodes[Math.max(0, id - 1)]!
+  }
+
+  #holderMachine(): string | undefined {
+    return this.clients.find(({ holdsAtRest }) => holdsAtRest)?.machine
   }
 
   #heal(): void {

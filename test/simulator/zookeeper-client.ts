@@ -63,6 +63,8 @@ export class ZookeeperClient {
   readonly watches: Watches
   readonly ephemerals: Ephemerals
   connections = 0
+  /** That it is connected to, or was last. */
+  machine = ''
   readonly #setup: ZookeeperClientSetup
   readonly #random: Random
   readonly #writer = new JuteWriter(4096)
@@ -87,6 +89,8 @@ export class ZookeeperClient {
   #floor: ReadonlyMap<string, number> = new Map()
   /** Until then it only looks at things, as one does that holds a lock: no write of it waits for a leader. */
   #restsUntilMillis = 0
+  /** What waits for a leader holds back all that comes after it: only reads show a connection that stands too long. */
+  #restsWithSyncs = false
   #sleepsLeft: number
   #reconnectMillis: number = reconnectMillis
   #left: number
@@ -107,6 +111,11 @@ export class ZookeeperClient {
 
   get done(): boolean {
     return this.#left === 0
+  }
+
+  /** It holds a lock, and nothing but its connection would tell it that it does not. */
+  get holdsAtRest(): boolean {
+    return this.#established && this.#isResting && this.#locks.count > 0
   }
 
   start(): void {
@@ -131,6 +140,7 @@ export class ZookeeperClient {
 
   #rest(): void {
     const { host, busyUntilMillis } = this.#setup
+    if (!this.#isResting) this.#restsWithSyncs = below(this.#random, 3) === 0
     const millis = host.clock.monotonicMillis() + restMillis * (1 + this.#random.fraction())
     this.#restsUntilMillis = Math.min(millis, busyUntilMillis)
   }
@@ -155,8 +165,8 @@ export class ZookeeperClient {
 
   #connect(): void {
     const { host, machines, port } = this.#setup
-    const machine = machines[below(this.#random, machines.length)]!
-    const socket = host.network.connect({ host: machine, port })
+    this.machine = machines[below(this.#random, machines.length)]!
+    const socket = host.network.connect({ host: this.machine, port })
     this.#socket = socket
     this.#splitter = new FrameSplitter()
     this.#heardMillis = host.clock.monotonicMillis()
@@ -299,7 +309,7 @@ export class ZookeeperClient {
   }
 
   #look(): void {
-    if (below(this.#random, 3) === 0) return this.#send('sync')
+    if (this.#restsWithSyncs && below(this.#random, 3) === 0) return this.#send('sync')
     this.#send('get', ownPath(1 + below(this.#random, this.#setup.clients)))
   }
 
