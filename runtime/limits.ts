@@ -4,8 +4,11 @@ export const limits = {
   mailboxMessagesMax: 65_536,
   /** Messages handled in one turn before the thread looks at its sockets again. */
   turnMessagesMax: 8_192,
-  /** Time of one turn before the thread looks at its sockets and timers again. */
-  turnMillisMax: 4,
+  /**
+   * Time of one turn before the thread looks at its sockets and timers again. By the wall: a thread that
+   * others keep from running would write in ever smaller pieces if it were shorter.
+   */
+  turnMillisMax: 10,
   /** Rounds of one turn before the thread looks at its sockets again. */
   turnRoundsMax: 64,
   /** Bytes one side of a thread link may have sent beyond what the other has handled. */
