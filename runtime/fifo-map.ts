@@ -46,10 +46,6 @@ export class FifoMap<Key extends number | string, Value> {
   }
 
   /** From the oldest on. */
-  entries(): Iterable<[Key, Value]> {
-    return this.#values.entries()
-  }
-
   values(): Iterable<Value> {
     return this.#values.values()
   }

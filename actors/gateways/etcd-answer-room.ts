@@ -40,6 +40,8 @@ interface Connection {
 export const readRoomBytes = 32 * 1024
 /** Longer answers leave the last quarter of the room to others, shorter ones the last eighth to the small. */
 const longBytesMin = 4 * 1024 * 1024
+const longShare = 0.75
+const shortShare = 0.875
 
 export class AnswerRoom {
   readonly #setup: AnswerRoomSetup
@@ -175,14 +177,8 @@ export class AnswerRoom {
   }
 
   #lendAgain(): void {
-    const { bytesMax, heldBytesOfAll, lend } = this.#setup
-    const share = bytesMax * 0.75
-    const allBytes = heldBytesOfAll() + this.#reservedBytes
-    if (allBytes + Math.min(this.#owedBytes, share * 0.75) > share) {
-      this.isPressed = true
-      return
-    }
-    lend(this.#owedBytes)
+    if (!this.#fitsShare(this.#owedBytes, longShare)) return
+    this.#setup.lend(this.#owedBytes)
     this.#owedBytes = 0
   }
 
@@ -204,12 +200,18 @@ export class AnswerRoom {
 
   /** An answer that is longer than all the room has it nearly to itself. */
   #fits(connection: number, own: Connection, bytes: number): boolean {
-    const { bytesMax, connectionBytesMax, heldBytes, heldBytesOfAll } = this.#setup
+    const { connectionBytesMax, heldBytes } = this.#setup
     const ownBytes = heldBytes(connection) + own.reservedBytes
     if (ownBytes + Math.min(bytes, connectionBytesMax * 0.75) > connectionBytesMax) return false
-    const share = bytesMax * (bytes >= longBytesMin ? 0.75 : 0.875)
+    return this.#fitsShare(bytes, bytes >= longBytesMin ? longShare : shortShare)
+  }
+
+  /** Into this share of all the room, with what is held and set aside. */
+  #fitsShare(bytes: number, share: number): boolean {
+    const { bytesMax, heldBytesOfAll } = this.#setup
+    const shareBytes = bytesMax * share
     const allBytes = heldBytesOfAll() + this.#reservedBytes
-    const fits = allBytes + Math.min(bytes, share * 0.75) <= share
+    const fits = allBytes + Math.min(bytes, shareBytes * 0.75) <= shareBytes
     if (!fits) this.isPressed = true
     return fits
   }

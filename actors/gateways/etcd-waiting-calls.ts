@@ -112,7 +112,7 @@ export class WaitingCalls {
   /** Hands out what has waited too long, as `late` says: of each connection from the oldest on. */
   expire(late: (one: WaitingCall) => boolean): void {
     if (this.#count === 0) return
-    for (const [, own] of [...this.#connections.entries()]) {
+    for (const own of [...this.#connections.values()]) {
       for (let one = own.calls.oldest(); one !== undefined; one = own.calls.oldest()) {
         if (!late(one)) break
         this.#remove(own, one)

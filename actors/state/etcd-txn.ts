@@ -269,16 +269,16 @@ export function* deleteRange(
   if (first !== undefined) change.remove(first)
   header(keyspace.revision)
   writer?.number(deleteRangeResponseTag.deleted, found.length)
-  let isWritten = writer !== undefined && request.prevKv
-  if (isWritten) {
+  let prevKvs = request.prevKv ? writer : undefined
+  if (prevKvs !== undefined) {
     const bytes = yield* bytesInSlices(keyspace, { keysOnly: false }, { pointers: found }, slice)
-    isWritten = writer?.prepare(bytes) === true
+    if (!prevKvs.prepare(bytes)) prevKvs = undefined
   }
   for (let index = 0; index < found.length; index += 1) {
     const pointer = found[index] as Pointer
     if (index > 0) change.remove(pointer)
-    if (isWritten && writer !== undefined) {
-      writeKeyValue(writer, deleteRangeResponseTag.prevKvs, keyspace, pointer)
+    if (prevKvs !== undefined) {
+      writeKeyValue(prevKvs, deleteRangeResponseTag.prevKvs, keyspace, pointer)
     }
     if (slice.spent(2 + (keyspace.valueLength(pointer) >>> 10))) yield
   }

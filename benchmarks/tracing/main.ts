@@ -1,8 +1,8 @@
 /**
  * What tracing costs where it is off (the issue asks for a ratio of at least 0.98 to a build without
  * it): two checkouts, one from before tracing was wired in, serve the same load in turns, all six
- * nodes up at the same time. Both throughput and CPU per request are compared, as medians over the
- * turns; on a machine that others use too, the least CPU per request is the one to trust.
+ * nodes up at the same time. Both throughput and CPU per request are compared, by turns that stood
+ * beside each other; on a machine that others use too, the least CPU per request is the one to trust.
  *
  *     git worktree add /tmp/without COMMIT   (and its node_modules)
  *     node actors/node/launcher.mjs --script benchmarks/tracing/main.ts --without /tmp/without --with .

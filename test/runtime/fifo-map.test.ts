@@ -25,7 +25,7 @@ describe('a map whose oldest entry is at hand', () => {
           if (at % 3 > 0) continue
           expect(map.oldestKey()).toBe([...plain.keys()][0])
           expect(map.oldest()).toBe([...plain.values()][0])
-          expect([...map.entries()]).toEqual([...plain.entries()])
+          expect([...map.values()]).toEqual([...plain.values()])
           expect(map.size).toBe(plain.size)
         }
       }),

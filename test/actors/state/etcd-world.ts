@@ -65,11 +65,8 @@ export class TestEmitter implements Emitter {
     this.replies.push({ connection, tag, sequence, status, body })
   }
 
-  /** Of answers to writes. */
-  answerBytesMaxNow = Number.POSITIVE_INFINITY
-
   answerBytesMax(): number {
-    return this.answerBytesMaxNow
+    return Number.POSITIVE_INFINITY
   }
 
   reserve(bytesMax: number): Arena {
